@@ -1,0 +1,2 @@
+//! The binary `selfheal`.
+fn main() {}

@@ -1,0 +1,1 @@
+//! selfheal-test-servers
