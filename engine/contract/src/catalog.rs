@@ -1,0 +1,67 @@
+//! The catalog: the adapters that this process has, by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::action::AnyAction;
+use crate::probe::AnyProbe;
+use crate::settings::Section;
+
+/// One outside system: its actions and probes, connected.
+#[derive(Clone)]
+pub struct Adapter {
+    /// Its name in rules: `pg` in `pg::terminate_idle(..)`.
+    pub name: &'static str,
+    /// What it is for; for the reference documentation.
+    pub doc: &'static str,
+    /// What it can change.
+    pub actions: Vec<Arc<dyn AnyAction>>,
+    /// What it can read.
+    pub probes: Vec<Arc<dyn AnyProbe>>,
+}
+
+/// The adapters that this process has.
+#[derive(Clone, Default)]
+pub struct Catalog {
+    adapters: BTreeMap<&'static str, Adapter>,
+}
+
+impl Catalog {
+    /// A catalog of these adapters. Of two with one name the later is kept.
+    pub fn new(adapters: impl IntoIterator<Item = Adapter>) -> Self {
+        Self { adapters: adapters.into_iter().map(|adapter| (adapter.name, adapter)).collect() }
+    }
+
+    /// All adapters, by name.
+    pub fn adapters(&self) -> impl Iterator<Item = &Adapter> {
+        self.adapters.values()
+    }
+
+    /// An action, by the names of its adapter and its own.
+    pub fn action(&self, adapter: &str, action: &str) -> Option<&Arc<dyn AnyAction>> {
+        self.adapters.get(adapter)?.actions.iter().find(|candidate| candidate.about().name == action)
+    }
+
+    /// A probe, by the names of its adapter and its own.
+    pub fn probe(&self, adapter: &str, probe: &str) -> Option<&Arc<dyn AnyProbe>> {
+        self.adapters.get(adapter)?.probes.iter().find(|candidate| candidate.about().name == probe)
+    }
+}
+
+/// An adapter's line in the roster.
+pub struct RosterEntry {
+    /// Its section in the configuration, under `adapters`.
+    pub section: &'static str,
+    /// Checks the section: pure, collecting all faults. The section is empty when nothing is configured.
+    pub check: fn(&mut Section<'_>) -> Box<dyn Prepared>,
+}
+
+/// An adapter whose settings have been checked.
+pub trait Prepared: Send {
+    /// Makes the adapter ready for use. Connections are made on first use, so that a target that is down keeps nothing
+    /// from starting.
+    ///
+    /// # Errors
+    /// A text for the operator, when the settings cannot be used (a certificate that cannot be read, for example).
+    fn connect(self: Box<Self>) -> Result<Adapter, String>;
+}

@@ -1,0 +1,469 @@
+//! Guards: the checks that a plan must pass before it may run. Pure: facts in, verdicts out.
+//!
+//! Every guard is asked, in the order of [`Guard::ALL`], and every verdict is recorded, so that a person sees not only
+//! the first thing that stood in the way. The ruling follows from all verdicts: a refusal outweighs shadow mode, which
+//! outweighs a hold, which outweighs the need to ask.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+use crate::policy::{Assessment, Policy, covers};
+use crate::rule::{Mode, names};
+
+/// A guard's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guard {
+    /// Automatic remediation is switched on.
+    Switch,
+    /// The mode lets plans run.
+    Mode,
+    /// Nobody else is treating this.
+    Duplicate,
+    /// No maintenance window covers the alert.
+    Maintenance,
+    /// The rule is not flooded with new issues.
+    Storm,
+    /// The last remediation was long enough ago.
+    Cooldown,
+    /// Few enough remediations in the last hour.
+    Rate,
+    /// Few enough remediations at this moment.
+    Concurrency,
+    /// No step affects more than it may.
+    BlastRadius,
+    /// The adapters are in working order.
+    Breaker,
+    /// The plan stays within the operator's limits.
+    Policy,
+    /// A person has approved, where one must.
+    Approval,
+}
+
+names! {
+    Guard: Guard::Switch = "switch", Guard::Mode = "mode", Guard::Duplicate = "duplicate",
+        Guard::Maintenance = "maintenance", Guard::Storm = "storm", Guard::Cooldown = "cooldown",
+        Guard::Rate = "rate", Guard::Concurrency = "concurrency", Guard::BlastRadius = "blast_radius",
+        Guard::Breaker = "breaker", Guard::Policy = "policy", Guard::Approval = "approval";
+}
+
+/// One guard's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Which guard.
+    pub guard: Guard,
+    /// What it says.
+    #[serde(flatten)]
+    pub says: Says,
+    /// On which facts.
+    pub why: String,
+}
+
+/// What a guard can say.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Says {
+    /// Go on.
+    Pass,
+    /// Not before this time.
+    Hold {
+        /// When to ask again.
+        until: Timestamp,
+    },
+    /// No.
+    Refuse,
+    /// Stop here and only show what would have been done.
+    Shadow,
+    /// A person must approve first.
+    Ask,
+}
+
+/// What follows from all verdicts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ruling {
+    /// The plan may run.
+    Admit,
+    /// Ask again at this time.
+    Hold {
+        /// When.
+        until: Timestamp,
+        /// The guard and its reason.
+        why: String,
+    },
+    /// The plan may not run.
+    Refuse {
+        /// The guards and their reasons.
+        why: String,
+    },
+    /// The plan is only shown.
+    Shadow {
+        /// The reason.
+        why: String,
+    },
+    /// A person must approve the plan.
+    Ask {
+        /// The reasons.
+        why: String,
+    },
+}
+
+/// What the ledger holds that bears on a claim.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LedgerReading {
+    /// A running remediation of the same issue and rule, other than the one that asks.
+    pub duplicate: Option<String>,
+    /// A running remediation of one of the targets, and the target.
+    pub busy: Option<(String, String)>,
+    /// The latest end of a cooldown of this rule and one of the targets.
+    pub cooling_until: Option<Timestamp>,
+    /// When one of the targets that has reached its hourly limit may be treated again, and the target.
+    pub target_full: Option<(String, Timestamp)>,
+    /// When anything may be treated again, if the hourly limit in all is reached.
+    pub all_full_until: Option<Timestamp>,
+    /// Remediations that are running, without the one that asks.
+    pub running: u32,
+}
+
+/// Everything that the guards look at.
+pub struct Facts<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The operator's limits.
+    pub policy: &'a Policy,
+    /// Whether automatic remediation is switched on, and if not, who said so and why.
+    pub switch_off: Option<&'a str>,
+    /// The rule's name.
+    pub rule: &'a str,
+    /// The mode that holds for the rule ([`Policy::mode_for`]).
+    pub mode: Mode,
+    /// The rule's cooldown.
+    pub cooldown: Duration,
+    /// The maintenance window that covers the alert: its reason and end.
+    pub maintenance: Option<(&'a str, Timestamp)>,
+    /// New issues of the rule within the last minute.
+    pub new_issues: u32,
+    /// Whether a person has let the rule go on despite a storm.
+    pub storm_released: bool,
+    /// What the ledger holds, or why it could not be asked.
+    pub ledger: Result<&'a LedgerReading, &'a str>,
+    /// Adapters of the plan whose breaker is open, with the time of the next trial.
+    pub breakers_open: &'a [(String, Timestamp)],
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What each step means, in the order of [`Plan::steps`].
+    pub assessments: &'a [Assessment],
+    /// Who approved exactly this plan, if somebody did.
+    pub approved_by: Option<&'a str>,
+}
+
+/// How long to wait before asking again for a place among the running remediations.
+const CONCURRENCY_RETRY: Duration = Duration::from_secs(5);
+/// How long to wait before asking a ledger again that could not be reached.
+const LEDGER_RETRY: Duration = Duration::from_secs(10);
+/// How long a rule in a storm is held before it is looked at again.
+const STORM_HOLD: Duration = Duration::from_secs(60);
+
+/// The moment some time after another, or the end of time.
+pub fn later(now: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// Asks every guard.
+pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
+    Guard::NAMES
+        .iter()
+        .map(|(_, guard)| {
+            let (says, why) = ask(*guard, facts);
+            Verdict { guard: *guard, says, why }
+        })
+        .collect()
+}
+
+fn ask(guard: Guard, facts: &Facts<'_>) -> (Says, String) {
+    match guard {
+        Guard::Switch => match facts.switch_off {
+            None => (Says::Pass, "automatic remediation is on".to_owned()),
+            Some(why) => (Says::Refuse, format!("automatic remediation is off: {why}")),
+        },
+        Guard::Mode => match facts.mode {
+            Mode::Shadow => (Says::Shadow, "the mode is shadow: nothing is changed".to_owned()),
+            mode => (Says::Pass, format!("the mode is {mode}")),
+        },
+        Guard::Maintenance => match facts.maintenance {
+            None => (Says::Pass, "no maintenance window covers the alert".to_owned()),
+            Some((reason, until)) => (Says::Hold { until }, format!("maintenance until {until}: {reason}")),
+        },
+        Guard::Storm => storm(facts),
+        Guard::Duplicate | Guard::Cooldown | Guard::Rate | Guard::Concurrency => match facts.ledger {
+            Ok(reading) => ask_ledger(guard, facts, reading),
+            Err(why) => {
+                let until = later(facts.now, LEDGER_RETRY);
+                (Says::Hold { until }, format!("the ledger cannot be asked, so nothing is done: {why}"))
+            }
+        },
+        Guard::BlastRadius => blast_radius(facts),
+        Guard::Breaker => match facts.breakers_open.iter().max_by_key(|(_, until)| *until) {
+            None => (Says::Pass, "no circuit breaker is open".to_owned()),
+            Some((adapter, until)) => (
+                Says::Hold { until: *until },
+                format!("the circuit breaker of {adapter} is open until {until}, after repeated failures"),
+            ),
+        },
+        Guard::Policy => limits(facts),
+        Guard::Approval => approval(facts),
+    }
+}
+
+fn storm(facts: &Facts<'_>) -> (Says, String) {
+    let most = facts.policy.storm_per_minute;
+    let count = format!("{} new issues of this rule in the last minute", facts.new_issues);
+    if most == 0 || facts.new_issues <= most {
+        (Says::Pass, count)
+    } else if facts.storm_released {
+        (Says::Pass, format!("{count}; a person let the rule go on"))
+    } else {
+        (Says::Hold { until: later(facts.now, STORM_HOLD) }, format!("{count}, more than {most}"))
+    }
+}
+
+fn ask_ledger(guard: Guard, facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
+    let (now, policy) = (facts.now, facts.policy);
+    match guard {
+        Guard::Duplicate => match &reading.duplicate {
+            None => (Says::Pass, "nobody else is treating this issue".to_owned()),
+            Some(holder) => (Says::Refuse, format!("{holder} is treating this issue")),
+        },
+        Guard::Cooldown => match reading.cooling_until {
+            None => (Says::Pass, format!("not treated in the last {:?}", facts.cooldown)),
+            Some(until) => (
+                Says::Hold { until },
+                format!("treated less than {:?} ago; cooling down until {until}", facts.cooldown),
+            ),
+        },
+        Guard::Rate => match (&reading.target_full, reading.all_full_until) {
+            (None, None) => (Says::Pass, "within the hourly limits".to_owned()),
+            (Some((target, until)), _) => (
+                Says::Hold { until: *until },
+                format!("{target} was treated {} times in the last hour", policy.per_target_per_hour),
+            ),
+            (None, Some(until)) => {
+                (Says::Hold { until }, format!("{} remediations in the last hour", policy.in_all_per_hour))
+            }
+        },
+        _ => match &reading.busy {
+            Some((target, holder)) => (
+                Says::Hold { until: later(now, CONCURRENCY_RETRY) },
+                format!("{holder} is at work on {target}; one at a time"),
+            ),
+            None if reading.running >= policy.concurrent => (
+                Says::Hold { until: later(now, CONCURRENCY_RETRY) },
+                format!("{} remediations are running, the most there may be", reading.running),
+            ),
+            None => (Says::Pass, format!("{} of {} remediations are running", reading.running, policy.concurrent)),
+        },
+    }
+}
+
+fn blast_radius(facts: &Facts<'_>) -> (Says, String) {
+    let most = facts.policy.blast_radius;
+    match facts.assessments.iter().max_by_key(|assessment| assessment.blast_radius) {
+        Some(widest) if widest.blast_radius > most => (
+            Says::Refuse,
+            format!("{} affects a {}; the policy allows a {most}", widest.target, widest.blast_radius),
+        ),
+        Some(widest) => (Says::Pass, format!("affects a {} at most", widest.blast_radius)),
+        None => (Says::Pass, "affects nothing".to_owned()),
+    }
+}
+
+fn limits(facts: &Facts<'_>) -> (Says, String) {
+    let policy = facts.policy;
+    let steps = facts.plan.steps();
+    let mut faults = Vec::new();
+    if steps.len() > policy.steps as usize {
+        faults.push(format!("the plan has {} steps, more than {}", steps.len(), policy.steps));
+    }
+    for (step, assessment) in steps.iter().zip(facts.assessments) {
+        let action = step.action.name();
+        if policy.forbidden.iter().any(|pattern| covers(pattern, &action)) {
+            faults.push(format!("step {}: the policy forbids {action}", step.path));
+        }
+        let (least, most) = (policy.replicas_min, policy.replicas_max);
+        if let Some(replicas) = assessment.replicas.filter(|replicas| !(least..=most).contains(replicas)) {
+            faults.push(format!("step {}: {replicas} replicas, allowed are {least} to {most}", step.path));
+        }
+    }
+    if faults.is_empty() {
+        (Says::Pass, format!("{} step(s), within the policy", steps.len()))
+    } else {
+        (Says::Refuse, faults.join("; "))
+    }
+}
+
+fn approval(facts: &Facts<'_>) -> (Says, String) {
+    let mut reasons = Vec::new();
+    if facts.mode == Mode::Approve {
+        reasons.push("the mode is approve".to_owned());
+    }
+    for (step, assessment) in facts.plan.steps().iter().zip(facts.assessments) {
+        let action = step.action.name();
+        let by_policy = facts.policy.needs_approval.iter().any(|pattern| covers(pattern, &action));
+        let by_policy = by_policy.then(|| format!("the policy asks for it for {action}"));
+        let own = [step.options.needs_approval.clone(), assessment.approval.clone(), by_policy];
+        reasons.extend(own.into_iter().flatten().map(|why| format!("step {}: {why}", step.path)));
+    }
+    match (reasons.is_empty(), facts.approved_by) {
+        (true, _) => (Says::Pass, "no approval is needed".to_owned()),
+        (false, Some(who)) => (Says::Pass, format!("approved by {who}")),
+        (false, None) => (Says::Ask, reasons.join("; ")),
+    }
+}
+
+/// What follows from all verdicts.
+pub fn rule_on(verdicts: &[Verdict]) -> Ruling {
+    let whys = |wanted: fn(&Says) -> bool| {
+        let said: Vec<String> = verdicts
+            .iter()
+            .filter(|verdict| wanted(&verdict.says))
+            .map(|verdict| format!("{}: {}", verdict.guard, verdict.why))
+            .collect();
+        (!said.is_empty()).then(|| said.join("; "))
+    };
+    let until = verdicts.iter().filter_map(|verdict| match verdict.says {
+        Says::Hold { until } => Some(until),
+        _ => None,
+    });
+    if let Some(why) = whys(|says| *says == Says::Refuse) {
+        Ruling::Refuse { why }
+    } else if let Some(why) = whys(|says| *says == Says::Shadow) {
+        Ruling::Shadow { why }
+    } else if let (Some(until), Some(why)) = (until.max(), whys(|says| matches!(says, Says::Hold { .. }))) {
+        Ruling::Hold { until, why }
+    } else if let Some(why) = whys(|says| *says == Says::Ask) {
+        Ruling::Ask { why }
+    } else {
+        Ruling::Admit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{ActionCall, Draft, StepDraft, StepOptions};
+    use crate::policy::{BlastRadius, Reversal};
+    use crate::success::SuccessRecord;
+
+    fn plan() -> Plan {
+        let action = ActionCall { adapter: "k8s".into(), action: "scale".into(), params: Default::default() };
+        let draft = Draft::Step(Box::new(StepDraft { action, options: StepOptions::default(), line: None }));
+        draft.resolve(0, &|_| SuccessRecord::default()).unwrap().0
+    }
+
+    fn assessment() -> Assessment {
+        Assessment {
+            target: "k8s/prod/app".into(),
+            blast_radius: BlastRadius::Object,
+            reversal: Reversal::Restores,
+            replicas: Some(5),
+            approval: None,
+        }
+    }
+
+    /// Judges the usual case after a change to it; gives the ruling's first word and the guard that decided.
+    fn check(change: impl FnOnce(&mut Facts<'_>, &mut Policy), more: Option<Assessment>) -> String {
+        let (plan, mut policy, reading) = (plan(), Policy::default(), LedgerReading::default());
+        let assessments = [more.unwrap_or_else(assessment)];
+        let base = Policy::default();
+        let mut facts = Facts {
+            now: Timestamp::UNIX_EPOCH,
+            policy: &base,
+            switch_off: None,
+            rule: "rule",
+            mode: Mode::Auto,
+            cooldown: Duration::from_secs(300),
+            maintenance: None,
+            new_issues: 1,
+            storm_released: false,
+            ledger: Ok(&reading),
+            breakers_open: &[],
+            plan: &plan,
+            assessments: &assessments,
+            approved_by: None,
+        };
+        change(&mut facts, &mut policy);
+        let facts = Facts { policy: &policy, ..facts };
+        let ruling = rule_on(&judge(&facts));
+        let text = format!("{ruling:?}");
+        let guard = match &ruling {
+            Ruling::Admit => "",
+            Ruling::Hold { why, .. } | Ruling::Refuse { why } | Ruling::Shadow { why } | Ruling::Ask { why } => {
+                why.split(':').next().unwrap()
+            }
+        };
+        format!("{} {guard}", text.split([' ', '{']).next().unwrap()).trim().to_owned()
+    }
+
+    #[test]
+    fn every_guard_can_stop_a_plan() {
+        let soon = Timestamp::from_second(60).unwrap();
+        let open = [("k8s".to_owned(), soon)];
+        let reading = |change: fn(&mut LedgerReading)| {
+            let mut reading = LedgerReading::default();
+            change(&mut reading);
+            Box::leak(Box::new(reading)) as &LedgerReading
+        };
+        assert_eq!(check(|_, _| {}, None), "Admit");
+        assert_eq!(check(|f, _| f.switch_off = Some("by ann"), None), "Refuse switch");
+        assert_eq!(check(|f, _| f.mode = Mode::Shadow, None), "Shadow mode");
+        assert_eq!(check(|f, _| f.mode = Mode::Approve, None), "Ask approval");
+        assert_eq!(check(|f, _| f.maintenance = Some(("upgrade", soon)), None), "Hold maintenance");
+        assert_eq!(check(|f, _| f.new_issues = 21, None), "Hold storm");
+        assert_eq!(check(|f, _| (f.new_issues, f.storm_released) = (21, true), None), "Admit");
+        assert_eq!(check(|f, _| f.ledger = Err("refused"), None), "Hold duplicate");
+        assert_eq!(check(|f, _| f.breakers_open = &open, None), "Hold breaker");
+        assert_eq!(check(|_, p| p.steps = 0, None), "Refuse policy");
+        assert_eq!(check(|_, p| p.forbidden = vec!["k8s.*".into()], None), "Refuse policy");
+        assert_eq!(check(|_, p| p.needs_approval = vec!["k8s.scale".into()], None), "Ask approval");
+        assert_eq!(
+            check(|f, p| (f.approved_by, p.needs_approval) = (Some("bob"), vec!["k8s.scale".into()]), None),
+            "Admit"
+        );
+        let cases: [(fn(&mut LedgerReading), &str); 6] = [
+            (|r| r.duplicate = Some("remediation-1-1".into()), "Refuse duplicate"),
+            (|r| r.busy = Some(("a".into(), "b".into())), "Hold concurrency"),
+            (|r| r.running = 10, "Hold concurrency"),
+            (|r| r.cooling_until = Some(Timestamp::MAX), "Hold cooldown"),
+            (|r| r.target_full = Some(("a".into(), Timestamp::MAX)), "Hold rate"),
+            (|r| r.all_full_until = Some(Timestamp::MAX), "Hold rate"),
+        ];
+        for (change, wanted) in cases {
+            let reading = reading(change);
+            assert_eq!(check(|f, _| f.ledger = Ok(reading), None), wanted);
+        }
+    }
+
+    #[test]
+    fn a_step_cannot_exceed_the_policy() {
+        for (replicas, wanted) in [(0, "Refuse policy"), (1, "Admit"), (10, "Admit"), (11, "Refuse policy")] {
+            let more = Assessment { replicas: Some(replicas), ..assessment() };
+            assert_eq!(check(|_, _| {}, Some(more)), wanted, "{replicas} replicas");
+        }
+        let wide = Assessment { blast_radius: BlastRadius::Cluster, ..assessment() };
+        assert_eq!(check(|_, _| {}, Some(wide)), "Refuse blast_radius");
+        let grave = Assessment { approval: Some("it changes a schema".into()), ..assessment() };
+        assert_eq!(check(|_, _| {}, Some(grave)), "Ask approval");
+    }
+
+    #[test]
+    fn a_refusal_outweighs_shadow_which_outweighs_a_hold() {
+        let soon = Timestamp::from_second(60).unwrap();
+        let all = |f: &mut Facts<'_>, _: &mut Policy| {
+            (f.switch_off, f.mode, f.maintenance) = (Some("x"), Mode::Shadow, Some(("upgrade", soon)));
+        };
+        assert_eq!(check(all, None), "Refuse switch");
+        assert_eq!(check(|f, _| (f.mode, f.maintenance) = (Mode::Shadow, Some(("u", soon))), None), "Shadow mode");
+    }
+}

@@ -1,0 +1,14 @@
+//! What the rooms need from outside: time, the journal, the ledger, sinks and the source of alerts. Implemented by
+//! `store`, by `server`, and by the simulation.
+
+pub mod clock;
+pub mod journal;
+pub mod ledger;
+pub mod sink;
+pub mod source;
+
+pub use clock::Clock;
+pub use journal::{Journal, JournalFault, JournalFaultKind};
+pub use ledger::{Claim, Ledger, LedgerFault, Reserved};
+pub use sink::{News, NewsKind, Sink, SinkFault};
+pub use source::{AlertSource, SourceFault, StandingAlert};

@@ -1,0 +1,25 @@
+//! Where alerts can be asked for: Alertmanager's own API, to find what its notifications did not bring.
+
+use async_trait::async_trait;
+use selfheal_core::alert::Alert;
+
+/// An alert that stands at its source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandingAlert {
+    /// The alert, firing.
+    pub alert: Alert,
+    /// Whether a silence, an inhibition or a mute keeps its notifications back, and which.
+    pub suppressed_by: Option<String>,
+}
+
+/// The source could not be asked.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SourceFault(pub String);
+
+/// A source of alerts.
+#[async_trait]
+pub trait AlertSource: Send + Sync {
+    /// All alerts that stand at the source now.
+    async fn standing(&self) -> Result<Vec<StandingAlert>, SourceFault>;
+}
