@@ -30,15 +30,13 @@ impl std::str::FromStr for IssueId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Waiting for a time: a priority's delay, a guard's hold, the next look at an alert that still fires.
+    /// To be looked at, at its time: at once, after a priority's delay, after a guard's hold, before another try.
     Waiting,
-    /// Being observed, planned and admitted.
-    Deciding,
     /// Waiting for a person to approve a plan.
     AwaitingApproval,
     /// A plan is being carried out.
     Remediating,
-    /// There is an outcome, and nothing more to do unless the alert changes.
+    /// There is an outcome. The alert may still fire; there may be a time for another look.
     Rested,
     /// The alert was resolved and stayed so.
     Closed,
@@ -47,11 +45,9 @@ pub enum Phase {
 /// What happens to an issue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Its time has come, or a person asked for it.
-    Wake,
     /// Not yet: wait for a time.
     Hold,
-    /// A person is asked.
+    /// A person is asked, or an approved plan is held.
     Ask,
     /// A remediation begins.
     Begin,
@@ -64,17 +60,14 @@ pub enum Event {
 impl Phase {
     /// The one table: where an event leads, or `None` where it cannot happen.
     pub fn next(self, event: Event) -> Option<Self> {
-        use Phase::{AwaitingApproval, Closed, Deciding, Remediating, Rested, Waiting};
+        use Phase::{AwaitingApproval, Closed, Remediating, Rested, Waiting};
         Some(match (self, event) {
-            (Waiting | Rested | AwaitingApproval | Deciding, Event::Wake) => Deciding,
-            (Deciding, Event::Ask) => AwaitingApproval,
-            (Deciding, Event::Begin) => Remediating,
-            (Deciding | Waiting, Event::Hold) => Waiting,
-            // A remediation that did not help waits for its next try.
-            (Remediating | AwaitingApproval | Rested, Event::Hold) => Waiting,
-            (Waiting | Deciding | AwaitingApproval | Remediating | Rested, Event::Rest) => Rested,
-            (Waiting | Deciding | AwaitingApproval | Rested, Event::Close) => Closed,
-            (Closed, _) | (_, Event::Ask | Event::Begin | Event::Close | Event::Wake) => return None,
+            (Waiting | AwaitingApproval | Remediating | Rested, Event::Hold) => Waiting,
+            (Waiting | AwaitingApproval | Rested, Event::Ask) => AwaitingApproval,
+            (Waiting | AwaitingApproval | Rested, Event::Begin) => Remediating,
+            (Waiting | AwaitingApproval | Remediating | Rested, Event::Rest) => Rested,
+            (Waiting | AwaitingApproval | Rested, Event::Close) => Closed,
+            (Closed, _) | (Remediating, Event::Ask | Event::Begin | Event::Close) => return None,
         })
     }
 
@@ -142,7 +135,7 @@ impl Outcome {
 }
 
 crate::rule::names! {
-    Phase: Phase::Waiting = "waiting", Phase::Deciding = "deciding", Phase::AwaitingApproval = "awaiting_approval",
+    Phase: Phase::Waiting = "waiting", Phase::AwaitingApproval = "awaiting_approval",
         Phase::Remediating = "remediating", Phase::Rested = "rested", Phase::Closed = "closed";
     Outcome: Outcome::Recovered = "recovered", Outcome::Applied = "applied", Outcome::Unwound = "unwound",
         Outcome::Kept = "kept", Outcome::Stuck = "stuck", Outcome::Unknown = "unknown", Outcome::Refused = "refused",
@@ -157,7 +150,7 @@ mod tests {
 
     #[test]
     fn nothing_leaves_closed_and_everything_can_rest() {
-        let events = [Event::Wake, Event::Hold, Event::Ask, Event::Begin, Event::Rest, Event::Close];
+        let events = [Event::Hold, Event::Ask, Event::Begin, Event::Rest, Event::Close];
         assert!(events.iter().all(|event| Phase::Closed.next(*event).is_none()));
         let open = Phase::NAMES.iter().filter(|(_, phase)| phase.is_open());
         assert!(open.clone().all(|(_, phase)| phase.next(Event::Rest) == Some(Phase::Rested)));
@@ -165,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_running_remediation_cannot_begin_again_or_be_closed() {
-        for event in [Event::Begin, Event::Close, Event::Wake, Event::Ask] {
+        for event in [Event::Begin, Event::Close, Event::Ask] {
             assert_eq!(Phase::Remediating.next(event), None, "{event:?}");
         }
     }

@@ -17,6 +17,8 @@ pub struct Fault {
     pub problem: String,
     /// What to do about it, where that is known.
     pub help: Option<String>,
+    /// Whether the value there is a secret, so that the line must not be shown with it.
+    pub secret: bool,
 }
 
 impl fmt::Display for Fault {

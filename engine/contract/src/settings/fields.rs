@@ -190,6 +190,6 @@ fn address(node: &Node, schemes: &[&str]) -> Result<String, Problem> {
 
 fn secret_address(node: &Node, schemes: &[&str]) -> Result<Secret, Problem> {
     let secret = read::secret(node)?;
-    url::check_scheme(secret.expose(), schemes)?;
+    url::check_scheme(secret.expose(), schemes).map_err(Problem::secret)?;
     Ok(secret)
 }

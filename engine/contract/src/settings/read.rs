@@ -34,14 +34,15 @@ pub(super) fn filled_text(node: &Node) -> Result<&str, Problem> {
 
 /// Like text, but a problem never quotes the value, and an empty secret is none: it would switch a check off.
 pub(super) fn secret(node: &Node) -> Result<Secret, Problem> {
-    match &node.value {
+    let problem = match &node.value {
         Value::Text(text) | Value::Open(text) if text.is_empty() => {
-            Err(Problem::new("a secret must not be empty").help("leave the key out if there is none"))
+            Problem::new("a secret must not be empty").help("leave the key out if there is none")
         }
-        Value::Text(text) | Value::Open(text) => Ok(Secret::new(text.as_str())),
-        _ => Err(Problem::new("expected a secret as text")
-            .help("put it in quotes, or use ${NAME} or ${file:/path}")),
-    }
+        Value::Text(text) | Value::Open(text) => return Ok(Secret::new(text.as_str())),
+        _ => Problem::new("expected a secret as text")
+            .help("put it in quotes, or use ${NAME} or ${file:/path}"),
+    };
+    Err(problem.secret())
 }
 
 pub(super) fn list<'a>(node: &'a Node, expected: &str) -> Result<&'a [Node], Problem> {

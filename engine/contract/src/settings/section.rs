@@ -29,15 +29,21 @@ pub struct Section<'a> {
 pub(super) struct Problem {
     pub(super) text: String,
     pub(super) help: Option<String>,
+    pub(super) secret: bool,
 }
 
 impl Problem {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into(), help: None }
+        Self { text: text.into(), help: None, secret: false }
     }
 
     pub(super) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    /// Marks the value at fault as a secret.
+    pub(super) fn secret(self) -> Self {
+        Self { secret: true, ..self }
     }
 }
 
@@ -124,7 +130,7 @@ impl<'a> Section<'a> {
     pub fn reject(&self, name: &str, problem: impl Into<String>, help: Option<&str>) {
         let at = self.find(name).map_or(self.at, |(_, node)| node.at);
         let help = help.map(str::to_owned);
-        self.report(self.path.key(name), at, Problem { text: problem.into(), help });
+        self.report(self.path.key(name), at, Problem { help, ..Problem::new(problem) });
     }
 
     /// Reports every key that nothing asked for, with the known name that was probably meant.
@@ -137,7 +143,7 @@ impl<'a> Section<'a> {
                 Some(meant) => Some(format!("did you mean {meant:?}?")),
                 None => self.known_names(),
             };
-            let problem = Problem { text: "unknown key".to_owned(), help };
+            let problem = Problem { help, ..Problem::new("unknown key") };
             self.report(self.path.key(&key.name), key.at, problem);
         }
         // A second call reports nothing again.
@@ -233,7 +239,7 @@ impl<'a> Section<'a> {
     }
 
     fn report(&self, path: Path, at: Location, problem: Problem) {
-        let Problem { text, help } = problem;
-        self.collector.push(Fault { path, at, problem: text, help });
+        let Problem { text: problem, help, secret } = problem;
+        self.collector.push(Fault { path, at, problem, help, secret });
     }
 }

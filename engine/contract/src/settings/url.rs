@@ -11,7 +11,8 @@ pub(super) fn check(text: &str, schemes: &[&str]) -> Result<(), Problem> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if authority.contains('@') {
         return Err(Problem::new("must not hold a user name or password")
-            .help("take them out of the address and give them in their own fields"));
+            .help("take them out of the address and give them in their own fields")
+            .secret());
     }
     check_authority(authority)
 }

@@ -41,20 +41,20 @@ impl<'b> Cursor<'b> {
             return Err(self.not_json("expected an object"));
         }
         self.at += 1;
-        let mut first = true;
-        while !self.take(b'}') {
-            if !first && !self.take(b',') {
-                return Err(self.not_json("expected a comma or the end of the object"));
-            }
-            first = false;
+        let mut ended = self.take(b'}');
+        while !ended {
             if self.next_byte() != Some(b'"') {
                 return Err(self.not_json("expected a field name in double quotes"));
             }
-            let name: std::borrow::Cow<'b, str> = self.value::<Name<'b>>("body")?.0;
+            let name = self.value::<Name<'b>>("body")?.0;
             if !self.take(b':') {
                 return Err(self.not_json("expected a colon after the field name"));
             }
             member(self, &name)?;
+            ended = self.take(b'}');
+            if !ended && !self.take(b',') {
+                return Err(self.not_json("expected a comma or the end of the object"));
+            }
         }
         match self.next_byte() {
             None => Ok(()),
@@ -70,19 +70,22 @@ impl<'b> Cursor<'b> {
         }
         self.at += 1;
         let mut index = 0;
-        while !self.take(b']') {
-            if index > 0 && !self.take(b',') {
-                return Err(self.not_json("expected a comma or the end of the array"));
-            }
+        let mut ended = self.take(b']');
+        while !ended {
             if index == ALERTS_MAX {
                 return Err(self.fault(BodyFaultKind::TooManyAlerts));
             }
+            self.next_byte();
             let outcome = match self.read::<Alert>() {
                 Ok(alert) => Ok(alert),
                 Err(_) => Err(self.alert_fault(index)?),
             };
             visit(index, outcome);
             index += 1;
+            ended = self.take(b']');
+            if !ended && !self.take(b',') {
+                return Err(self.not_json("expected a comma or the end of the array"));
+            }
         }
         Ok(index)
     }

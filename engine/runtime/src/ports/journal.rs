@@ -409,8 +409,8 @@ pub enum Write {
     CountFailure {
         /// The rule.
         rule: String,
-        /// The target.
-        target: String,
+        /// What the issue is about.
+        resource: String,
         /// When.
         at: Timestamp,
     },
@@ -549,8 +549,7 @@ pub trait Journal: Send + Sync {
     async fn issues(&self, filter: IssueFilter) -> Result<Vec<Issue>, JournalFault>;
     /// An issue's whole story.
     async fn story(&self, id: IssueId) -> Result<Option<Story>, JournalFault>;
-    /// The open issues that have a time to be looked at, soonest first; and those in `Deciding`, which a crash left
-    /// behind, at once. Pages by `after`.
+    /// The open issues that have a time to be looked at, soonest first. Pages by `after`.
     async fn wakes(&self, after: Option<(Timestamp, IssueId)>, most: usize) -> Result<Vec<(Timestamp, IssueId)>, JournalFault>;
     /// Open firing issues (not resolved), for the reconciler: fingerprint, issue, start of the alert.
     async fn open_fingerprints(&self) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>, JournalFault>;
@@ -569,8 +568,8 @@ pub trait Journal: Send + Sync {
     /// Approvals: those without an answer, or all; newest first.
     async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<Approval>, JournalFault>;
 
-    /// Failed tries of a rule at any of these targets since a time.
-    async fn failures_since(&self, rule: &str, targets: &[String], since: Timestamp) -> Result<u32, JournalFault>;
+    /// Failed tries of a rule at a resource since a time.
+    async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp) -> Result<u32, JournalFault>;
     /// How often each action helped, for all rules: `(rule, action)`.
     async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault>;
 

@@ -68,7 +68,8 @@ impl Interpolation<'_> {
             other => Ok(other),
         };
         let value = expanded.unwrap_or_else(|Problem { text, help }| {
-            self.collector.push(Fault { path: path.clone(), at, problem: text, help: Some(help) });
+            let fault = Fault { path: path.clone(), at, problem: text, help: Some(help), secret: false };
+            self.collector.push(fault);
             Value::Faulty
         });
         Node { value, at }

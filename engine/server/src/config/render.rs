@@ -21,7 +21,7 @@ pub fn render(faults: &Faults, file_name: &str, text: &str) -> String {
         if index > 0 {
             page.push('\n');
         }
-        let line = lines.get(fault.at.line - 1).copied().unwrap_or_default();
+        let line = lines.get(fault.at.line.saturating_sub(1)).copied().unwrap_or_default();
         write_fault(&mut page, fault, file_name, line).expect("writing to a String cannot fail");
     }
     page
@@ -37,7 +37,7 @@ fn write_fault(page: &mut String, fault: &Fault, file_name: &str, line: &str) ->
     let number = fault.at.line.to_string();
     let margin = " ".repeat(number.len());
     if let Some(shown) = excerpt(fault, line) {
-        let before = shown.chars().take(fault.at.column - 1);
+        let before = shown.chars().take(fault.at.column.saturating_sub(1));
         // A tab stays a tab, so that the caret stands under its character.
         let indent: String = before.map(|c| if c == '\t' { c } else { ' ' }).collect();
         writeln!(page, "{number} | {shown}")?;
@@ -51,7 +51,7 @@ fn write_fault(page: &mut String, fault: &Fault, file_name: &str, line: &str) ->
 
 /// The line as far as it may be shown; `None` if there is nothing to see, or a secret beside the fault.
 fn excerpt(fault: &Fault, line: &str) -> Option<String> {
-    let start = fault.at.column - 1;
+    let start = fault.at.column.saturating_sub(1);
     let (before, rest) = match line.char_indices().nth(start) {
         Some((byte, _)) => line.split_at(byte),
         None => (line, ""),
@@ -63,7 +63,7 @@ fn excerpt(fault: &Fault, line: &str) -> Option<String> {
         // A fault of a key: the value has no part in it, and under a mistyped name may be a secret.
         Some(end) if rest[end..].trim().is_empty() => format!("{before}{}", &rest[..end]),
         Some(end) => format!("{before}{} ...", &rest[..end]),
-        None if is_secret_name(fault.path.as_str()) && !rest.starts_with("${") => format!("{before}***"),
+        None if is_secret(fault) && !rest.starts_with("${") => format!("{before}***"),
         None if shows_secret(line) => return None,
         None => line.to_owned(),
     };
@@ -92,16 +92,13 @@ fn shows_secret(line: &str) -> bool {
             !value.is_empty() && !value.trim_start_matches(['"', '\'']).starts_with("${")
         })
     });
-    let in_address = lower.match_indices("://").any(|(at, found)| {
-        let rest = &lower[at + found.len()..];
-        rest.split(['/', ' ', '"', '\'']).next().is_some_and(|authority| authority.contains('@'))
-    });
-    named || in_address
+    let has_credentials = |word: &str| word.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    named || line.split_whitespace().any(has_credentials)
 }
 
-fn is_secret_name(path: &str) -> bool {
-    let lower = path.to_lowercase();
-    SECRET_NAMES.iter().any(|name| lower.contains(name))
+fn is_secret(fault: &Fault) -> bool {
+    let path = fault.path.as_str().to_lowercase();
+    fault.secret || SECRET_NAMES.iter().any(|name| path.contains(name))
 }
 
 /// The text without control characters, which could rewrite a terminal; tabs stay.

@@ -19,6 +19,9 @@ fn check_targets(root: &mut Section<'_>) {
         target.text("host");
         target.secret("password");
         target.secrets("tokens");
+        target.optional_secret("pin");
+        target.optional_secret_url("address", &["postgres"]);
+        target.optional_url("page", &["http"]);
         target.integer_or("connections_max", 5, 1..=50);
         target.optional_text("timeout");
         target.finish();
@@ -73,12 +76,15 @@ fn no_line_shows_a_secret() {
         target("\n      tokens:\n      - 133742\n"),
         target("\n      hots: postgres://u:h133742@db"),
         target("\n      tokens: h133742"),
+        target("\n      pin: 133742"),
+        target("\n      address: u:h133742@db"),
+        target("\n      address: h133742"),
+        target("\n      page: http://h133742@db"),
     ];
     for text in cases {
         let shown = page(&text, check_targets);
         assert!(shown.contains("config.yaml:"), "{text}");
         assert!(!shown.contains("133742"), "{shown}");
-        println!("{shown}");
     }
 }
 

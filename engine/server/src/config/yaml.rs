@@ -225,7 +225,7 @@ impl<'a> Reader<'a> {
 
     fn fault(&self, at: Location, path: &Path, problem: &str, help: Option<&str>) {
         let (path, problem, help) = (path.clone(), problem.to_owned(), help.map(str::to_owned));
-        self.collector.push(Fault { path, at, problem, help });
+        self.collector.push(Fault { path, at, problem, help, secret: false });
     }
 }
 
