@@ -26,6 +26,9 @@ use crate::server::Server;
 use crate::servers::{Servers, adapter};
 use crate::tls::Tls;
 
+/// A target's name is a part of texts, metrics and resource names.
+const NAME_BYTES_MAX: usize = 63;
+
 /// One target whose settings are fine.
 struct Target {
     name: String,
@@ -49,17 +52,20 @@ pub(crate) fn check(section: &mut Section<'_>) -> Box<dyn Prepared> {
         statement: span("statement_timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(5)),
         maintenance: span("maintenance_timeout", Span::from_mins(10), Span::from_secs(1)..=Span::from_hours(24)),
     };
-    let targets = section.map("targets").into_iter().map(|(name, target)| check_target(name, target)).collect();
+    let mut targets = Vec::new();
+    for (name, target) in section.map("targets") {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(plain) {
+            let problem = format!("a target's name is 1 to {NAME_BYTES_MAX} letters, digits, - or _");
+            section.reject("targets", problem, Some("rules name the target by it: pg::connections(\"main\")"));
+        }
+        targets.push(check_target(name, target));
+    }
     section.finish();
     Box::new(Checked { limits, targets })
 }
 
 fn check_target(name: &str, mut section: Section<'_>) -> Target {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
-        let problem = "a target's name is 1 to 63 letters, digits, - or _";
-        section.reject("", problem, Some("rules name the target by it: pg::connections(\"main\")"));
-    }
     let mut config = match section.optional_secret_url("url", &["postgres", "postgresql"]) {
         Some(url) => from_url(&mut section, &url),
         None if section.has("url") => Config::new(),

@@ -25,7 +25,7 @@ pub const VERSION: &str = "4";
 pub const VERSION_GRAFANA: &str = "1";
 
 /// The most alerts in one body; far above the 100 000 of a storm, and a bound on the work that 64 MiB of `0,0,0` can ask for.
-pub const ALERTS_MAX: usize = 1_000_000;
+pub const ALERTS_MAX: usize = 500_000;
 
 /// What a notification says besides its alerts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -333,7 +333,7 @@ fn a_wrong_body_says_why() {
         (
             format!(r#"{{"version":"4","alerts":[{}0]}}"#, "0,".repeat(ALERTS_MAX)),
             "too_many_alerts",
-            "alerts: more than 1000000",
+            "alerts: more than 500000",
         ),
     ];
     for (body, kind, part) in cases {

@@ -2,12 +2,14 @@
 //! `store`, by `server`, and by the simulation.
 
 pub mod clock;
+pub mod entropy;
 pub mod journal;
 pub mod ledger;
 pub mod sink;
 pub mod source;
 
 pub use clock::Clock;
+pub use entropy::Entropy;
 pub use journal::{Journal, JournalFault, JournalFaultKind};
 pub use ledger::{Claim, Ledger, LedgerFault, Reserved};
 pub use sink::{News, NewsKind, Sink, SinkFault};

@@ -1,0 +1,84 @@
+//! What the driver's errors mean for the next step, in words that tell an operator what to do.
+
+use std::fmt;
+
+use redis::{ErrorKind, RedisError};
+use selfheal_contract::Failure;
+
+use crate::text::plain;
+
+/// Whether what was sent could have changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It only reads.
+    Read,
+    /// It may have changed something once it was sent.
+    Change,
+}
+
+/// A fault of making a connection, before anything was asked.
+pub(crate) fn connecting(server: &dyn fmt::Display, fault: &RedisError) -> Failure {
+    if let Some((code, detail)) = server_error(fault) {
+        return answered(server, &code, &detail);
+    }
+    match fault.kind() {
+        ErrorKind::AuthenticationFailed => answered(server, "WRONGPASS", fault.detail().unwrap_or_default()),
+        ErrorKind::InvalidClientConfig | ErrorKind::RESP3NotSupported => {
+            Failure::refused(format!("{server} cannot be used: {}", plain(&fault.to_string())))
+        }
+        _ => Failure::transient(format!(
+            "{server} cannot be reached: {}; check that it runs and that its address is right",
+            plain(&fault.to_string())
+        )),
+    }
+}
+
+/// A fault of an exchange over a connection that had shown to be alive.
+pub(crate) fn exchanging(server: &dyn fmt::Display, purpose: Purpose, fault: &RedisError) -> Failure {
+    if let Some((code, detail)) = server_error(fault) {
+        return answered(server, &code, &detail);
+    }
+    let words = plain(&fault.to_string());
+    match (purpose, fault.kind()) {
+        (Purpose::Change, _) => Failure::indeterminate(format!(
+            "{server} was sent the change, and its answer did not come ({words}); look whether it happened"
+        )),
+        (Purpose::Read, ErrorKind::Parse | ErrorKind::UnexpectedReturnType) => {
+            Failure::refused(format!("{server} answered what a Redis does not answer: {words}"))
+        }
+        (Purpose::Read, _) => Failure::transient(format!("{server} gave no answer: {words}")),
+    }
+}
+
+/// Whether the connection can still be used after this fault.
+pub(crate) fn leaves_connection(fault: &RedisError) -> bool {
+    server_error(fault).is_some()
+}
+
+/// The code and the words of an error that the server itself sent: nothing was changed, because every change here is
+/// one command, one script with one write, or a transaction.
+fn server_error(fault: &RedisError) -> Option<(String, String)> {
+    let errors = fault.clone().into_server_errors()?;
+    let (_, first) = errors.first()?;
+    Some((first.code().to_owned(), first.details().unwrap_or_default().to_owned()))
+}
+
+fn answered(server: &dyn fmt::Display, code: &str, detail: &str) -> Failure {
+    let words = plain(&format!("{code} {detail}"));
+    match code {
+        "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" => {
+            Failure::transient(format!("{server} cannot do it now: {words}"))
+        }
+        "NOAUTH" | "WRONGPASS" => Failure::refused(format!(
+            "{server} does not accept the login: {words}; check `user` and `password` of this target in adapters.redis.targets"
+        )),
+        "NOPERM" => Failure::refused(format!(
+            "{server} does not permit it: {words}; grant selfheal's user the rights that this action's documentation names"
+        )),
+        "READONLY" => Failure::refused(format!("{server} is a replica: {words}; name its primary as the target")),
+        "MOVED" | "ASK" | "CROSSSLOT" => Failure::refused(format!(
+            "{server} is a node of a cluster, and the key is on another: {words}; name that node as the target"
+        )),
+        _ => Failure::refused(format!("{server} refused: {words}")),
+    }
+}

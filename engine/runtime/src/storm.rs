@@ -1,0 +1,103 @@
+//! Storms: how many new issues each rule had within the last minute, and which rules a person let go on.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use selfheal_core::guard::later;
+
+/// The window in which new issues are counted.
+const WINDOW: Duration = Duration::from_secs(60);
+/// How long a person's word holds.
+const RELEASE: Duration = Duration::from_secs(3600);
+/// Openings remembered for one rule; more than that is a storm by any measure.
+const OPENINGS_MAX: usize = 10_000;
+
+/// The counters of all rules.
+#[derive(Default)]
+pub(crate) struct Storms {
+    rules: Mutex<HashMap<String, Rule>>,
+}
+
+#[derive(Default)]
+struct Rule {
+    openings: VecDeque<Timestamp>,
+    released_until: Option<Timestamp>,
+    /// When people were last told of a storm.
+    told_at: Option<Timestamp>,
+}
+
+/// What is known of one rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StormReading {
+    /// New issues within the last minute.
+    pub(crate) new_issues: u32,
+    /// Whether a person let the rule go on.
+    pub(crate) released: bool,
+}
+
+impl Storms {
+    fn with<T>(&self, rule: &str, use_it: impl FnOnce(&mut Rule) -> T) -> T {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        use_it(rules.entry(rule.to_owned()).or_default())
+    }
+
+    /// Counts a new issue.
+    pub(crate) fn count(&self, rule: &str, now: Timestamp) {
+        self.with(rule, |state| {
+            if state.openings.len() == OPENINGS_MAX {
+                state.openings.pop_front();
+            }
+            state.openings.push_back(now);
+        });
+    }
+
+    /// Reads a rule's counter.
+    pub(crate) fn read(&self, rule: &str, now: Timestamp) -> StormReading {
+        self.with(rule, |state| {
+            while state.openings.front().is_some_and(|at| later(*at, WINDOW) <= now) {
+                state.openings.pop_front();
+            }
+            StormReading {
+                new_issues: u32::try_from(state.openings.len()).unwrap_or(u32::MAX),
+                released: state.released_until.is_some_and(|until| until > now),
+            }
+        })
+    }
+
+    /// Lets a rule go on for an hour.
+    pub(crate) fn release(&self, rule: &str, now: Timestamp) {
+        self.with(rule, |state| state.released_until = Some(later(now, RELEASE)));
+    }
+
+    /// Whether people are to be told now: once for each storm.
+    pub(crate) fn tell(&self, rule: &str, now: Timestamp) -> bool {
+        self.with(rule, |state| {
+            let tell = state.told_at.is_none_or(|at| later(at, RELEASE) <= now);
+            if tell {
+                state.told_at = Some(now);
+            }
+            tell
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn openings_are_forgotten_after_a_minute_and_people_are_asked_once() {
+        let storms = Storms::default();
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        (0..30).for_each(|second| storms.count("r", at(second)));
+        assert_eq!(storms.read("r", at(30)).new_issues, 30);
+        assert_eq!(storms.read("r", at(70)).new_issues, 19);
+        assert!(storms.tell("r", at(70)));
+        assert!(!storms.tell("r", at(71)));
+        storms.release("r", at(71));
+        assert!(storms.read("r", at(72)).released);
+        assert!(!storms.read("other", at(72)).released);
+    }
+}
