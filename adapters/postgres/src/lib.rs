@@ -9,6 +9,7 @@
 
 mod actions;
 mod fault;
+mod indexes;
 mod names;
 mod pool;
 mod probes;

@@ -13,6 +13,16 @@ use crate::pool::{Limits, Parameter, Pool, Purpose};
 /// Between two looks at an effect that shows a moment later.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
+/// How long a maintenance statement waits for a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Locks {
+    /// As long as a short statement may take: somebody else is at work on the table.
+    Short,
+    /// As long as the statement may take: a concurrent build waits for other transactions by its nature, and lets
+    /// everybody else go on meanwhile.
+    Patient,
+}
+
 /// A server with the database that a target names.
 pub(crate) struct Server {
     /// The target's name.
@@ -89,17 +99,20 @@ impl Server {
     ///
     /// # Errors
     /// As [`Server::change`]. The connection is new, so that one that cannot be had means that nothing happened.
-    pub(crate) async fn maintain(&self, sql: &str) -> Result<(), Failure> {
-        let lease = self.pool.lease(Purpose::Maintenance).await;
-        let mut lease = lease.map_err(|fault| fault.failure(&self.name, Phase::Reading))?;
+    pub(crate) async fn maintain(&self, sql: &str, locks: Locks) -> Result<(), Failure> {
+        let unsent = |fault: Fault| fault.failure(&self.name, Phase::Reading);
+        let mut lease = self.pool.lease(Purpose::Maintenance).await.map_err(unsent)?;
+        if locks == Locks::Patient {
+            lease.run("SET lock_timeout = 0").await.map_err(unsent)?;
+        }
         lease.run(sql).await.map_err(|fault| fault.failure(&self.name, Phase::Changing))
     }
 
     /// Looks again and again until the answer is yes; false when it was not within one statement's time.
-    pub(crate) async fn settles(
-        &self,
-        mut is_there: impl AsyncFnMut() -> Result<bool, Failure> + Send,
-    ) -> Result<bool, Failure> {
+    pub(crate) async fn settles<F>(&self, is_there: impl Fn() -> F + Send) -> Result<bool, Failure>
+    where
+        F: Future<Output = Result<bool, Failure>> + Send,
+    {
         let looking = async {
             while !is_there().await? {
                 tokio::time::sleep(LOOK_AGAIN_AFTER).await;

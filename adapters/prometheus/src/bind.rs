@@ -46,7 +46,9 @@ pub(crate) fn bind(text: &str, values: &[String]) -> Result<(String, Expression)
                 )));
             };
             if literal.quote == b'`' {
-                return Err(refuse(format!("${number} cannot be escaped between backticks; use double quotes")));
+                return Err(refuse(format!(
+                    "${number} cannot be escaped between backticks; use double quotes"
+                )));
             }
             out.push_str(&text[copied..at]);
             push_value(&mut out, value, literal);

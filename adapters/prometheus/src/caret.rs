@@ -7,7 +7,7 @@ const AROUND_CHARS: usize = 60;
 ///
 /// An offset at or beyond the end points behind the last character. Long lines are cut on both sides.
 pub(crate) fn point(text: &str, offset: usize) -> String {
-    let offset = text.floor_char_boundary(offset);
+    let offset = (0..=offset.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let start = text[..offset].rfind('\n').map_or(0, |at| at + 1);
     let end = text[offset..].find('\n').map_or(text.len(), |at| offset + at);
     let before = text[start..offset].chars().count();
@@ -15,8 +15,7 @@ pub(crate) fn point(text: &str, offset: usize) -> String {
     let mark = if skipped > 0 { "…" } else { "" };
     // A tab would make the caret's column a guess.
     let tidy = |c: char| if c.is_control() { ' ' } else { c };
-    let line: String =
-        text[start..end].chars().skip(skipped).take(2 * AROUND_CHARS).map(tidy).collect();
+    let line: String = text[start..end].chars().skip(skipped).take(2 * AROUND_CHARS).map(tidy).collect();
     let column = before - skipped + mark.chars().count();
     format!("  {mark}{line}\n  {}^", " ".repeat(column))
 }

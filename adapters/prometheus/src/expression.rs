@@ -70,7 +70,10 @@ impl Expression {
     /// An empty or too long text, control characters, a string or bracket without its end, a comment.
     pub fn read(text: &str) -> Result<Self, SyntaxFault> {
         if text.trim().is_empty() {
-            return Err(SyntaxFault::new(0, "the expression is empty; write a PromQL expression, such as `up`"));
+            return Err(SyntaxFault::new(
+                0,
+                "the expression is empty; write a PromQL expression, such as `up`",
+            ));
         }
         if text.len() > EXPRESSION_BYTES_MAX {
             let problem = format!(
@@ -80,9 +83,13 @@ impl Expression {
             return Err(SyntaxFault::new(EXPRESSION_BYTES_MAX, problem));
         }
         if let Some(at) = text.find(|c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
-            return Err(SyntaxFault::new(at, "a control character is not PromQL; inside a string, escape it"));
+            return Err(SyntaxFault::new(
+                at,
+                "a control character is not PromQL; inside a string, escape it",
+            ));
         }
-        Scanner { text, at: 0, open: Vec::new(), operator: None, literals: Vec::new(), braces_end: None }.run()
+        Scanner { text, at: 0, open: Vec::new(), operator: None, literals: Vec::new(), braces_end: None }
+            .run()
     }
 }
 
@@ -166,7 +173,8 @@ impl Scanner<'_> {
         match self.open.pop() {
             Some((open, _)) if partner(open) == byte => {}
             Some((open, _)) => {
-                let problem = format!("expected `{}`, found `{}`", char::from(partner(open)), char::from(byte));
+                let problem =
+                    format!("expected `{}`, found `{}`", char::from(partner(open)), char::from(byte));
                 return Err(SyntaxFault::new(self.at, problem));
             }
             None => {
@@ -183,7 +191,10 @@ impl Scanner<'_> {
 }
 
 fn unended(start: usize) -> SyntaxFault {
-    SyntaxFault::new(start, "the string that begins here has no end; give label values by `bind`, which escapes them")
+    SyntaxFault::new(
+        start,
+        "the string that begins here has no end; give label values by `bind`, which escapes them",
+    )
 }
 
 fn partner(open: u8) -> u8 {

@@ -37,11 +37,13 @@ pub const ENTRY: RosterEntry = RosterEntry {
 
 const DOC: &str = "Reads from Prometheus by PromQL. It has probes only and changes nothing. A reading is a number that \
     a decision may rest on, or inconclusive with the reason: no data, not a number, stale, more than one series, or \
-    warnings about an incomplete answer.\n\nLabel values go into an expression by `bind`, never by pasting them in: in \
+    warnings about an incomplete answer.\n\n\
+    Label values go into an expression by `bind`, never by pasting them in: in \
     `prom::query(\"rate(http_requests_total{app=\\\"$1\\\"}[1m])\", [alert.labels.app])` the value stands for `$1`, \
-    escaped, so that no label can change what is asked.\n\nSettings: `url` (or the environment's PROMETHEUS_URL), \
-    `token` or `user` and `password`, `ca_file` (PEM, instead of the system's certificates), `timeout` (2s), \
-    `stale_after` (5m).";
+    escaped, so that no label can change what is asked.\n\n\
+    Settings: `url` (or the environment's PROMETHEUS_URL), `token` or `user` and `password`, `ca_file` (PEM, instead of \
+    the system's certificates), `timeout` (2s, for each question; a reading asks at most three), `stale_after` (5m; \
+    longer than the longest scrape interval).";
 
 /// The adapter; without a server every reading is refused with what to configure.
 fn adapter(server: Option<Arc<Server>>) -> Adapter {
@@ -49,6 +51,9 @@ fn adapter(server: Option<Arc<Server>>) -> Adapter {
         name: "prom",
         doc: DOC,
         actions: Vec::new(),
-        probes: vec![Arc::new(query::Query::new(server.clone())), Arc::new(query_range::QueryRange::new(server))],
+        probes: vec![
+            Arc::new(query::Query::new(server.clone())),
+            Arc::new(query_range::QueryRange::new(server)),
+        ],
     }
 }

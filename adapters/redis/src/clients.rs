@@ -42,7 +42,9 @@ pub(crate) enum Role {
 
 /// Asks for all connections.
 pub(crate) fn question() -> Pipeline {
-    pipe().cmd("CLIENT").arg("LIST").take()
+    let mut question = pipe();
+    question.cmd("CLIENT").arg("LIST");
+    question
 }
 
 /// Reads the list; a line without id or address is passed over.
@@ -52,7 +54,9 @@ pub(crate) fn parse(text: &[u8]) -> Vec<Client> {
 
 fn line(line: &str) -> Option<Client> {
     let field = |name: &str| {
-        line.split(' ').find_map(|field| field.split_once('=').filter(|(found, _)| *found == name)).map(|(_, v)| v)
+        line.split(' ')
+            .find_map(|field| field.split_once('=').filter(|(found, _)| *found == name))
+            .map(|(_, v)| v)
     };
     let number = |name: &str| field(name).and_then(|value| value.parse::<u64>().ok()).unwrap_or_default();
     Some(Client {

@@ -81,7 +81,8 @@ static SETTINGS: &[Setting] = &[
 ];
 
 /// What may be set when the operator names nothing.
-pub(crate) const SETTABLE_DEFAULT: [&str; 4] = ["maxmemory", "maxmemory-policy", "maxmemory-samples", "timeout"];
+pub(crate) const SETTABLE_DEFAULT: [&str; 4] =
+    ["maxmemory", "maxmemory-policy", "maxmemory-samples", "timeout"];
 
 /// The parameter of this name; the error says what is known.
 pub(crate) fn find(name: &str) -> Result<&'static Setting, String> {
@@ -114,7 +115,9 @@ impl Setting {
     /// A canonical value as a reading has it: numbers as numbers.
     pub(crate) fn reading(&self, value: &str) -> Value {
         match self.kind {
-            Kind::Bytes | Kind::Integer(..) => value.parse::<i64>().map_or_else(|_| value.into(), Value::from),
+            Kind::Bytes | Kind::Integer(..) => {
+                value.parse::<i64>().map_or_else(|_| value.into(), Value::from)
+            }
             Kind::Switch | Kind::Choice(_) => value.into(),
         }
     }
@@ -122,7 +125,11 @@ impl Setting {
 
 fn one_of(choices: &[&str], value: &str) -> Result<String, String> {
     let value = value.to_ascii_lowercase();
-    if choices.contains(&value.as_str()) { Ok(value) } else { Err(format!("expected {}", choices.join(", "))) }
+    if choices.contains(&value.as_str()) {
+        Ok(value)
+    } else {
+        Err(format!("expected {}", choices.join(", ")))
+    }
 }
 
 /// Redis' own reading of memory amounts (`memtoull` in `src/util.c`): `k` is 1000, `kb` 1024, case does not matter.
@@ -179,7 +186,9 @@ mod tests {
 
     #[test]
     fn what_takes_over_a_server_is_not_known() {
-        for name in ["dir", "dbfilename", "requirepass", "masterauth", "aclfile", "save", "*", "maxmemory*", ""] {
+        for name in
+            ["dir", "dbfilename", "requirepass", "masterauth", "aclfile", "save", "*", "maxmemory*", ""]
+        {
             assert!(find(name).is_err(), "{name}");
         }
         assert_eq!(find("max-memory").unwrap_err(), "did you mean \"maxmemory\"?");

@@ -70,7 +70,8 @@ impl Address {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let options = AsyncConnectionConfig::new().set_response_timeout(Some(answer));
-        let (connection, driver) = MultiplexedConnection::new_with_config(&self.login, stream, options).await?;
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(&self.login, stream, options).await?;
         Ok((connection, Driver(tokio::spawn(driver))))
     }
 }

@@ -55,6 +55,11 @@ pub(crate) fn leaves_connection(fault: &RedisError) -> bool {
     server_error(fault).is_some()
 }
 
+/// Whether the server only denies this login the command, or does not have it.
+pub(crate) fn denies_command(fault: &RedisError) -> bool {
+    server_error(fault).is_some_and(|(code, detail)| code == "NOPERM" || detail.starts_with("unknown "))
+}
+
 /// The code and the words of an error that the server itself sent: nothing was changed, because every change here is
 /// one command, one script with one write, or a transaction.
 fn server_error(fault: &RedisError) -> Option<(String, String)> {
@@ -69,13 +74,18 @@ fn answered(server: &dyn fmt::Display, code: &str, detail: &str) -> Failure {
         "LOADING" | "BUSY" | "MASTERDOWN" | "TRYAGAIN" | "CLUSTERDOWN" => {
             Failure::transient(format!("{server} cannot do it now: {words}"))
         }
+        "ERR" if detail.starts_with("max number of clients") => {
+            Failure::transient(format!("{server} takes no further connection: {words}"))
+        }
         "NOAUTH" | "WRONGPASS" => Failure::refused(format!(
             "{server} does not accept the login: {words}; check `user` and `password` of this target in adapters.redis.targets"
         )),
         "NOPERM" => Failure::refused(format!(
             "{server} does not permit it: {words}; grant selfheal's user the rights that this action's documentation names"
         )),
-        "READONLY" => Failure::refused(format!("{server} is a replica: {words}; name its primary as the target")),
+        "READONLY" => {
+            Failure::refused(format!("{server} is a replica: {words}; name its primary as the target"))
+        }
         "MOVED" | "ASK" | "CROSSSLOT" => Failure::refused(format!(
             "{server} is a node of a cluster, and the key is on another: {words}; name that node as the target"
         )),

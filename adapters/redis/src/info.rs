@@ -10,7 +10,9 @@ pub(crate) struct Info(HashMap<String, String>);
 
 /// Asks for everything that a plain `INFO` has.
 pub(crate) fn question() -> Pipeline {
-    pipe().cmd("INFO").take()
+    let mut question = pipe();
+    question.cmd("INFO");
+    question
 }
 
 impl Info {

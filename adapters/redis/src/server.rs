@@ -78,7 +78,10 @@ impl Server {
     }
 
     /// As [`read`](Self::read), with the server's id of the connection that asked.
-    pub(crate) async fn read_as<T: FromRedisValue>(&self, question: &Pipeline) -> Result<(T, Option<u64>), Failure> {
+    pub(crate) async fn read_as<T: FromRedisValue>(
+        &self,
+        question: &Pipeline,
+    ) -> Result<(T, Option<u64>), Failure> {
         self.exchange(question, Purpose::Read).await
     }
 
@@ -88,13 +91,15 @@ impl Server {
     {
         let answer_within = self.timeouts.answer.duration();
         let Ok(turn) = timeout(answer_within, self.turns.acquire()).await else {
-            return Err(Failure::transient(format!("{self} is busy with {EXCHANGES_MAX} other questions; try later")));
+            return Err(Failure::transient(format!(
+                "{self} is busy with {EXCHANGES_MAX} other questions; try later"
+            )));
         };
         let _turn = turn.expect("the semaphore is never closed");
         let mut link = self.link().await?;
         match question.query_async(&mut link.connection).await {
             Ok(answer) => {
-                self.heard(&link).await;
+                self.heard(&link);
                 Ok((answer, link.id))
             }
             Err(fault) => {
@@ -111,7 +116,9 @@ impl Server {
         let connect_within = self.timeouts.connect.duration();
         // Whoever holds the lock is connecting or asking for a sign of life; both take at most that long.
         let Ok(mut kept) = timeout(connect_within.saturating_mul(2), self.link.lock()).await else {
-            return Err(Failure::transient(format!("{self} cannot be reached: another attempt is still under way")));
+            return Err(Failure::transient(format!(
+                "{self} cannot be reached: another attempt is still under way"
+            )));
         };
         if let Some(link) = kept.as_mut() {
             if link.heard.elapsed() < FRESH {
@@ -125,7 +132,8 @@ impl Server {
             }
             *kept = None;
         }
-        let made = timeout(connect_within, self.connect()).await.unwrap_or_else(|_| Err(too_slow(connect_within)));
+        let made =
+            timeout(connect_within, self.connect()).await.unwrap_or_else(|_| Err(too_slow(connect_within)));
         let link = made.map_err(|fault| fault::connecting(self, &fault))?;
         *kept = Some(link.clone());
         Ok(link)
@@ -133,26 +141,24 @@ impl Server {
 
     async fn connect(&self) -> RedisResult<Link> {
         let (mut connection, driver) = self.address.connect(self.timeouts.answer.duration()).await?;
-        // A login may be denied both; then only what needs the id is refused, later and in its own words.
-        let named: RedisResult<()> = pipe()
-            .cmd("CLIENT")
-            .arg("SETNAME")
-            .arg(CLIENT_NAME)
-            .ignore()
-            .query_async(&mut connection)
-            .await;
+        let named: RedisResult<()> =
+            pipe().cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME).ignore().query_async(&mut connection).await;
         let id: RedisResult<(u64,)> = pipe().cmd("CLIENT").arg("ID").query_async(&mut connection).await;
-        for fault in named.err().iter().chain(id.as_ref().err()) {
-            if !fault::leaves_connection(fault) {
-                return Err(fault.clone());
+        // A login may be denied both; then only what needs the id is refused, later and in its own words.
+        for fault in [named.err(), id.as_ref().err().cloned()].into_iter().flatten() {
+            if !fault::denies_command(&fault) {
+                return Err(fault);
             }
         }
         let id = id.ok().map(|(id,)| id);
         Ok(Link { connection, id, heard: Instant::now(), driver: Arc::new(driver) })
     }
 
-    async fn heard(&self, link: &Link) {
-        if let Some(kept) = self.link.lock().await.as_mut().filter(|kept| Arc::ptr_eq(&kept.driver, &link.driver)) {
+    /// Notes a sign of life. Where somebody is just looking for one, the note is left out rather than waited for.
+    fn heard(&self, link: &Link) {
+        if let Ok(mut kept) = self.link.try_lock()
+            && let Some(kept) = kept.as_mut().filter(|kept| Arc::ptr_eq(&kept.driver, &link.driver))
+        {
             kept.heard = Instant::now();
         }
     }

@@ -44,9 +44,14 @@ pub(crate) struct Limits {
 
 /// Reads the section; faults go to its collector.
 pub(crate) fn check(section: &mut Section<'_>) -> Settings {
-    let targets = section.map("targets").into_iter().filter_map(|(name, target)| self::target(name, target)).collect();
+    let targets =
+        section.map("targets").into_iter().filter_map(|(name, target)| self::target(name, target)).collect();
     let timeouts = Timeouts {
-        connect: section.span_or("connect_timeout", Span::from_secs(2), Span::from_millis(100)..=Span::from_secs(30)),
+        connect: section.span_or(
+            "connect_timeout",
+            Span::from_secs(2),
+            Span::from_millis(100)..=Span::from_secs(30),
+        ),
         answer: section.span_or("timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_secs(60)),
     };
     let limits = Limits {
@@ -96,18 +101,27 @@ fn target(name: &str, mut section: Section<'_>) -> Option<Target> {
         ConnectionAddr::Tcp(host, port) => (host.clone(), *port, false),
         ConnectionAddr::TcpTls { host, port, insecure, .. } => {
             if *insecure {
-                let help = "take #insecure off, and put the server's own authority into ca: ${file:/path/to/ca.pem}";
+                let help =
+                    "take #insecure off, and put the server's own authority into ca: ${file:/path/to/ca.pem}";
                 section.reject("url", "certificates are always verified", Some(help));
             }
             (host.clone(), *port, true)
         }
         _ => {
-            section.reject("url", "this kind of address cannot be used", Some("expected redis://host:6379/0"));
+            section.reject(
+                "url",
+                "this kind of address cannot be used",
+                Some("expected redis://host:6379/0"),
+            );
             return None;
         }
     };
     if authorities.is_some() && !tls {
-        section.reject("ca", "says nothing for a connection without TLS", Some("begin the address with rediss://"));
+        section.reject(
+            "ca",
+            "says nothing for a connection without TLS",
+            Some("begin the address with rediss://"),
+        );
     }
     Some(Target { name: name.to_owned(), host, port, tls, authorities, login })
 }
@@ -119,7 +133,9 @@ fn settable(section: &mut Section<'_>) -> Vec<&'static Setting> {
     for name in names {
         match configuration::find(&name) {
             Ok(setting) => found.push(setting),
-            Err(help) => section.reject("settable", format!("selfheal sets no parameter {name:?}"), Some(&help)),
+            Err(help) => {
+                section.reject("settable", format!("selfheal sets no parameter {name:?}"), Some(&help))
+            }
         }
     }
     found
@@ -183,7 +199,10 @@ pub(crate) mod tests {
         }, "settable": [] });
         let Ok(settings) = settings(&json) else { panic!("no fault was expected") };
         let [cache, queue] = &settings.targets[..] else { panic!("two targets were expected") };
-        assert_eq!((cache.host.as_str(), cache.port, cache.tls, cache.login.db()), ("cache.prod", 6379, false, 3));
+        assert_eq!(
+            (cache.host.as_str(), cache.port, cache.tls, cache.login.db()),
+            ("cache.prod", 6379, false, 3)
+        );
         assert_eq!((cache.login.username(), cache.login.password()), (Some("heal"), Some("s3cret")));
         assert_eq!((queue.port, queue.tls, queue.login.password()), (6380, true, Some("pw")));
         assert!(settings.limits.settable.is_empty());
@@ -197,10 +216,16 @@ pub(crate) mod tests {
             (target(serde_json::json!({ "url": "http://x" })), "begins with redis:// or rediss://"),
             (target(serde_json::json!({ "url": "redis://:hunter2@[" })), "cannot be read as an address"),
             (target(serde_json::json!({ "url": "redis://:hunter2@x/db" })), "cannot be read as an address"),
-            (target(serde_json::json!({ "url": "rediss://x/#insecure" })), "certificates are always verified"),
+            (
+                target(serde_json::json!({ "url": "rediss://x/#insecure" })),
+                "certificates are always verified",
+            ),
             (target(serde_json::json!({ "url": "redis://x", "ca": "y" })), "without TLS"),
             (target(serde_json::json!({ "url": "redis://x", "user": "y" })), "a user needs a password"),
-            (target(serde_json::json!({ "url": "redis://:hunter2@x", "password": "hunter2" })), "give it once"),
+            (
+                target(serde_json::json!({ "url": "redis://:hunter2@x", "password": "hunter2" })),
+                "give it once",
+            ),
             (target(serde_json::json!({ "url": "redis://x", "passwrd": "y" })), "did you mean \"password\""),
             (serde_json::json!({ "targets": { "a/b": { "url": "redis://x" } } }), "found \"a/b\""),
             (serde_json::json!({ "settable": ["dir"] }), "sets no parameter \"dir\""),

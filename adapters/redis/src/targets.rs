@@ -33,7 +33,9 @@ impl Targets {
             let near = if name.len() <= 64 { suggest(name, names()) } else { None };
             let help = match near {
                 Some(meant) => format!("did you mean {meant:?}?"),
-                None if self.servers.is_empty() => "none is configured; add one under adapters.redis.targets".to_owned(),
+                None if self.servers.is_empty() => {
+                    "none is configured; add one under adapters.redis.targets".to_owned()
+                }
                 None => format!("configured are {}", names().collect::<Vec<_>>().join(", ")),
             };
             Failure::refused(format!("there is no redis target {}; {help}", quoted(name)))
@@ -92,7 +94,11 @@ fn permitted(patterns: &[Pattern], name: &str, done: &str, list: &str) -> Result
         return Ok(());
     }
     let listed: Vec<String> = patterns.iter().map(|pattern| quoted(&pattern.to_string())).collect();
-    let now = if listed.is_empty() { "now none is listed".to_owned() } else { format!("now {}", listed.join(", ")) };
+    let now = if listed.is_empty() {
+        "now none is listed".to_owned()
+    } else {
+        format!("now {}", listed.join(", "))
+    };
     Err(Failure::refused(format!(
         "the key {} may not be {done}; to permit it, add it or a pattern to adapters.redis.{list} ({now})",
         quoted(name)

@@ -82,7 +82,8 @@ pub enum Says {
 }
 
 /// What follows from all verdicts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "ruling", rename_all = "snake_case")]
 pub enum Ruling {
     /// The plan may run.
     Admit,
@@ -409,7 +410,7 @@ mod tests {
     #[test]
     fn every_guard_can_stop_a_plan() {
         let soon = Timestamp::from_second(60).unwrap();
-        let open = [("k8s".to_owned(), soon)];
+        let open: &[(String, Timestamp)] = Box::leak(Box::new([("k8s".to_owned(), soon)]));
         let reading = |change: fn(&mut LedgerReading)| {
             let mut reading = LedgerReading::default();
             change(&mut reading);
@@ -423,7 +424,7 @@ mod tests {
         assert_eq!(check(|f, _| f.new_issues = 21, None), "Hold storm");
         assert_eq!(check(|f, _| (f.new_issues, f.storm_released) = (21, true), None), "Admit");
         assert_eq!(check(|f, _| f.ledger = Err("refused"), None), "Hold duplicate");
-        assert_eq!(check(|f, _| f.breakers_open = &open, None), "Hold breaker");
+        assert_eq!(check(|f, _| f.breakers_open = open, None), "Hold breaker");
         assert_eq!(check(|_, p| p.steps = 0, None), "Refuse policy");
         assert_eq!(check(|_, p| p.forbidden = vec!["k8s.*".into()], None), "Refuse policy");
         assert_eq!(check(|_, p| p.needs_approval = vec!["k8s.scale".into()], None), "Ask approval");

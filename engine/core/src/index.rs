@@ -168,7 +168,9 @@ mod tests {
         MatchIndex::new(rules.iter().map(|text| parse_matchers(text).unwrap()).collect())
     }
 
-    fn labels(pairs: &[(&str, &str)]) -> Labels {
+    type Pairs<'p> = &'p [(&'p str, &'p str)];
+
+    fn labels(pairs: Pairs) -> Labels {
         pairs.iter().copied().collect()
     }
 
@@ -186,7 +188,7 @@ mod tests {
             r#"alertname=~"[^\s\S]""#,
             r#"alertname="B", severity="critical""#,
         ]);
-        let cases: &[(&[(&str, &str)], &[u32])] = &[
+        let cases: &[(Pairs, &[u32])] = &[
             (&[], &[4, 5, 7]),
             (&[("alertname", "A")], &[0, 1, 2, 4, 5, 6, 7]),
             (&[("alertname", "A"), ("severity", "critical")], &[0, 1, 2, 3, 4, 5, 6, 7]),

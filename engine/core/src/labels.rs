@@ -126,6 +126,11 @@ struct Builder {
 }
 
 impl Builder {
+    /// A builder with room for the labels of a usual alert, so that reading one does not grow it again and again.
+    fn with_room() -> Self {
+        Self { text: String::with_capacity(256), ends: Vec::with_capacity(32) }
+    }
+
     /// Ends the name or value that was appended to `text`.
     fn end_part(&mut self) {
         self.ends.push(u32::try_from(self.text.len()).expect("a label set is far smaller than 4 GiB"));
@@ -165,13 +170,15 @@ impl Serialize for Labels {
 mod tests {
     use super::*;
 
-    fn labels(pairs: &[(&str, &str)]) -> Labels {
+    type Pairs<'p> = &'p [(&'p str, &'p str)];
+
+    fn labels(pairs: Pairs) -> Labels {
         pairs.iter().copied().collect()
     }
 
     #[test]
     fn reads_what_was_put_in() {
-        let cases: &[(&[(&str, &str)], &[(&str, &str)])] = &[
+        let cases: &[(Pairs, Pairs)] = &[
             (&[], &[]),
             (&[("a", "1")], &[("a", "1")]),
             (&[("b", "2"), ("a", "1")], &[("a", "1"), ("b", "2")]),

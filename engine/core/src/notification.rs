@@ -107,7 +107,7 @@ pub fn parse(
                 envelope.truncated_alerts = cursor.value::<Option<u64>>("truncatedAlerts")?.unwrap_or(0);
             }
             "version" => {
-                let at = cursor.position();
+                let at = cursor.offset();
                 version = Some((at, cursor.value::<cursor::TextOrNumber>("version")?.0));
             }
             "orgId" => {
@@ -131,7 +131,7 @@ pub fn parse(
     })?;
     let (at, version) = version.ok_or_else(|| cursor.fault(BodyFaultKind::NoVersion))?;
     if !(version == VERSION || version == VERSION_GRAFANA && from_grafana) {
-        return Err(BodyFault { at, kind: BodyFaultKind::WrongVersion(version) });
+        return Err(cursor.fault_at(at, BodyFaultKind::WrongVersion(version)));
     }
     if !alerts_seen {
         return Err(cursor.fault(BodyFaultKind::NoAlerts));

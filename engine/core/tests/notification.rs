@@ -306,6 +306,11 @@ fn a_wrong_body_says_why() {
             "wrong_field",
             "receiver: invalid type: integer `5`, expected a string",
         ),
+        (
+            format!(r#"{{"truncatedAlerts":"{}"}}"#, "ä".repeat(9000)),
+            "wrong_field",
+            "äää..., expected u64 at line 1",
+        ),
         (r#"{"truncatedAlerts":-1}"#.to_owned(), "wrong_field", "truncatedAlerts: invalid value"),
         (r#"{"groupLabels":{"a":1}}"#.to_owned(), "wrong_field", "groupLabels: invalid type"),
         (

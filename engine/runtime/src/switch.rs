@@ -58,6 +58,13 @@ impl Switch {
         self.position.store(position.into());
     }
 
+    /// Share of successes within the last hour, 0 to 1; 1 when there was none to count.
+    pub(crate) fn success_rate(&self) -> f64 {
+        let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let successes = results.iter().filter(|(_, success)| *success).count();
+        if results.is_empty() { 1.0 } else { successes as f64 / results.len() as f64 }
+    }
+
     /// Counts a remediation; gives the reason to turn the switch off, if there is one now.
     pub(crate) fn count(&self, success: bool, now: Timestamp, policy: &Policy) -> Option<String> {
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,1 +1,14 @@
-//! selfheal-store
+//! The journal and the ledger behind the runtime's ports.
+//!
+//! [`SqliteJournal`] keeps durable truth in one file with one writer thread, whose group commits make "on disk before
+//! the answer" fast. [`EmbeddedLedger`] keeps claims, cooldowns and rates in memory, for one process;
+//! [`RedisLedger`] keeps them where several processes share them. What every implementation must do is in the
+//! conformance tests under `tests/`.
+
+mod embedded;
+mod redis;
+mod sqlite;
+
+pub use embedded::EmbeddedLedger;
+pub use redis::{RedisLedger, RedisSettingsFault, RedisSettingsFaultKind};
+pub use sqlite::{OpenFault, OpenFaultKind, SqliteJournal};

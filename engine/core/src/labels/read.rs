@@ -64,7 +64,7 @@ impl<'de> Visitor<'de> for LabelsSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Labels, A::Error> {
         let Self { problem } = self;
-        let mut builder = Builder::default();
+        let mut builder = Builder::with_room();
         loop {
             let name_start = builder.text.len();
             let Some(()) = map.next_key_seed(Part { text: &mut builder.text, what: "a label name" })? else {

@@ -161,14 +161,19 @@ impl<'b> Cursor<'b> {
         found
     }
 
-    /// Where the next value or sign begins.
-    pub(super) fn position(&mut self) -> Position {
+    /// The offset at which the next value or sign begins.
+    pub(super) fn offset(&mut self) -> usize {
         self.next_byte();
-        self.locate(self.at)
+        self.at
     }
 
     pub(super) fn fault(&mut self, kind: BodyFaultKind) -> BodyFault {
-        BodyFault { at: self.position(), kind }
+        let offset = self.offset();
+        self.fault_at(offset, kind)
+    }
+
+    pub(super) fn fault_at(&mut self, offset: usize, kind: BodyFaultKind) -> BodyFault {
+        BodyFault { at: self.locate(offset), kind }
     }
 
     fn not_json(&mut self, expected: &str) -> BodyFault {
@@ -204,11 +209,21 @@ impl<'b> Cursor<'b> {
     }
 }
 
+/// The longest text of a fault that quotes what was found, in characters: a body may hold one string of megabytes.
+const PROBLEM_CHARS_MAX: usize = 300;
+
 /// An error's text without the position, which counts from the value instead of from the body.
 fn plain(error: &serde_json::Error) -> Box<str> {
     let text = error.to_string();
-    let end = text.rfind(" at line ").unwrap_or(text.len());
-    text[..end].into()
+    let text = &text[..text.rfind(" at line ").unwrap_or(text.len())];
+    match text.char_indices().nth(PROBLEM_CHARS_MAX) {
+        // What was expected stands at the end, so the middle goes.
+        Some((cut, _)) => {
+            let expected = text.rfind(", expected").filter(|at| *at > cut).map_or("", |at| &text[at..]);
+            format!("{}...{expected}", &text[..cut]).into()
+        }
+        None => text.into(),
+    }
 }
 
 /// A field name, borrowed from the body unless it has escapes.

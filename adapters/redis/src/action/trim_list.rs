@@ -1,0 +1,249 @@
+//! `redis::trim_list`: cuts a queue that has grown too long. It deletes entries, so everything that bounds the loss is
+//! part of the plan, and the script at the server holds to it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use selfheal_contract::{
+    About, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Preview, Reversal, Undone,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{part, script};
+use crate::probe::right;
+use crate::server::Server;
+use crate::targets::Targets;
+use crate::text::quoted;
+
+selfheal_contract::parameters! {
+    /// Which list, and what stays of it.
+    pub struct Parameters {
+        /// The target's name in the configuration.
+        pub target: String,
+        /// The list's key, one of adapters.redis.trimmable.
+        pub key: String,
+        /// How many entries stay, at least 1.
+        pub keep: u64,
+        /// Which of them stay: "head" (index 0, where LPUSH adds) or "tail" (index -1, where RPUSH adds).
+        pub side: String,
+        /// The most entries that it may delete; were it more, it is refused. Left out, any number, and it needs approval.
+        pub delete_max: Option<u64>,
+    }
+}
+
+/// How long the list was.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Prior {
+    length: i64,
+}
+
+/// Trims KEYS[1] to the ARGV[1] entries of its head (ARGV[2] = 1) or tail, unless more than ARGV[3] (if not negative)
+/// would go. Returns the length before and how many went, -1 when too many would have.
+const TRIM: &str = r"
+local length = redis.call('LLEN', KEYS[1])
+local keep, most = tonumber(ARGV[1]), tonumber(ARGV[3])
+local over = length - keep
+if over <= 0 then return {length, 0} end
+if most >= 0 and over > most then return {length, -1} end
+if ARGV[2] == '1' then
+    redis.call('LTRIM', KEYS[1], 0, keep - 1)
+else
+    redis.call('LTRIM', KEYS[1], -keep, -1)
+end
+return {length, over}
+";
+
+/// The length, or -1 when the key holds something else.
+const LENGTH: &str = r"
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'list' and kind ~= 'none' then return -1 end
+return redis.call('LLEN', KEYS[1])
+";
+
+pub(super) struct Action(pub(super) Arc<Targets>);
+
+/// A use of the action, checked.
+struct Use<'a> {
+    server: &'a Server,
+    key: &'a str,
+    keep: i64,
+    from_head: bool,
+    /// None for any number.
+    delete_max: Option<i64>,
+}
+
+impl Action {
+    fn check<'a>(&'a self, params: &'a Parameters) -> Result<Use<'a>, Failure> {
+        let server = self.0.find(&params.target)?;
+        self.0.trimmable(&params.key)?;
+        // Lua counts exactly to 2^53; no list is that long.
+        let bounded = |name: &str, number: u64| match i64::try_from(number) {
+            Ok(number) if number <= 1 << 53 => Ok(number),
+            _ => Err(Failure::refused(format!("{name} {number} is more than any list holds"))),
+        };
+        let keep = bounded("keep", params.keep)?;
+        if keep == 0 {
+            return Err(Failure::refused("keep 0 would delete the list; expected at least 1"));
+        }
+        let from_head = match params.side.as_str() {
+            "head" => true,
+            "tail" => false,
+            other => {
+                let other = quoted(other);
+                return Err(Failure::refused(format!(
+                    "{other} is no side of a list; expected \"head\" or \"tail\""
+                )));
+            }
+        };
+        let delete_max = params.delete_max.map(|most| bounded("delete_max", most)).transpose()?;
+        Ok(Use { server, key: &params.key, keep, from_head, delete_max })
+    }
+}
+
+impl Use<'_> {
+    fn describe(&self) -> String {
+        format!("the list {} at {}", quoted(self.key), self.server)
+    }
+
+    /// How many entries would go of a list of this length.
+    fn over(&self, length: i64) -> u64 {
+        length.saturating_sub(self.keep).max(0).unsigned_abs()
+    }
+
+    fn refuse_too_many(&self, length: i64) -> Result<(), Failure> {
+        match self.delete_max {
+            Some(most) if self.over(length) > most.unsigned_abs() => Err(Failure::refused(format!(
+                "{} has {}; keeping {} would delete {}, and delete_max is {most}",
+                self.describe(),
+                count_entries(length),
+                self.keep,
+                self.over(length)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn length(&self) -> Result<i64, Failure> {
+        let (length,): (i64,) = self.server.read(&script(LENGTH, self.key, &[])).await?;
+        if length < 0 {
+            return Err(Failure::refused(format!(
+                "the key {} at {} holds no list",
+                quoted(self.key),
+                self.server
+            )));
+        }
+        Ok(length)
+    }
+}
+
+fn count_entries(length: i64) -> String {
+    match length {
+        1 => "1 entry".to_owned(),
+        _ => format!("{length} entries"),
+    }
+}
+
+#[async_trait]
+impl selfheal_contract::Action for Action {
+    type Parameters = Parameters;
+    type Prior = Prior;
+
+    fn about(&self) -> About {
+        About {
+            name: "trim_list",
+            doc: "Cuts a list to so many entries of its head or its tail and deletes the others; a shorter list stays as it \
+                is. Only lists that match a pattern of `trimmable`. It never deletes more than `delete_max`: the server \
+                refuses it then. Without `delete_max`, or with one above `trim_unasked_max`, it needs approval. The server \
+                answers nobody while it deletes (about a second for ten million entries). It cannot be undone.",
+            reversal: Reversal::Irreversible,
+            permissions: vec![
+                right("+eval +type +llen %R~<key>", "to know the length"),
+                right("+ltrim %W~<key>", "to trim the list"),
+            ],
+        }
+    }
+
+    fn assess(&self, params: &Parameters) -> Result<Assessment, Failure> {
+        let used = self.check(params)?;
+        let unasked = self.0.trim_unasked_max();
+        let approval = match params.delete_max {
+            Some(most) if most <= unasked => None,
+            Some(most) => Some(format!("it may delete {most} list entries, more than {unasked}")),
+            None => Some("it may delete any number of list entries, as it names no delete_max".to_owned()),
+        };
+        Ok(Assessment {
+            target: format!("redis/{}/key/{}", used.server.name(), part(used.key)),
+            blast_radius: BlastRadius::Object,
+            reversal: Reversal::Irreversible,
+            replicas: None,
+            approval,
+        })
+    }
+
+    async fn preview(&self, params: &Parameters) -> Result<Preview, Failure> {
+        let used = self.check(params)?;
+        let length = used.length().await?;
+        used.refuse_too_many(length)?;
+        let over = used.over(length);
+        if over == 0 {
+            let summary = format!("{} has {}; nothing to trim", used.describe(), count_entries(length));
+            return Ok(Preview { summary, changes: Vec::new() });
+        }
+        Ok(Preview {
+            summary: format!(
+                "deletes {over} of the {} of {}, keeping {} at its {}",
+                count_entries(length),
+                used.describe(),
+                used.keep,
+                params.side
+            ),
+            changes: vec![Change { what: "length".to_owned(), from: json!(length), to: json!(used.keep) }],
+        })
+    }
+
+    async fn capture(&self, params: &Parameters) -> Result<Prior, Failure> {
+        let used = self.check(params)?;
+        let length = used.length().await?;
+        used.refuse_too_many(length)?;
+        Ok(Prior { length })
+    }
+
+    async fn apply(&self, params: &Parameters, _: &Prior, _: &IntentId) -> Result<Applied, Failure> {
+        let used = self.check(params)?;
+        let args = [used.keep, i64::from(used.from_head), used.delete_max.unwrap_or(-1)];
+        let ((length, deleted),): ((i64, i64),) = used.server.change(&script(TRIM, used.key, &args)).await?;
+        if deleted < 0 {
+            used.refuse_too_many(length)?;
+        }
+        let what = used.describe();
+        let summary = match deleted {
+            ..=0 => format!("{what} has {}; nothing to trim", count_entries(length)),
+            _ => format!("deleted {deleted} of the {} of {what}", count_entries(length)),
+        };
+        Ok(Applied { summary, facts: json!({ "length_before": length, "deleted": deleted }) })
+    }
+
+    async fn effect(&self, params: &Parameters, prior: &Prior, _: &IntentId) -> Result<Effect, Failure> {
+        let used = self.check(params)?;
+        let length = used.length().await?;
+        let what = used.describe();
+        Ok(if length <= used.keep {
+            Effect::Done(Applied::new(format!("{what} has {}, as was to be", count_entries(length))))
+        } else if length >= prior.length {
+            Effect::Untouched
+        } else {
+            // Read from, or trimmed and filled again: to trim once more could delete what nobody agreed to.
+            Effect::Unclear(format!(
+                "{what} has {}; it had {} and was to have at most {}",
+                count_entries(length),
+                prior.length,
+                used.keep
+            ))
+        })
+    }
+
+    async fn undo(&self, params: &Parameters, _: &Prior, _: &IntentId) -> Result<Undone, Failure> {
+        self.check(params).map(|_| Undone::Irreversible)
+    }
+}

@@ -1,0 +1,212 @@
+//! Approval: a person is asked about one plan, as it stands, and answers once, in time.
+//!
+//! What is approved is the stored plan with its absolute values, named by its hash; after the answer the guards are
+//! asked again, and that very plan runs. No answer in time is a no.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use selfheal_core::guard::Ruling;
+use selfheal_core::hash::ContentHash;
+use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
+use serde_json::{Value, json};
+
+use crate::case::{self, by_person};
+use crate::decide::{self, Ending, Purpose};
+use crate::engine::Engine;
+use crate::execute;
+use crate::news;
+use crate::pen::Pen;
+use crate::ports::journal::{Answer, Approval, DecisionFacts, Issue, JournalFault, Write};
+
+/// How long one preview may take.
+const PREVIEW_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Asks a person about the plan of a decision.
+pub(crate) async fn ask(
+    engine: &Engine,
+    mut pen: Pen<'_>,
+    issue: &Issue,
+    mut facts: DecisionFacts,
+    why: String,
+) -> Result<(), JournalFault> {
+    let previews = previews(engine, &facts).await;
+    let Some(plan) = facts.plan.take() else { return Ok(()) };
+    let now = engine.clock.now();
+    let expires_at = engine.clock.after(engine.policy.approval_ttl);
+    let approval = Approval {
+        id: engine.entropy.hex(),
+        issue: issue.id,
+        rule: facts.rule.clone(),
+        plan_hash: plan.hash(),
+        plan,
+        level: facts.level,
+        why: why.clone(),
+        previews,
+        asked_at: now,
+        expires_at,
+        answer: None,
+    };
+    let summary = format!("approval {} asked for plan {}: {why}", approval.id, approval.plan_hash.short());
+    pen.note(case::decided(engine, issue, summary, &facts));
+    pen.note_all(news::approval(engine, issue, &approval));
+    pen.note(Write::Ask(Box::new(approval)));
+    let wake_at = Some(expires_at);
+    pen.note(Write::Move { issue: issue.id, event: Event::Ask, wake_at, outcome: None, why, at: now });
+    pen.flush().await?;
+    engine.desk.wake_at(issue.id, expires_at);
+    Ok(())
+}
+
+/// What each step of a decision's plan would do, as its target shows it now.
+pub(crate) async fn previews(engine: &Engine, facts: &DecisionFacts) -> Value {
+    let Some(plan) = &facts.plan else { return Value::Null };
+    let mut previews = Vec::new();
+    for step in plan.steps() {
+        let call = &step.action;
+        let shown = match engine.catalog.action(&call.adapter, &call.action) {
+            None => json!({ "failed": "there is no such action" }),
+            Some(action) => {
+                let answer = tokio::select! {
+                    answer = action.preview(&call.params) => answer.map_err(|failure| failure.to_string()),
+                    () = engine.clock.sleep(PREVIEW_TIMEOUT) => Err("no answer within 10 s".to_owned()),
+                };
+                match answer {
+                    Ok(preview) => serde_json::to_value(preview).unwrap_or_default(),
+                    Err(why) => json!({ "failed": why }),
+                }
+            }
+        };
+        previews.push(json!({ "path": step.path, "action": call.text(), "preview": shown }));
+    }
+    Value::Array(previews)
+}
+
+/// The approval that an issue waits for.
+async fn latest(engine: &Engine, issue: IssueId) -> Result<Option<Approval>, JournalFault> {
+    let story = engine.journal.story(issue).await?;
+    Ok(story.and_then(|story| story.approvals.into_iter().last()))
+}
+
+/// Looks at an issue that waits for approval: its answer, or the end of its time.
+pub(crate) async fn follow_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
+    let now = engine.clock.now();
+    let mut pen = Pen::new(&*engine.journal);
+    let Some(approval) = latest(engine, issue.id).await? else {
+        let why = "the approval is not in the journal".to_owned();
+        return case::rest(engine, pen, &issue, Outcome::Failed, why, None).await;
+    };
+    match &approval.answer {
+        Some(Answer { granted: true, by, .. }) => {
+            let by = by.clone();
+            run(engine, issue, approval, &by).await
+        }
+        Some(Answer { granted: false, by, reason, .. }) => {
+            let why = format!("{by} refused plan {}: {reason}", approval.plan_hash.short());
+            pen.note_all(news::outcome(engine, &issue, Outcome::Denied, &why));
+            case::rest(engine, pen, &issue, Outcome::Denied, why, None).await
+        }
+        None if approval.expires_at <= now => {
+            let why = format!("nobody answered until {}", approval.expires_at);
+            deny(&mut pen, &approval, now, &why);
+            pen.note(case::record(&issue, now, "answered", format!("denied: {why}")));
+            pen.note_all(news::outcome(engine, &issue, Outcome::Expired, &why));
+            case::rest(engine, pen, &issue, Outcome::Expired, why, None).await
+        }
+        None => {
+            engine.desk.wake_at(issue.id, approval.expires_at);
+            Ok(())
+        }
+    }
+}
+
+fn deny(pen: &mut Pen<'_>, approval: &Approval, at: jiff::Timestamp, why: &str) {
+    let answer = Answer { granted: false, by: "selfheal".to_owned(), at, reason: why.to_owned() };
+    pen.note(Write::Answer { id: approval.id.clone(), plan_hash: approval.plan_hash, answer });
+}
+
+/// Denies what an issue still waits for.
+pub(crate) async fn void(engine: &Engine, pen: &mut Pen<'_>, issue: &Issue, why: &str) -> Result<(), JournalFault> {
+    if issue.phase == Phase::AwaitingApproval
+        && let Some(approval) = latest(engine, issue.id).await?
+        && approval.answer.is_none()
+    {
+        deny(pen, &approval, engine.clock.now(), why);
+    }
+    Ok(())
+}
+
+/// Runs an approved plan, if the guards still let it.
+async fn run(engine: &Arc<Engine>, issue: Issue, approval: Approval, by: &str) -> Result<(), JournalFault> {
+    let mut pen = Pen::new(&*engine.journal);
+    let rules = engine.rules.current();
+    let Some(rule) = rules.set.by_name(&approval.rule) else {
+        let why = format!("rule {} is no longer loaded", approval.rule);
+        return case::rest(engine, pen, &issue, Outcome::Refused, why, None).await;
+    };
+    let question = case::question(engine, &issue, Purpose::Act);
+    let (verdicts, ending) = decide::admit_approved(engine, &rule, &question, &approval.plan, by).await;
+    let facts = DecisionFacts {
+        rule: approval.rule.clone(),
+        generation: rules.generation,
+        age_seconds: question.age.as_secs_f64(),
+        level: approval.level,
+        observed: Value::Null,
+        plan: None,
+        plan_hash: Some(approval.plan_hash),
+        choices: Vec::new(),
+        verdicts,
+    };
+    let now = engine.clock.now();
+    let why = match ending {
+        Ending::Ruled { ruling: Ruling::Admit, claim } => {
+            let summary = format!("plan {} admitted, approved by {by}", approval.plan_hash.short());
+            pen.note(case::decided(engine, &issue, summary, &facts));
+            let (plan, by) = (approval.plan, Some(by.to_owned()));
+            return execute::begin(engine, pen, issue, &rule, &facts, plan, *claim, by).await;
+        }
+        Ending::Ruled { ruling: Ruling::Hold { until, why }, .. } if until < approval.expires_at => {
+            // The approval holds until it expires; the issue keeps waiting with it.
+            let wake_at = Some(until);
+            pen.note(Write::Move { issue: issue.id, event: Event::Ask, wake_at, outcome: None, why, at: now });
+            pen.flush().await?;
+            engine.desk.wake_at(issue.id, until);
+            return Ok(());
+        }
+        Ending::Ruled { ruling: Ruling::Hold { why, .. }, .. } => format!("held beyond the approval's time: {why}"),
+        Ending::Ruled { ruling: Ruling::Refuse { why } | Ruling::Shadow { why } | Ruling::Ask { why }, .. } => why,
+        Ending::Skip { why } | Ending::Failed { why } | Ending::Unreadable { why } | Ending::Beyond { why } => why,
+    };
+    pen.note(case::decided(engine, &issue, format!("refused although approved: {why}"), &facts));
+    pen.note_all(news::outcome(engine, &issue, Outcome::Refused, &why));
+    case::rest(engine, pen, &issue, Outcome::Refused, why, None).await
+}
+
+impl Engine {
+    /// Answers an approval. The answer names the plan that the person saw.
+    ///
+    /// # Errors
+    /// Conflict when there is no such approval, it was answered, it has expired, or it is for another plan.
+    pub async fn answer(
+        self: &Arc<Self>,
+        id: &str,
+        plan_hash: ContentHash,
+        granted: bool,
+        by: &str,
+        reason: &str,
+    ) -> Result<Approval, JournalFault> {
+        let conflict = |what: String| JournalFault { kind: crate::ports::JournalFaultKind::Conflict, what };
+        let approval = self.journal.approval(id).await?.ok_or_else(|| conflict(format!("there is no approval {id}")))?;
+        let at = self.clock.now();
+        let answer = Answer { granted, by: by.to_owned(), at, reason: reason.to_owned() };
+        let said = if granted { "granted" } else { "refused" };
+        let summary = format!("approval {id} {said} for plan {}: {reason}", plan_hash.short());
+        let writes = vec![
+            Write::Answer { id: id.to_owned(), plan_hash, answer: answer.clone() },
+            by_person(approval.issue, by, at, "answered", summary),
+        ];
+        self.journal.commit(writes).await?;
+        self.desk.look_at(approval.issue);
+        Ok(Approval { answer: Some(answer), ..approval })
+    }
+}

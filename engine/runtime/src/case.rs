@@ -1,0 +1,329 @@
+//! One look at one issue: what its phase, its alert and the rules ask for now.
+//!
+//! A look ends with the issue in a phase and, where there is more to come, a time for the next look. Nothing is kept in
+//! memory between looks, so a look that a crash cut short is simply made again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use selfheal_core::guard::{Guard, Ruling, later};
+use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
+use selfheal_core::remediation::RemediationId;
+use selfheal_script::Rule;
+use serde_json::{Value, json};
+
+use crate::approval;
+use crate::decide::{self, Deliberation, Ending, Purpose, Question};
+use crate::engine::Engine;
+use crate::execute;
+use crate::news;
+use crate::pen::Pen;
+use crate::ports::NewsKind;
+use crate::ports::journal::{DecisionFacts, Issue, JournalFault, Record, Write};
+
+/// When an alert that still fires is looked at again after its rule decided to do nothing, or a guard refused.
+const LOOK_AGAIN: Duration = Duration::from_secs(900);
+/// When a probe that could not be read is tried again.
+const UNREADABLE_RETRY: Duration = Duration::from_secs(10);
+
+/// Looks at an issue once.
+pub(crate) async fn look_at(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
+    match issue.phase {
+        Phase::Closed => Ok(()),
+        Phase::Remediating => execute::take_up(engine, issue).await,
+        _ if issue.resolved_at.is_some() => settle(engine, &issue).await,
+        Phase::AwaitingApproval => approval::follow_up(engine, issue).await,
+        Phase::Waiting | Phase::Rested => decide(engine, issue).await,
+    }
+}
+
+/// The alert is resolved: close the issue when it has stayed so long enough.
+async fn settle(engine: &Engine, issue: &Issue) -> Result<(), JournalFault> {
+    let now = engine.clock.now();
+    let resolved_at = issue.resolved_at.unwrap_or(now).min(now);
+    let close_at = later(resolved_at, engine.policy.settle);
+    let mut pen = Pen::new(&*engine.journal);
+    approval::void(engine, &mut pen, issue, "the alert was resolved").await?;
+    // Without a remediation to speak for it, the alert went away by itself.
+    let subsided = (issue.remediations == 0 && matches!(issue.phase, Phase::Waiting | Phase::AwaitingApproval))
+        || issue.outcome.is_none();
+    let outcome = subsided.then_some(Outcome::Subsided);
+    let why = match outcome {
+        Some(_) => "the alert was resolved before anything was done".to_owned(),
+        None => issue.why.clone(),
+    };
+    let close = now >= close_at;
+    if close {
+        pen.note(record(issue, now, "closed", format!("resolved at {resolved_at}, and stayed so")));
+    }
+    pen.note(Write::Move {
+        issue: issue.id,
+        event: if close { Event::Close } else { Event::Rest },
+        wake_at: (!close).then_some(close_at),
+        outcome,
+        why,
+        at: now,
+    });
+    pen.flush().await?;
+    if !close {
+        engine.desk.wake_at(issue.id, close_at);
+    }
+    Ok(())
+}
+
+/// What a look at the rules came to.
+struct Looked {
+    rule: Arc<Rule>,
+    deliberation: Deliberation,
+}
+
+/// Asks the rules that are for the alert, the most urgent first, until one decides to do something.
+async fn decide(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
+    let rules = engine.rules.current();
+    let matching = rules.set.matching(&issue.alert.labels);
+    let question = question(engine, &issue, Purpose::Act);
+    let mut skipped = Vec::new();
+    for rule in matching {
+        let deliberation = decide::deliberate(engine, &rule, rules.generation, &question).await?;
+        let name = &rule.header().name;
+        if let Ending::Skip { why } = &deliberation.ending {
+            engine.metrics.decisions.with_label_values(&[name.as_str(), "skip"]).inc();
+            skipped.push((format!("{name}: {why}"), deliberation.facts));
+            continue;
+        }
+        return conclude(engine, issue, Looked { rule, deliberation }, skipped).await;
+    }
+    let mut pen = Pen::new(&*engine.journal);
+    if skipped.is_empty() {
+        let why = "no rule is for this alert".to_owned();
+        return rest(engine, pen, &issue, Outcome::Unmatched, why, None).await;
+    }
+    let whys: Vec<String> = skipped.iter().map(|(why, _)| why.clone()).collect();
+    let why = whys.join("; ");
+    if issue.outcome != Some(Outcome::Skipped) || issue.why != why {
+        note_skipped(engine, &mut pen, &issue, skipped);
+    }
+    rest(engine, pen, &issue, Outcome::Skipped, why, Some(LOOK_AGAIN)).await
+}
+
+fn note_skipped(engine: &Engine, pen: &mut Pen<'_>, issue: &Issue, skipped: Vec<(String, DecisionFacts)>) {
+    for (why, facts) in skipped {
+        pen.note(decided(engine, issue, format!("decided to do nothing: {why}"), &facts));
+    }
+}
+
+/// Acts on what the first rule that did not skip decided.
+async fn conclude(
+    engine: &Arc<Engine>,
+    issue: Issue,
+    looked: Looked,
+    skipped: Vec<(String, DecisionFacts)>,
+) -> Result<(), JournalFault> {
+    let Looked { rule, deliberation: Deliberation { mut facts, ending } } = looked;
+    let header = rule.header();
+    let now = engine.clock.now();
+    let mut pen = Pen::new(&*engine.journal);
+    engine.metrics.decisions.with_label_values(&[header.name.as_str(), ending.name()]).inc();
+    for verdict in &facts.verdicts {
+        engine.count_verdict(verdict);
+    }
+    if issue.rule.as_deref() != Some(header.name.as_str()) {
+        pen.note(Write::AssignRule {
+            issue: issue.id,
+            rule: header.name.clone(),
+            priority: header.priority,
+            component: header.component,
+        });
+    }
+    if facts.level > issue.level {
+        pen.note(Write::SetLevel { issue: issue.id, level: facts.level, at: now });
+    }
+    let again = Duration::from(header.cooldown).max(engine.policy.cooldown_min);
+    match ending {
+        Ending::Ruled { ruling: Ruling::Admit, claim } => {
+            note_skipped(engine, &mut pen, &issue, skipped);
+            // The plan is in the remediation, which names the same hash.
+            let Some(plan) = facts.plan.take() else {
+                return Ok(());
+            };
+            let summary = format!("decided and admitted, plan {}", plan.hash().short());
+            pen.note(decided(engine, &issue, summary, &facts));
+            execute::begin(engine, pen, issue, &rule, &facts, plan, *claim, None).await
+        }
+        Ending::Ruled { ruling: Ruling::Hold { until, why }, .. } => {
+            hold(engine, pen, &issue, &facts, until, why).await
+        }
+        Ending::Ruled { ruling: Ruling::Ask { why }, .. } => {
+            note_skipped(engine, &mut pen, &issue, skipped);
+            approval::ask(engine, pen, &issue, facts, why).await
+        }
+        Ending::Ruled { ruling: Ruling::Shadow { why }, .. } => {
+            let previews = approval::previews(engine, &facts).await;
+            let mut facts = serde_json::to_value(&facts).unwrap_or_default();
+            facts["previews"] = previews;
+            pen.note(Write::Record(Record { facts, ..story(&issue, now, "decided", format!("shadowed: {why}")) }));
+            pen.note_all(news::outcome(engine, &issue, Outcome::Shadowed, &why));
+            rest(engine, pen, &issue, Outcome::Shadowed, why, None).await
+        }
+        Ending::Ruled { ruling: Ruling::Refuse { why }, .. } => {
+            if issue.outcome != Some(Outcome::Refused) || issue.why != why {
+                note_skipped(engine, &mut pen, &issue, skipped);
+                pen.note(decided(engine, &issue, format!("refused: {why}"), &facts));
+                pen.note_all(news::outcome(engine, &issue, Outcome::Refused, &why));
+            }
+            rest(engine, pen, &issue, Outcome::Refused, why, Some(LOOK_AGAIN)).await
+        }
+        Ending::Beyond { why } => {
+            pen.note(decided(engine, &issue, format!("escalated to a person: {why}"), &facts));
+            pen.note_all(news::outcome(engine, &issue, Outcome::Escalated, &why));
+            rest(engine, pen, &issue, Outcome::Escalated, why, None).await
+        }
+        Ending::Unreadable { why } => {
+            let patience = engine.policy.delay(header.priority).saturating_add(engine.policy.target_wait);
+            if later(issue.received_at, patience) > now {
+                let until = engine.clock.after(UNREADABLE_RETRY);
+                let why = format!("cannot observe: {why}");
+                return hold(engine, pen, &issue, &facts, until, why).await;
+            }
+            fail(engine, pen, &issue, &facts, format!("cannot observe: {why}"), again).await
+        }
+        Ending::Failed { why } => fail(engine, pen, &issue, &facts, why, again).await,
+        // The caller goes on to the next rule where one skips.
+        Ending::Skip { why } => rest(engine, pen, &issue, Outcome::Skipped, why, Some(LOOK_AGAIN)).await,
+    }
+}
+
+async fn fail(
+    engine: &Engine,
+    mut pen: Pen<'_>,
+    issue: &Issue,
+    facts: &DecisionFacts,
+    why: String,
+    again: Duration,
+) -> Result<(), JournalFault> {
+    if issue.outcome != Some(Outcome::Failed) || issue.why != why {
+        pen.note(decided(engine, issue, format!("failed: {why}"), facts));
+        pen.note_all(news::outcome(engine, issue, Outcome::Failed, &why));
+    }
+    rest(engine, pen, issue, Outcome::Failed, why, Some(again)).await
+}
+
+async fn hold(
+    engine: &Engine,
+    mut pen: Pen<'_>,
+    issue: &Issue,
+    facts: &DecisionFacts,
+    until: Timestamp,
+    why: String,
+) -> Result<(), JournalFault> {
+    let now = engine.clock.now();
+    // A hold that goes on for the same reason is told once. Reasons begin with the guard's name.
+    let reason = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+    if reason(&issue.why) != reason(&why) {
+        pen.note(decided(engine, issue, format!("held until {until}: {why}"), facts));
+    }
+    if reason(&why) == Guard::Storm.name() && engine.storms.tell(&facts.rule, now) {
+        pen.note_all(news::storm(engine, issue, &facts.rule, &why));
+    }
+    // In a storm, issues must not all come back in the same moment; their number spreads them over a second.
+    let until = later(until, Duration::from_millis(issue.id.0.unsigned_abs() % 1000));
+    pen.note(Write::Move { issue: issue.id, event: Event::Hold, wake_at: Some(until), outcome: None, why, at: now });
+    pen.flush().await?;
+    engine.desk.wake_at(issue.id, until);
+    Ok(())
+}
+
+/// Ends a look with an outcome.
+pub(crate) async fn rest(
+    engine: &Engine,
+    mut pen: Pen<'_>,
+    issue: &Issue,
+    outcome: Outcome,
+    why: String,
+    again: Option<Duration>,
+) -> Result<(), JournalFault> {
+    let wake_at = again.map(|again| engine.clock.after(again));
+    let at = engine.clock.now();
+    pen.note(Write::Move { issue: issue.id, event: Event::Rest, wake_at, outcome: Some(outcome), why, at });
+    pen.flush().await?;
+    if let Some(wake_at) = wake_at {
+        engine.desk.wake_at(issue.id, wake_at);
+    }
+    Ok(())
+}
+
+/// The question that an issue puts to a rule.
+pub(crate) fn question(engine: &Engine, issue: &Issue, purpose: Purpose) -> Question {
+    let age = engine.clock.now().duration_since(issue.alert.starts_at);
+    let next = RemediationId { issue: issue.id, ordinal: issue.remediations + 1 };
+    Question {
+        alert: issue.alert.clone(),
+        age: Duration::try_from(age).unwrap_or_default(),
+        resource: issue.resource.clone(),
+        level: issue.level,
+        level_since: issue.level_since,
+        holder: next.to_string(),
+        purpose,
+    }
+}
+
+/// The record of a decision.
+pub(crate) fn decided(engine: &Engine, issue: &Issue, summary: String, facts: &DecisionFacts) -> Write {
+    let facts = serde_json::to_value(facts).unwrap_or(Value::Null);
+    Write::Record(Record { facts, ..story(issue, engine.clock.now(), "decided", summary) })
+}
+
+/// A record without further facts.
+pub(crate) fn record(issue: &Issue, at: Timestamp, kind: &str, summary: String) -> Write {
+    Write::Record(story(issue, at, kind, summary))
+}
+
+fn story(issue: &Issue, at: Timestamp, kind: &str, summary: String) -> Record {
+    Record {
+        issue: Some(issue.id),
+        remediation: None,
+        at,
+        kind: kind.to_owned(),
+        actor: "selfheal".to_owned(),
+        summary,
+        facts: Value::Null,
+    }
+}
+
+impl Ending {
+    /// The name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Skip { .. } => "skip",
+            Self::Failed { .. } => "failed",
+            Self::Unreadable { .. } => "unreadable",
+            Self::Beyond { .. } => "beyond",
+            Self::Ruled { ruling, .. } => match ruling {
+                Ruling::Admit => "admit",
+                Ruling::Hold { .. } => "hold",
+                Ruling::Refuse { .. } => "refuse",
+                Ruling::Shadow { .. } => "shadow",
+                Ruling::Ask { .. } => "ask",
+            },
+        }
+    }
+}
+
+/// The name under which a person's doing at an issue is recorded.
+pub(crate) fn by_person(issue: IssueId, actor: &str, at: Timestamp, kind: &str, summary: String) -> Write {
+    Write::Record(Record {
+        issue: Some(issue),
+        remediation: None,
+        at,
+        kind: kind.to_owned(),
+        actor: actor.to_owned(),
+        summary,
+        facts: json!(null),
+    })
+}
+
+/// What kind of news an outcome is.
+pub(crate) fn news_kind(outcome: Outcome) -> NewsKind {
+    if outcome.needs_person() { NewsKind::Person } else { NewsKind::Outcome }
+}

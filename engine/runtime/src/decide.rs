@@ -1,0 +1,377 @@
+//! Observe, plan, admit: from an alert and a rule to a decision with all its facts.
+//!
+//! The same code serves the real thing, shadow mode and dry-run; they differ only in [`Purpose`], which says whether
+//! the ledger grants and counts a claim or is only looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+use selfheal_contract::{FailureKind, Reading};
+use selfheal_core::alert::Alert;
+use selfheal_core::condition::{ProbeCall, Readings};
+use selfheal_core::guard::{self, Facts, LedgerReading, Ruling, Verdict};
+use selfheal_core::hash::ContentHash;
+use selfheal_core::plan::{Choice, Decision, Plan};
+use selfheal_core::policy::{Assessment, RATE_WINDOW};
+use selfheal_core::span::Span;
+use selfheal_script::{Rule, View};
+use serde::Serialize;
+
+use crate::engine::Engine;
+use crate::ports::journal::{DecisionFacts, JournalFault};
+use crate::ports::ledger::Claim;
+
+/// How long reading one probe may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a claim is kept in the ledger without being renewed.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+
+/// How long to wait before asking a ledger again that did not grant a claim for no reason that it names.
+const LEDGER_RETRY: Duration = Duration::from_secs(5);
+
+/// What the claim is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The plan runs if it is admitted.
+    Act,
+    /// Nothing is granted or counted.
+    Look,
+}
+
+/// The issue that is decided about, as far as it matters here.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) alert: Alert,
+    /// How long the alert has fired.
+    pub(crate) age: Duration,
+    pub(crate) resource: String,
+    /// The escalation level before this decision, and when it was raised.
+    pub(crate) level: u32,
+    pub(crate) level_since: Option<Timestamp>,
+    /// Who would hold the claim: the remediation's name.
+    pub(crate) holder: String,
+    pub(crate) purpose: Purpose,
+}
+
+/// A decision with all its facts.
+#[derive(Clone, Debug, Serialize)]
+pub struct Deliberation {
+    /// The facts, as they are recorded.
+    #[serde(flatten)]
+    pub facts: DecisionFacts,
+    /// What follows.
+    pub ending: Ending,
+}
+
+/// What follows from a deliberation.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum Ending {
+    /// The rule decided to do nothing.
+    Skip {
+        /// Its reason.
+        why: String,
+    },
+    /// The rule or an action could not be used as it is written.
+    Failed {
+        /// The rule's name, line and the offending value.
+        why: String,
+    },
+    /// A probe's target could not be asked.
+    Unreadable {
+        /// Which, and how it failed.
+        why: String,
+    },
+    /// Every plan of the rule was tried too often.
+    Beyond {
+        /// The level, and how many plans there are.
+        why: String,
+    },
+    /// The guards have ruled.
+    Ruled {
+        /// How.
+        ruling: Ruling,
+        /// What is claimed.
+        #[serde(skip)]
+        claim: Box<Claim>,
+    },
+}
+
+/// A plan that its adapters have assessed.
+struct Drafted {
+    plan: Plan,
+    choices: Vec<Choice>,
+    assessments: Vec<Assessment>,
+}
+
+/// Decides what one rule does about an alert.
+pub(crate) async fn deliberate(
+    engine: &Engine,
+    rule: &Arc<Rule>,
+    generation: u64,
+    question: &Question,
+) -> Result<Deliberation, JournalFault> {
+    let level = level(engine, rule, question).await?;
+    let mut facts = DecisionFacts {
+        rule: rule.header().name.clone(),
+        generation,
+        age_seconds: question.age.as_secs_f64(),
+        level,
+        observed: serde_json::Value::Null,
+        plan: None,
+        plan_hash: None,
+        choices: Vec::new(),
+        verdicts: Vec::new(),
+    };
+    let view = View { alert: question.alert.clone(), age: Span::from(question.age), level };
+    let seen = match observe(engine, rule, &view).await {
+        Ok(seen) => seen,
+        Err(ending) => return Ok(Deliberation { facts, ending }),
+    };
+    facts.observed = serde_json::to_value(&seen).unwrap_or_default();
+    let drafted = match plan(engine, rule, view, seen, level).await {
+        Ok(drafted) => drafted,
+        Err(ending) => return Ok(Deliberation { facts, ending }),
+    };
+    let ending = rule_on(engine, rule, question, &drafted, None, &mut facts.verdicts).await;
+    facts.plan_hash = Some(drafted.plan.hash());
+    facts.plan = Some(drafted.plan);
+    facts.choices = drafted.choices;
+    Ok(Deliberation { facts, ending })
+}
+
+/// Asks the guards again about a plan that a person has approved as it is.
+pub(crate) async fn admit_approved(
+    engine: &Engine,
+    rule: &Arc<Rule>,
+    question: &Question,
+    plan: &Plan,
+    approved_by: &str,
+) -> (Vec<Verdict>, Ending) {
+    let mut verdicts = Vec::new();
+    let ending = match assess(engine, rule, plan) {
+        Ok(assessments) => {
+            let drafted = Drafted { plan: plan.clone(), choices: Vec::new(), assessments };
+            rule_on(engine, rule, question, &drafted, Some(approved_by), &mut verdicts).await
+        }
+        Err(ending) => ending,
+    };
+    (verdicts, ending)
+}
+
+/// The escalation level: one more when this rule failed too often at this resource since the level was last raised.
+async fn level(engine: &Engine, rule: &Rule, question: &Question) -> Result<u32, JournalFault> {
+    let header = rule.header();
+    let window = jiff::SignedDuration::try_from(Duration::from(header.escalation.within)).unwrap_or_default();
+    let window_start = engine.clock.now().checked_sub(window).unwrap_or(Timestamp::MIN);
+    let since = question.level_since.map_or(window_start, |raised| raised.max(window_start));
+    let failures = engine.journal.failures_since(&header.name, &question.resource, since).await?;
+    Ok(question.level + u32::from(failures >= header.escalation.failures))
+}
+
+async fn observe(engine: &Engine, rule: &Arc<Rule>, view: &View) -> Result<BTreeMap<String, Reading>, Ending> {
+    if !rule.observes() {
+        return Ok(BTreeMap::new());
+    }
+    let (script, for_script) = (Arc::clone(rule), view.clone());
+    let probes = engine
+        .scripts
+        .run(move || script.observe(&for_script))
+        .await
+        .map_err(|fault| Ending::Failed { why: fault.to_string() })?
+        .map_err(|fault| Ending::Failed { why: fault.to_string() })?;
+    let read = probes.into_iter().map(async |(name, probe)| (name, read(engine, &probe).await));
+    let mut seen = BTreeMap::new();
+    for (name, reading) in join_all(read).await {
+        seen.insert(name, reading?);
+    }
+    Ok(seen)
+}
+
+/// Reads one probe, within its time, counting how its adapter does.
+async fn read(engine: &Engine, call: &ProbeCall) -> Result<Reading, Ending> {
+    let key = || call.key();
+    let Some(probe) = engine.catalog.probe(&call.adapter, &call.probe) else {
+        return Err(Ending::Failed { why: format!("{}: there is no such probe", key()) });
+    };
+    let now = engine.clock.now();
+    if let Some(until) = engine.breakers.open_until(&call.adapter, now) {
+        return Err(Ending::Unreadable { why: format!("{}: the circuit breaker is open until {until}", key()) });
+    }
+    let answer = tokio::select! {
+        answer = probe.read(&call.params) => answer,
+        () = engine.clock.sleep(PROBE_TIMEOUT) => Err(selfheal_contract::Failure::transient("no answer within 5 s")),
+    };
+    let result = match &answer {
+        Ok(Reading::Known(_)) => "known",
+        Ok(Reading::Inconclusive(_)) => "inconclusive",
+        Err(_) => "failed",
+    };
+    engine.metrics.checks.with_label_values(&[call.adapter.as_str(), result]).inc();
+    let refused = matches!(&answer, Err(failure) if failure.kind == FailureKind::Refused);
+    engine.count_exchange(&call.adapter, answer.is_ok() || refused);
+    answer.map_err(|failure| match failure.kind {
+        FailureKind::Refused => Ending::Failed { why: format!("{}: {failure}", key()) },
+        FailureKind::Transient | FailureKind::Indeterminate => {
+            Ending::Unreadable { why: format!("{}: {failure}", key()) }
+        }
+    })
+}
+
+/// Reads the probes of a condition; one that cannot be read is inconclusive.
+pub(crate) async fn read_all(engine: &Engine, probes: &[&ProbeCall]) -> Readings {
+    let read = probes.iter().map(async |call| {
+        let reading = read(engine, call).await.unwrap_or_else(|ending| {
+            Reading::Inconclusive(match ending {
+                Ending::Failed { why } | Ending::Unreadable { why } => why,
+                _ => "it was not read".to_owned(),
+            })
+        });
+        (call.key(), reading)
+    });
+    join_all(read).await.into_iter().collect()
+}
+
+async fn plan(
+    engine: &Engine,
+    rule: &Arc<Rule>,
+    view: View,
+    seen: BTreeMap<String, Reading>,
+    level: u32,
+) -> Result<Drafted, Ending> {
+    let script = Arc::clone(rule);
+    let decision = engine
+        .scripts
+        .run(move || script.plan(&view, &seen))
+        .await
+        .map_err(|fault| Ending::Failed { why: fault.to_string() })?
+        .map_err(|fault| Ending::Failed { why: fault.to_string() })?;
+    let draft = match decision {
+        Decision::Skip(why) => return Err(Ending::Skip { why }),
+        Decision::Act(draft) => draft,
+    };
+    let name = &rule.header().name;
+    let (plan, choices) = draft
+        .resolve(level, &|action| engine.success(name, action))
+        .map_err(|beyond| Ending::Beyond { why: beyond.to_string() })?;
+    let assessments = assess(engine, rule, &plan)?;
+    Ok(Drafted { plan, choices, assessments })
+}
+
+fn assess(engine: &Engine, rule: &Rule, plan: &Plan) -> Result<Vec<Assessment>, Ending> {
+    plan.steps()
+        .into_iter()
+        .map(|step| {
+            let place = || {
+                let line = step.line.map_or(String::new(), |line| format!(", line {line}"));
+                format!("rule {}{line}: {}", rule.header().name, step.action.text())
+            };
+            let action = engine
+                .catalog
+                .action(&step.action.adapter, &step.action.action)
+                .ok_or_else(|| Ending::Failed { why: format!("{}: there is no such action", place()) })?;
+            action
+                .assess(&step.action.params)
+                .map_err(|failure| Ending::Failed { why: format!("{}: {failure}", place()) })
+        })
+        .collect()
+}
+
+/// Asks every guard. The ledger grants the claim only when all other guards pass.
+async fn rule_on(
+    engine: &Engine,
+    rule: &Rule,
+    question: &Question,
+    drafted: &Drafted,
+    approved_by: Option<&str>,
+    verdicts: &mut Vec<Verdict>,
+) -> Ending {
+    let now = engine.clock.now();
+    let (policy, header) = (&engine.policy, rule.header());
+    let claim = claim(engine, rule, question, &drafted.assessments);
+    let switch_off = engine.switch.off();
+    let storm = engine.storms.read(&header.name, now);
+    let breakers_open: Vec<(String, Timestamp)> = drafted
+        .plan
+        .steps()
+        .iter()
+        .filter_map(|step| {
+            let adapter = &step.action.adapter;
+            Some((adapter.clone(), engine.breakers.open_until(adapter, now)?))
+        })
+        .collect();
+    let nothing = LedgerReading::default();
+    let mut facts = Facts {
+        now,
+        policy,
+        switch_off: switch_off.as_deref(),
+        rule: &header.name,
+        mode: policy.mode_for(&header.name, header.mode),
+        cooldown: claim.cooldown,
+        maintenance: policy
+            .maintenance(&question.alert.labels, now)
+            .map(|(window, until)| (window.reason.as_str(), until)),
+        new_issues: storm.new_issues,
+        storm_released: storm.released,
+        ledger: Ok(&nothing),
+        breakers_open: &breakers_open,
+        plan: &drafted.plan,
+        assessments: &drafted.assessments,
+        approved_by,
+    };
+    let others_pass = guard::rule_on(&guard::judge(&facts)) == Ruling::Admit;
+    let asked = if others_pass && question.purpose == Purpose::Act {
+        engine.ledger.reserve(&claim, now).await.map(|reserved| (reserved.granted, reserved.reading))
+    } else {
+        engine.ledger.look(&claim, now).await.map(|reading| (false, reading))
+    };
+    let fault;
+    let (granted, reading) = match asked {
+        Ok(answer) => answer,
+        Err(why) => {
+            fault = why.to_string();
+            facts.ledger = Err(&fault);
+            (false, LedgerReading::default())
+        }
+    };
+    if facts.ledger.is_ok() && !granted {
+        facts.ledger = Ok(&reading);
+    }
+    *verdicts = guard::judge(&facts);
+    let mut ruling = guard::rule_on(verdicts);
+    if ruling == Ruling::Admit && others_pass && question.purpose == Purpose::Act && !granted {
+        // Only what the ledger granted may run, whatever its reading looks like.
+        let until = engine.clock.after(LEDGER_RETRY);
+        ruling = Ruling::Hold { until, why: "duplicate: the ledger did not grant the claim".to_owned() };
+    }
+    Ending::Ruled { ruling, claim: Box::new(claim) }
+}
+
+fn claim(engine: &Engine, rule: &Rule, question: &Question, assessments: &[Assessment]) -> Claim {
+    let (policy, header) = (&engine.policy, rule.header());
+    let mut targets: Vec<String> = assessments.iter().map(|assessment| assessment.target.clone()).collect();
+    targets.sort();
+    targets.dedup();
+    Claim {
+        holder: question.holder.clone(),
+        duplicate_key: format!("{}/{}", question.alert.fingerprint, header.name),
+        targets,
+        rule: header.name.clone(),
+        cooldown: Duration::from(header.cooldown).max(policy.cooldown_min),
+        per_target_max: policy.per_target_per_hour,
+        in_all_max: policy.in_all_per_hour,
+        rate_window: RATE_WINDOW,
+        concurrent_max: policy.concurrent,
+        lease: LEASE,
+    }
+}
+
+impl Deliberation {
+    /// The plan's hash, where there is a plan.
+    pub fn plan_hash(&self) -> Option<ContentHash> {
+        self.facts.plan_hash
+    }
+}

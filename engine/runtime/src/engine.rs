@@ -1,0 +1,422 @@
+//! The engine: everything that the rooms share, and the tasks in which they run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use selfheal_contract::{Catalog, Failure};
+use selfheal_core::guard::{Guard, Says, Verdict};
+use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::policy::{Policy, RATE_WINDOW};
+use selfheal_core::success::SuccessRecord;
+use selfheal_script::{Compiler, RuleFile};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::breaker::Breakers;
+use crate::desk::{self, Desk};
+use crate::expand::{self, Intake};
+use crate::metrics::Metrics;
+use crate::news;
+use crate::outbox;
+use crate::ports::journal::{
+    IssueFilter, Journal, JournalFault, Record, RemediationFilter, Write,
+};
+use crate::ports::ledger::Claim;
+use crate::ports::{AlertSource, Clock, Entropy, Ledger, Sink};
+use crate::reconcile::{self, Reconciler};
+use crate::reverts::{self, Reverts};
+use crate::rules::{Generation, Refusal, Rules};
+use crate::scripts::Scripts;
+use crate::storm::Storms;
+use crate::switch::{self, Position, Switch};
+
+/// A hook that lets a span belong to the trace with this id (32 hexadecimal digits).
+pub type Adopt = Arc<dyn Fn(&tracing::Span, &str) + Send + Sync>;
+
+/// What the engine is made of.
+pub struct Parts {
+    /// Durable truth.
+    pub journal: Arc<dyn Journal>,
+    /// Claims, cooldowns, rates.
+    pub ledger: Arc<dyn Ledger>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The adapters.
+    pub catalog: Catalog,
+    /// The operator's limits.
+    pub policy: Policy,
+    /// Compiles rules against the catalog.
+    pub compiler: Compiler,
+    /// Runs rules.
+    pub scripts: Scripts,
+    /// Where news goes.
+    pub sinks: Vec<Arc<dyn Sink>>,
+    /// Where alerts can be asked for, and how often.
+    pub source: Option<(Arc<dyn AlertSource>, Duration)>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Joins spans to traces.
+    pub adopt: Adopt,
+    /// Where the switch stands until somebody turns it.
+    pub switch_on: bool,
+    /// Alerts that may wait to be worked off; above 80 % of it notifications are answered 503.
+    pub backlog_max: usize,
+}
+
+/// Everything that the rooms share.
+pub struct Engine {
+    /// Durable truth.
+    pub journal: Arc<dyn Journal>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    /// The adapters.
+    pub catalog: Catalog,
+    /// The operator's limits.
+    pub policy: Policy,
+    /// The rules in use.
+    pub rules: Rules,
+    /// The switch.
+    pub switch: Switch,
+    /// The circuit breakers.
+    pub breakers: Breakers,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether the process must end.
+    pub stop: Stop,
+    pub(crate) scripts: Scripts,
+    pub(crate) sinks: Vec<Arc<dyn Sink>>,
+    pub(crate) storms: Storms,
+    pub(crate) desk: Desk,
+    pub(crate) reverts: Reverts,
+    pub(crate) intake: Intake,
+    pub(crate) reconciler: Reconciler,
+    successes: RwLock<HashMap<(String, String), SuccessRecord>>,
+    adopt: Adopt,
+}
+
+/// Says that the process must end, and why.
+pub struct Stop {
+    reason: watch::Sender<Option<String>>,
+}
+
+impl Stop {
+    /// The journal is broken: nothing may be acknowledged or done any more.
+    pub(crate) fn broken(&self, fault: &JournalFault) {
+        tracing::error!(%fault, "the journal is broken; the process ends");
+        self.reason.send_replace(Some(fault.to_string()));
+    }
+
+    /// Waits until the process must end; gives the reason.
+    pub async fn wait(&self) -> String {
+        let mut reason = self.reason.subscribe();
+        let found = reason.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        found.ok().flatten().unwrap_or_default()
+    }
+}
+
+impl Engine {
+    /// Reads back what the journal knows, loads the rules and starts the rooms.
+    ///
+    /// # Errors
+    /// The journal or the ledger cannot be read. Rules that do not compile are not an error: nothing is matched until
+    /// they do, and [`Rules::refusal`] says why.
+    pub async fn start(parts: Parts, files: Vec<RuleFile>) -> Result<(Arc<Self>, JoinSet<()>), JournalFault> {
+        let now = parts.clock.now();
+        let initial = Position {
+            on: parts.switch_on,
+            by: "configuration".to_owned(),
+            at: now,
+            why: "as configured".to_owned(),
+        };
+        let stored = parts.journal.setting(switch::SETTING).await?;
+        let position = stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(initial);
+        let successes = parts.journal.successes().await?.into_iter().collect();
+        let (intake, work) = Intake::new(parts.backlog_max);
+        let engine = Arc::new(Self {
+            journal: parts.journal,
+            ledger: parts.ledger,
+            entropy: parts.entropy,
+            catalog: parts.catalog,
+            rules: Rules::new(parts.compiler, now),
+            switch: Switch::new(position),
+            breakers: Breakers::new(&parts.policy),
+            policy: parts.policy,
+            metrics: parts.metrics,
+            stop: Stop { reason: watch::Sender::new(None) },
+            scripts: parts.scripts,
+            sinks: parts.sinks,
+            storms: Storms::default(),
+            desk: Desk::default(),
+            reverts: Reverts::default(),
+            intake,
+            reconciler: Reconciler::new(parts.source.is_some()),
+            successes: RwLock::new(successes),
+            adopt: parts.adopt,
+            clock: parts.clock,
+        });
+        engine.metrics.switch_on.set(i64::from(engine.switch.position().on));
+        engine.metrics.queue_capacity.set(i64::try_from(parts.backlog_max).unwrap_or(i64::MAX));
+        engine.restore(now).await?;
+        // Texts that do not compile are reported by the caller, who knows where they came from.
+        let _ = engine.load_rules(files).await;
+
+        let mut rooms = JoinSet::new();
+        rooms.spawn(expand::run(Arc::clone(&engine), work));
+        rooms.spawn(desk::run(Arc::clone(&engine)));
+        rooms.spawn(outbox::run(Arc::clone(&engine)));
+        rooms.spawn(reverts::run(Arc::clone(&engine)));
+        if let Some((source, every)) = parts.source {
+            rooms.spawn(reconcile::run(Arc::clone(&engine), source, every));
+        }
+        Ok((engine, rooms))
+    }
+
+    /// Takes in what an earlier process left: the last hour's claims and results, and what was under way.
+    async fn restore(&self, now: Timestamp) -> Result<(), JournalFault> {
+        let since = now.checked_sub(SignedDuration::try_from(RATE_WINDOW).unwrap_or_default()).unwrap_or(now);
+        let recent = RemediationFilter { since: Some(since), limit: 10_000, ..RemediationFilter::default() };
+        let running = RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
+        for remediation in self.journal.remediations(recent).await?.into_iter().rev() {
+            if let Some(success) = remediation.outcome.and_then(Outcome::success) {
+                let at = remediation.ended_at.unwrap_or(remediation.started_at);
+                let _ = self.switch.count(success, at, &self.policy);
+            }
+            let running = remediation.ended_at.is_none();
+            self.restore_claim(&remediation.claim, remediation.started_at, running).await;
+        }
+        for remediation in self.journal.remediations(running).await? {
+            self.restore_claim(&remediation.claim, remediation.started_at, true).await;
+            self.desk.look_at(remediation.id.issue);
+        }
+        Ok(())
+    }
+
+    async fn restore_claim(&self, claim: &Claim, granted_at: Timestamp, running: bool) {
+        if let Err(fault) = self.ledger.restore(claim, granted_at, running).await {
+            // Guards ask the ledger again before anything is done, and hold while it cannot be asked.
+            tracing::warn!(holder = claim.holder, %fault, "a claim could not be restored");
+        }
+    }
+
+    /// Takes rule texts into use, all of them or none; open issues that no rule was for are matched again.
+    ///
+    /// # Errors
+    /// What is wrong with the texts. The rules in use stay.
+    pub async fn load_rules(&self, files: Vec<RuleFile>) -> Result<Arc<Generation>, Refusal> {
+        let count = |result: &str| self.metrics.reloads.with_label_values(&[result]).inc();
+        match self.rules.load(files, self.clock.now()) {
+            Ok(None) => Ok(self.rules.current()),
+            Ok(Some(generation)) => {
+                count("loaded");
+                self.metrics.rules_generation.set(i64::try_from(generation.generation).unwrap_or(i64::MAX));
+                self.metrics.rules_loaded.set(i64::try_from(generation.set.len()).unwrap_or(i64::MAX));
+                tracing::info!(generation = generation.generation, rules = generation.set.len(), "rules are in use");
+                if let Err(fault) = self.match_again(&generation).await {
+                    tracing::warn!(%fault, "issues without a rule could not be matched again");
+                }
+                Ok(generation)
+            }
+            Err(refusal) => {
+                count("refused");
+                Err(refusal)
+            }
+        }
+    }
+
+    /// An issue that no rule was for may have one now.
+    async fn match_again(&self, generation: &Generation) -> Result<(), JournalFault> {
+        let mut filter = IssueFilter {
+            open: Some(true),
+            outcome: Some(Outcome::Unmatched),
+            limit: 1000,
+            ..IssueFilter::default()
+        };
+        loop {
+            let page = self.journal.issues(filter.clone()).await?;
+            for issue in page.iter().filter(|issue| issue.resolved_at.is_none()) {
+                if !generation.set.matching(&issue.alert.labels).is_empty() {
+                    self.desk.look_at(issue.id);
+                }
+            }
+            match page.last() {
+                Some(last) if page.len() == 1000 => filter.before = Some(last.id),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Turns the switch. It is durable when this returns.
+    ///
+    /// # Errors
+    /// The journal cannot be written; the switch stays where it was, unless it was to be turned off: then it is off in
+    /// this process all the same.
+    pub async fn turn_switch(&self, on: bool, by: &str, why: &str) -> Result<Position, JournalFault> {
+        let at = self.clock.now();
+        let position = Position { on, by: by.to_owned(), at, why: why.to_owned() };
+        if !on {
+            self.switch.turn(position.clone());
+            self.metrics.switch_on.set(0);
+        }
+        let mut writes = vec![
+            Write::Set { key: switch::SETTING.to_owned(), value: serde_json::to_value(&position).unwrap_or_default() },
+            Write::Record(Record {
+                issue: None,
+                remediation: None,
+                at,
+                kind: "switch".to_owned(),
+                actor: by.to_owned(),
+                summary: format!("turned automatic remediation {}: {why}", if on { "on" } else { "off" }),
+                facts: serde_json::Value::Null,
+            }),
+        ];
+        writes.extend(news::switch(self, &position));
+        self.journal.commit(writes).await?;
+        if on {
+            self.switch.turn(position.clone());
+            self.metrics.switch_on.set(1);
+            self.look_at_refused().await?;
+        }
+        tracing::warn!(on, by, why, "the switch was turned");
+        Ok(position)
+    }
+
+    /// What was refused while the switch was off is looked at again.
+    async fn look_at_refused(&self) -> Result<(), JournalFault> {
+        let outcome = Some(Outcome::Refused);
+        let filter = IssueFilter { open: Some(true), outcome, limit: 1000, ..IssueFilter::default() };
+        for issue in self.journal.issues(filter).await? {
+            self.desk.look_at(issue.id);
+        }
+        Ok(())
+    }
+
+    /// Lets a rule go on for an hour although it is flooded with new issues.
+    ///
+    /// # Errors
+    /// The journal cannot be written; nothing is changed.
+    pub async fn release_storm(&self, rule: &str, by: &str) -> Result<(), JournalFault> {
+        let at = self.clock.now();
+        let record = Record {
+            issue: None,
+            remediation: None,
+            at,
+            kind: "storm_released".to_owned(),
+            actor: by.to_owned(),
+            summary: format!("let rule {rule} go on despite a storm of new issues"),
+            facts: serde_json::Value::Null,
+        };
+        self.journal.commit(vec![Write::Record(record)]).await?;
+        self.storms.release(rule, at);
+        Ok(())
+    }
+
+    /// Whether the ledger can be used, for `/ready`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn check_ledger(&self) -> Result<(), crate::ports::LedgerFault> {
+        self.ledger.check().await
+    }
+
+    /// Whether nothing is under way or due at this moment.
+    pub fn is_idle(&self) -> bool {
+        self.intake.waiting() == 0 && !self.desk.is_busy()
+    }
+
+    /// Alerts and issues that wait for a place.
+    pub fn backlog(&self) -> usize {
+        self.intake.waiting() + self.desk.waiting()
+    }
+
+    pub(crate) fn adopt(&self, span: &tracing::Span, trace: &str) {
+        if !span.is_disabled() {
+            (self.adopt)(span, trace);
+        }
+    }
+
+    /// How often an action of a rule helped.
+    pub fn success(&self, rule: &str, action: &str) -> SuccessRecord {
+        let successes = self.successes.read().unwrap_or_else(PoisonError::into_inner);
+        successes.get(&(rule.to_owned(), action.to_owned())).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn count_try(&self, rule: &str, action: &str, success: bool) {
+        let mut successes = self.successes.write().unwrap_or_else(PoisonError::into_inner);
+        let record = successes.entry((rule.to_owned(), action.to_owned())).or_default();
+        *(if success { &mut record.successes } else { &mut record.failures }) += 1;
+        drop(successes);
+        self.metrics.actions.with_label_values(&[action, if success { "true" } else { "false" }]).inc();
+    }
+
+    /// Counts an exchange with an adapter's target.
+    pub(crate) fn count_exchange(&self, adapter: &str, worked: bool) {
+        let now = self.clock.now();
+        self.breakers.count(adapter, worked, now);
+        if !worked {
+            self.metrics.breaker_failures.with_label_values(&[adapter]).inc();
+        }
+        let open = self.breakers.open_until(adapter, now).is_some();
+        self.metrics.breaker_open.with_label_values(&[adapter]).set(i64::from(open));
+    }
+
+    pub(crate) fn count_verdict(&self, verdict: &Verdict) {
+        let name = match verdict.says {
+            Says::Pass => return,
+            Says::Hold { .. } => "hold",
+            Says::Refuse => "refuse",
+            Says::Shadow => "shadow",
+            Says::Ask => "ask",
+        };
+        self.metrics.guard_stops.with_label_values(&[verdict.guard.name(), name]).inc();
+        if verdict.guard == Guard::Rate {
+            self.metrics.rate_limit_rejections.inc();
+        }
+    }
+
+    /// Counts a remediation that ended, and turns the switch off when too many fail.
+    pub(crate) fn count_remediation(self: &Arc<Self>, rule: &str, outcome: Outcome, took: SignedDuration) {
+        self.metrics.remediations.with_label_values(&[rule, outcome.name()]).inc();
+        self.metrics.remediation_seconds.with_label_values(&[rule]).observe(took.as_secs_f64());
+        let Some(success) = outcome.success() else { return };
+        let reason = self.switch.count(success, self.clock.now(), &self.policy);
+        self.metrics.success_rate.set(self.switch.success_rate());
+        if let Some(why) = reason {
+            let engine = Arc::clone(self);
+            tokio::spawn(async move {
+                if let Err(fault) = engine.turn_switch(false, "selfheal", &why).await {
+                    tracing::error!(%fault, "the switch is off, but the journal could not be told");
+                }
+            });
+        }
+    }
+
+    pub(crate) async fn release(&self, claim: &Claim) {
+        if let Err(fault) = self.ledger.release(claim, self.clock.now()).await {
+            // The lease ends by itself.
+            tracing::warn!(holder = claim.holder, %fault, "a claim could not be given back");
+        }
+    }
+
+    /// Waits for an adapter, for a time. When it is over, the effect may have happened.
+    pub(crate) async fn within<T>(
+        &self,
+        timeout: Duration,
+        asked: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            answer = asked => answer,
+            () = self.clock.sleep(timeout) => Err(Failure::indeterminate(format!("no answer within {timeout:?}"))),
+        }
+    }
+
+    /// Looks at an issue as soon as there is a place, because a person asked for it.
+    pub fn look_at(&self, issue: IssueId) {
+        self.desk.look_at(issue);
+    }
+}

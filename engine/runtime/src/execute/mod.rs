@@ -1,0 +1,249 @@
+//! Execute, verify, unwind: carries a plan out, step by step, and ends the remediation.
+//!
+//! The walk over the plan is deterministic, and every effect has an intent named by its place in the plan and its try.
+//! Taking up a remediation after a crash is therefore the same walk again: an intent that the journal knows is not
+//! made anew but taken from where it stands (`step.rs`).
+
+mod step;
+mod undo;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use selfheal_core::issue::{Event, Outcome};
+use selfheal_core::plan::{Plan, Step};
+use selfheal_core::remediation::{IntentId, RemediationId};
+use selfheal_script::Rule;
+use serde_json::json;
+use tracing::Instrument as _;
+
+use crate::case;
+use crate::decide::LEASE;
+use crate::engine::Engine;
+use crate::news;
+use crate::pen::Pen;
+use crate::ports::JournalFaultKind;
+use crate::ports::journal::{DecisionFacts, Intent, Issue, JournalFault, Record, Remediation, Write};
+use crate::ports::ledger::Claim;
+
+pub(crate) use undo::revert;
+
+/// What a part of a plan came to.
+enum Turn {
+    /// It helped, or there is nothing to tell by.
+    Helped {
+        /// Whether a verification said so.
+        verified: bool,
+        /// What was said.
+        why: String,
+    },
+    /// It did not help. What was applied is undone, unless it is kept.
+    Failed(String),
+    /// Nothing more may be done by this remediation.
+    Halt(Outcome, String),
+}
+
+/// A remediation under way.
+struct Run<'e> {
+    engine: &'e Arc<Engine>,
+    remediation: Remediation,
+    pen: Pen<'e>,
+    /// Intents of an earlier walk, by name.
+    past: HashMap<IntentId, Intent>,
+    /// What stands applied, in the order of application.
+    applied: Vec<(Step, Intent)>,
+    /// Whether something that did not help was left applied.
+    kept: bool,
+    /// Whether the first effect of this process is still to come.
+    fresh: bool,
+    /// What the issue is about: failures are counted by it.
+    resource: String,
+}
+
+/// Begins a remediation that was admitted. What `pen` holds becomes durable together with its first intent.
+#[expect(clippy::too_many_arguments, reason = "everything that was decided, handed on once")]
+pub(crate) async fn begin(
+    engine: &Arc<Engine>,
+    mut pen: Pen<'_>,
+    issue: Issue,
+    rule: &Rule,
+    facts: &DecisionFacts,
+    plan: Plan,
+    claim: Claim,
+    approved_by: Option<String>,
+) -> Result<(), JournalFault> {
+    let now = engine.clock.now();
+    let remediation = Remediation {
+        id: RemediationId { issue: issue.id, ordinal: issue.remediations + 1 },
+        rule: rule.header().name.clone(),
+        generation: facts.generation,
+        level: facts.level,
+        plan_hash: plan.hash(),
+        plan,
+        claim,
+        approved_by,
+        started_at: now,
+        ended_at: None,
+        outcome: None,
+        why: String::new(),
+        trace: issue.trace.clone(),
+    };
+    pen.note(Write::Begin(Box::new(remediation.clone())));
+    let why = format!("{} is under way", remediation.id);
+    pen.note(Write::Move { issue: issue.id, event: Event::Begin, wake_at: None, outcome: None, why, at: now });
+    let mut run = Run {
+        engine,
+        remediation,
+        pen,
+        past: HashMap::new(),
+        applied: Vec::new(),
+        kept: false,
+        fresh: true,
+        resource: issue.resource.clone(),
+    };
+    let began = run.carry_out(&issue).await;
+    if began.as_ref().is_err_and(|fault| fault.kind == JournalFaultKind::Conflict) {
+        // Somebody else moved first; what was claimed for nothing is given back.
+        engine.release(&run.remediation.claim).await;
+    }
+    began
+}
+
+/// Takes up a remediation that an earlier process left under way.
+pub(crate) async fn take_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
+    let id = RemediationId { issue: issue.id, ordinal: issue.remediations };
+    let Some((remediation, intents)) = engine.journal.remediation(id).await? else {
+        let why = format!("{id} is not in the journal");
+        return case::rest(engine, Pen::new(&*engine.journal), &issue, Outcome::Failed, why, None).await;
+    };
+    tracing::info!(%id, trace = %issue.trace, "taking up a remediation that was interrupted");
+    let mut run = Run {
+        engine,
+        remediation,
+        pen: Pen::new(&*engine.journal),
+        past: intents.into_iter().map(|intent| (intent.id, intent)).collect(),
+        applied: Vec::new(),
+        kept: false,
+        fresh: false,
+        resource: issue.resource.clone(),
+    };
+    run.carry_out(&issue).await
+}
+
+impl Run<'_> {
+    /// Walks the plan while the ledger's lease is renewed, and ends the remediation.
+    async fn carry_out(&mut self, issue: &Issue) -> Result<(), JournalFault> {
+        let (engine, claim) = (Arc::clone(self.engine), self.remediation.claim.clone());
+        let renewing = async {
+            loop {
+                engine.clock.sleep(LEASE / 3).await;
+                if let Err(fault) = engine.ledger.renew(&claim, engine.clock.now()).await {
+                    tracing::warn!(holder = %claim.holder, %fault, "the ledger's lease could not be renewed");
+                }
+            }
+        };
+        let plan = self.remediation.plan.clone();
+        let span = tracing::info_span!("execute", remediation = %self.remediation.id, trace = %self.remediation.trace);
+        engine.adopt(&span, &self.remediation.trace);
+        let walking = async {
+            let mut turn = self.part(&plan).await?;
+            if matches!(turn, Turn::Halt(Outcome::Refused, _)) {
+                // A plan that was stopped half-way leaves nothing half-done.
+                turn = self.unwind(0).await?.unwrap_or(turn);
+            }
+            self.end(issue, turn).await
+        };
+        tokio::select! {
+            ended = walking.instrument(span) => ended,
+            () = renewing => Ok(()),
+        }
+    }
+
+    /// Carries out a part of the plan.
+    fn part<'a>(&'a mut self, plan: &'a Plan) -> BoxFuture<'a, Result<Turn, JournalFault>> {
+        async move {
+            match plan {
+                Plan::Step(step) => self.step(step).await,
+                Plan::Sequence(parts) => self.sequence(parts).await,
+                Plan::Fallback(parts) => self.fallback(parts).await,
+            }
+        }
+        .boxed()
+    }
+
+    /// All in order; the first failure undoes what this sequence applied.
+    async fn sequence(&mut self, parts: &[Plan]) -> Result<Turn, JournalFault> {
+        let before = self.applied.len();
+        let (mut all_verified, mut whys) = (true, Vec::new());
+        for part in parts {
+            match self.part(part).await? {
+                Turn::Helped { verified, why } => {
+                    all_verified &= verified;
+                    whys.push(why);
+                }
+                Turn::Failed(why) => {
+                    return Ok(match self.unwind(before).await? {
+                        Some(halt) => halt,
+                        None => Turn::Failed(why),
+                    });
+                }
+                halt @ Turn::Halt(..) => return Ok(halt),
+            }
+        }
+        Ok(Turn::Helped { verified: all_verified, why: whys.join("; ") })
+    }
+
+    /// The first that helps. What did not help has undone itself before the next one begins.
+    async fn fallback(&mut self, parts: &[Plan]) -> Result<Turn, JournalFault> {
+        let mut whys = Vec::new();
+        for part in parts {
+            match self.part(part).await? {
+                Turn::Failed(why) => whys.push(why),
+                other => return Ok(other),
+            }
+        }
+        Ok(Turn::Failed(whys.join("; ")))
+    }
+
+    /// Writes the outcome, tells the sinks, and gives back what was claimed.
+    async fn end(&mut self, issue: &Issue, turn: Turn) -> Result<(), JournalFault> {
+        let engine = self.engine;
+        let now = engine.clock.now();
+        let (outcome, why) = match turn {
+            Turn::Helped { verified: true, why } => (Outcome::Recovered, why),
+            Turn::Helped { verified: false, why } => (Outcome::Applied, why),
+            Turn::Failed(why) if self.kept => (Outcome::Kept, why),
+            Turn::Failed(why) => (Outcome::Unwound, why),
+            Turn::Halt(outcome, why) => (outcome, why),
+        };
+        let id = self.remediation.id;
+        let took = now.duration_since(self.remediation.started_at);
+        self.pen.note(Write::Record(Record {
+            issue: Some(issue.id),
+            remediation: Some(id),
+            at: now,
+            kind: "ended".to_owned(),
+            actor: "selfheal".to_owned(),
+            summary: format!("{outcome}: {why}"),
+            facts: json!({ "seconds": took.as_secs_f64() }),
+        }));
+        self.pen.note_all(news::remediated(engine, issue, &self.remediation, outcome, &why));
+        self.pen.note(Write::End { id, outcome, why: why.clone(), at: now });
+        let rule = self.remediation.rule.clone();
+        let again = engine.rules.current().set.by_name(&rule).map_or(engine.policy.cooldown_min, |rule| {
+            Duration::from(rule.header().cooldown).max(engine.policy.cooldown_min)
+        });
+        let wake_at = outcome.may_try_again().then(|| engine.clock.after(again));
+        let event = Event::Rest;
+        let outcome_now = Some(outcome);
+        self.pen.note(Write::Move { issue: issue.id, event, wake_at, outcome: outcome_now, why, at: now });
+        self.pen.flush().await?;
+        engine.release(&self.remediation.claim).await;
+        engine.desk.look_later(issue.id, wake_at);
+        engine.count_remediation(&rule, outcome, took);
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! Intake: a notification comes in, is checked, and is on disk when the answer is 200.
+//!
+//! What cannot be stored is answered 503, which Alertmanager retries. A malformed alert never drops its neighbours. A
+//! notification whose every alert is known and on disk already is acknowledged from memory: there is nothing new to
+//! store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use selfheal_core::alert::{Alert, AlertKey};
+use selfheal_core::notification::{self, AlertFault, BodyFault, Envelope};
+
+use crate::engine::Engine;
+use crate::expand::Work;
+use crate::ports::JournalFaultKind;
+use crate::ports::journal::NewReceipt;
+
+/// Bodies up to this many alerts are handed on in memory; larger ones are read again from the journal's copy, piece by
+/// piece.
+const ALERTS_IN_MEMORY_MAX: usize = 1024;
+/// Bodies larger than this are parsed on a thread of their own.
+const PARSE_IN_PLACE_BYTES_MAX: usize = 256 * 1024;
+/// Malformed alerts that an answer names; the others are counted.
+const FAULTS_NAMED_MAX: usize = 10;
+/// Alertmanager waits longer than this before it sends to a peer's receiver as well.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What became of a notification that is on disk.
+#[derive(Debug)]
+pub struct Received {
+    /// How many alerts it holds.
+    pub alerts: usize,
+    /// Whether all of them were known and on disk before.
+    pub known: bool,
+    /// Alerts that were left out because they are malformed.
+    pub malformed: usize,
+    /// The first of them, with what is wrong.
+    pub faults: Vec<AlertFault>,
+    /// Alerts that the sender cut off; they are asked for at the source.
+    pub truncated: u64,
+}
+
+/// Why a notification is not on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReceived {
+    /// It is not a notification; sending it again is of no use.
+    #[error("{0}")]
+    Malformed(BodyFault),
+    /// Too much is waiting already.
+    #[error("{waiting} alerts wait to be worked off, {most} may: send it again")]
+    Overloaded {
+        /// Alerts that wait.
+        waiting: usize,
+        /// Above which nothing more is taken.
+        most: usize,
+    },
+    /// The journal cannot be written.
+    #[error("{0}: send it again")]
+    Unavailable(String),
+}
+
+struct Parsed {
+    envelope: Envelope,
+    keys: Vec<AlertKey>,
+    /// All alerts, unless there are too many to keep.
+    alerts: Option<Vec<Alert>>,
+    malformed: usize,
+    faults: Vec<AlertFault>,
+    /// Ready to be stored; `None` while it is not known whether it needs to be.
+    body: Vec<u8>,
+}
+
+impl Engine {
+    /// Takes in a notification. `trace` is 32 hexadecimal digits; without one, a new trace begins.
+    ///
+    /// # Errors
+    /// It is not on disk, because.
+    pub async fn receive(
+        self: &Arc<Self>,
+        body: Vec<u8>,
+        source: &'static str,
+        trace: Option<String>,
+    ) -> Result<Received, NotReceived> {
+        let received_at = self.clock.now();
+        let parsed = if body.len() > PARSE_IN_PLACE_BYTES_MAX {
+            let parsed = tokio::task::spawn_blocking(move || parse(body)).await;
+            parsed.map_err(|lost| NotReceived::Unavailable(lost.to_string()))?
+        } else {
+            parse(body)
+        };
+        let parsed = parsed.map_err(|fault| {
+            self.metrics.validation_failures.with_label_values(&["notification", fault.kind_name()]).inc();
+            self.count_notification("refused");
+            NotReceived::Malformed(fault)
+        })?;
+        for fault in &parsed.faults {
+            tracing::warn!(%fault, source, "an alert is malformed and was left out");
+            self.metrics.validation_failures.with_label_values(&["alert", fault.kind_name()]).inc();
+        }
+        let count = |result: &str, n: usize| self.metrics.alerts.with_label_values(&[result]).inc_by(n as u64);
+        count("malformed", parsed.malformed);
+        let received = Received {
+            alerts: parsed.keys.len(),
+            known: self.intake.known.all(&parsed.keys),
+            malformed: parsed.malformed,
+            faults: parsed.faults,
+            truncated: parsed.envelope.truncated_alerts,
+        };
+        if received.truncated > 0 {
+            self.reconciler.ask();
+        }
+        if received.known {
+            count("known", received.alerts);
+            self.count_notification("known");
+            return Ok(received);
+        }
+        self.store(parsed.body, parsed.alerts, parsed.keys, source, trace, received_at).await?;
+        self.count_notification("stored");
+        Ok(received)
+    }
+
+    async fn store(
+        self: &Arc<Self>,
+        body: Vec<u8>,
+        alerts: Option<Vec<Alert>>,
+        keys: Vec<AlertKey>,
+        source: &'static str,
+        trace: Option<String>,
+        received_at: jiff::Timestamp,
+    ) -> Result<(), NotReceived> {
+        self.intake.admit(keys.len(), self.desk.waiting()).map_err(|(waiting, most)| {
+            self.metrics.queue_overflow.inc();
+            self.count_notification("unavailable");
+            NotReceived::Overloaded { waiting, most }
+        })?;
+        let count = keys.len();
+        let trace = trace.unwrap_or_else(|| self.entropy.hex());
+        let body = if body.len() > PARSE_IN_PLACE_BYTES_MAX {
+            tokio::task::spawn_blocking(move || lz4_flex::compress_prepend_size(&body)).await.unwrap_or_default()
+        } else {
+            lz4_flex::compress_prepend_size(&body)
+        };
+        if body.is_empty() {
+            self.intake.take_back(count);
+            return Err(NotReceived::Unavailable("the body could not be compressed".to_owned()));
+        }
+        // A body that is expanded from its stored form needs its copy; one that is handed on in memory does not.
+        let stored = alerts.is_none().then(|| body.clone());
+        let receipt = NewReceipt { received_at, source, trace: trace.clone(), body };
+        // The write goes on when the sender has gone away: what is on disk must be expanded, too.
+        let engine = Arc::clone(self);
+        let writing = tokio::spawn(async move {
+            match engine.journal.receive(receipt).await {
+                Ok(id) => {
+                    engine.intake.known.add(&keys);
+                    engine.intake.hand_on(match (alerts, stored) {
+                        (Some(alerts), _) => Work::Alerts { receipt: id, received_at, trace, alerts },
+                        (None, stored) => {
+                            let body = stored.unwrap_or_default();
+                            Work::Stored { receipt: id, received_at, trace, body, skip: 0, alerts: count }
+                        }
+                    });
+                    Ok(())
+                }
+                Err(fault) => {
+                    engine.intake.take_back(count);
+                    if fault.kind == JournalFaultKind::Broken {
+                        engine.stop.broken(&fault);
+                    }
+                    Err(fault.to_string())
+                }
+            }
+        });
+        let unavailable = |why: String| {
+            self.count_notification("unavailable");
+            NotReceived::Unavailable(why)
+        };
+        tokio::select! {
+            written = writing => match written {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(why)) => Err(unavailable(why)),
+                Err(lost) => Err(unavailable(lost.to_string())),
+            },
+            () = self.clock.sleep(ANSWER_TIMEOUT) => {
+                Err(unavailable(format!("the journal did not answer within {ANSWER_TIMEOUT:?}")))
+            }
+        }
+    }
+
+    fn count_notification(&self, result: &str) {
+        self.metrics.notifications.with_label_values(&[result]).inc();
+    }
+}
+
+fn parse(body: Vec<u8>) -> Result<Parsed, BodyFault> {
+    let (mut keys, mut alerts) = (Vec::new(), Some(Vec::new()));
+    let (mut malformed, mut faults) = (0, Vec::new());
+    let envelope = notification::parse(&body, &mut |_, alert| match alert {
+        Ok(alert) => {
+            keys.push(alert.key());
+            match &mut alerts {
+                Some(kept) if kept.len() < ALERTS_IN_MEMORY_MAX => kept.push(alert),
+                _ => alerts = None,
+            }
+        }
+        Err(fault) => {
+            malformed += 1;
+            if faults.len() < FAULTS_NAMED_MAX {
+                faults.push(fault);
+            }
+        }
+    })?;
+    Ok(Parsed { envelope, keys, alerts, malformed, faults, body })
+}

@@ -1,0 +1,110 @@
+//! What people are told, and which sinks want to hear it. Everything goes through the outbox.
+
+use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::remediation::RemediationId;
+
+use crate::case::news_kind;
+use crate::engine::Engine;
+use crate::pen::Pen;
+use crate::ports::journal::{Approval, Issue, Remediation, Write};
+use crate::ports::{News, NewsKind};
+use crate::switch::Position;
+
+impl Pen<'_> {
+    /// Adds several writes to the next transaction.
+    pub(crate) fn note_all(&mut self, writes: Vec<Write>) {
+        writes.into_iter().for_each(|write| self.note(write));
+    }
+}
+
+/// One message for each sink that wants it.
+fn send(engine: &Engine, news: News) -> Vec<Write> {
+    engine
+        .sinks
+        .iter()
+        .filter(|sink| sink.wants(&news))
+        .map(|sink| Write::Notify { sink: sink.name().to_owned(), news: Box::new(news.clone()), at: news.at })
+        .collect()
+}
+
+fn about(engine: &Engine, kind: NewsKind, title: String, text: String) -> News {
+    News {
+        kind,
+        at: engine.clock.now(),
+        title,
+        text,
+        facts: Vec::new(),
+        issue: None,
+        remediation: None,
+        outcome: None,
+        severity: None,
+    }
+}
+
+fn about_issue(engine: &Engine, kind: NewsKind, issue: &Issue, title: String, text: String) -> News {
+    let mut facts = vec![("Resource".to_owned(), issue.resource.clone())];
+    facts.extend(issue.rule.clone().map(|rule| ("Rule".to_owned(), rule)));
+    facts.push(("Firing since".to_owned(), issue.alert.starts_at.to_string()));
+    facts.extend(issue.alert.annotations.get("summary").map(|text| ("Summary".to_owned(), text.to_owned())));
+    News {
+        facts,
+        issue: Some(issue.id),
+        severity: issue.alert.labels.get("severity").map(str::to_owned),
+        ..about(engine, kind, title, text)
+    }
+}
+
+/// An issue got an outcome without a remediation.
+pub(crate) fn outcome(engine: &Engine, issue: &Issue, outcome: Outcome, why: &str) -> Vec<Write> {
+    let title = format!("{}: {outcome}", issue.alert.name());
+    let news = about_issue(engine, news_kind(outcome), issue, title, why.to_owned());
+    send(engine, News { outcome: Some(outcome), ..news })
+}
+
+/// A remediation ended.
+pub(crate) fn remediated(
+    engine: &Engine,
+    issue: &Issue,
+    remediation: &Remediation,
+    outcome: Outcome,
+    why: &str,
+) -> Vec<Write> {
+    let title = format!("{}: {outcome}", issue.alert.name());
+    let mut news = about_issue(engine, news_kind(outcome), issue, title, why.to_owned());
+    let steps: Vec<String> = remediation.plan.steps().iter().map(|step| step.action.text()).collect();
+    news.facts.push(("Plan".to_owned(), format!("{} {}", remediation.plan_hash.short(), steps.join(", "))));
+    news.facts.extend(remediation.approved_by.clone().map(|who| ("Approved by".to_owned(), who)));
+    send(engine, News { outcome: Some(outcome), remediation: Some(remediation.id), ..news })
+}
+
+/// A plan waits for a person.
+pub(crate) fn approval(engine: &Engine, issue: &Issue, approval: &Approval) -> Vec<Write> {
+    let title = format!("{}: approval needed", issue.alert.name());
+    let steps: Vec<String> = approval.plan.steps().iter().map(|step| step.action.text()).collect();
+    let mut news = about_issue(engine, NewsKind::Approval, issue, title, approval.why.clone());
+    news.facts.push(("Plan".to_owned(), format!("{} {}", approval.plan_hash.short(), steps.join(", "))));
+    news.facts.push(("Approval".to_owned(), approval.id.clone()));
+    news.facts.push(("Denied at".to_owned(), approval.expires_at.to_string()));
+    send(engine, news)
+}
+
+/// A rule is held because of a storm.
+pub(crate) fn storm(engine: &Engine, issue: &Issue, rule: &str, why: &str) -> Vec<Write> {
+    let title = format!("{rule} is held: a storm of new issues");
+    let text = format!("{why}. To let the rule go on for an hour, release it: selfheal rules release {rule}");
+    send(engine, about_issue(engine, NewsKind::Storm, issue, title, text))
+}
+
+/// The switch was turned.
+pub(crate) fn switch(engine: &Engine, position: &Position) -> Vec<Write> {
+    let title = format!("automatic remediation is {}", if position.on { "on" } else { "off" });
+    let text = format!("{} turned it: {}", position.by, position.why);
+    send(engine, about(engine, NewsKind::Switch, title, text))
+}
+
+/// An undo after a time did not work.
+pub(crate) fn revert_failed(engine: &Engine, issue: IssueId, remediation: RemediationId, why: &str) -> Vec<Write> {
+    let news = about(engine, NewsKind::Person, "a change could not be taken back".to_owned(), why.to_owned());
+    let outcome = Some(Outcome::Stuck);
+    send(engine, News { issue: Some(issue), remediation: Some(remediation), outcome, ..news })
+}

@@ -1,0 +1,78 @@
+//! The rule set in use. It is replaced as a whole or not at all; who began with one goes on with it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use selfheal_script::{Compiler, Diagnostic, RuleFile, RuleSet};
+
+/// A rule set with its place in the order of rule sets.
+pub struct Generation {
+    /// From 1; grows with every set that is taken into use.
+    pub generation: u64,
+    /// When it was taken into use.
+    pub since: Timestamp,
+    /// The rules.
+    pub set: RuleSet,
+}
+
+/// Why the newest texts are not in use.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// When they were refused.
+    pub at: Timestamp,
+    /// What is wrong with them.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// The rules in use, and why newer ones are not.
+pub struct Rules {
+    compiler: Compiler,
+    current: ArcSwap<Generation>,
+    refusal: Mutex<Option<Refusal>>,
+}
+
+impl Rules {
+    pub(crate) fn new(compiler: Compiler, now: Timestamp) -> Self {
+        let empty = Generation { generation: 0, since: now, set: RuleSet::empty() };
+        Self { compiler, current: ArcSwap::from_pointee(empty), refusal: Mutex::default() }
+    }
+
+    /// The rules in use.
+    pub fn current(&self) -> Arc<Generation> {
+        self.current.load_full()
+    }
+
+    /// The compiler, to try a text.
+    pub fn compiler(&self) -> &Compiler {
+        &self.compiler
+    }
+
+    /// Why the newest texts are not in use, if they are not.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes texts into use, all of them or none. The same texts as before change nothing.
+    pub(crate) fn load(&self, files: Vec<RuleFile>, now: Timestamp) -> Result<Option<Arc<Generation>>, Refusal> {
+        let current = self.current.load();
+        let built = RuleSet::build_from(&self.compiler, Some(&current.set), files);
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        match built {
+            Ok(set) => {
+                *refusal = None;
+                if current.generation > 0 && set.hash() == current.set.hash() {
+                    return Ok(None);
+                }
+                let next = Arc::new(Generation { generation: current.generation + 1, since: now, set });
+                self.current.store(Arc::clone(&next));
+                Ok(Some(next))
+            }
+            Err(diagnostics) => {
+                let refused = Refusal { at: now, diagnostics };
+                *refusal = Some(refused.clone());
+                Err(refused)
+            }
+        }
+    }
+}

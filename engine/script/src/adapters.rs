@@ -1,0 +1,97 @@
+//! Every adapter as a module of functions: `pg::connections("main")`. Generated from what actions and probes say of
+//! their parameters; what they refuse is refused with the rule's line and the offending value.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, EvalAltResult, FuncRegistration, Module, NativeCallContext, RhaiFunc};
+use selfheal_contract::{AnyAction, AnyProbe, Catalog, ParameterSpec};
+use selfheal_core::condition::ProbeCall;
+use selfheal_core::plan::ActionCall;
+use serde_json::{Map, Value};
+
+use crate::arguments::by_name;
+use crate::conditions::{Probe, ProbeFacts};
+use crate::fault::refused;
+use crate::limits::Limits;
+use crate::meter;
+use crate::steps::Step;
+
+type Outcome = Result<Dynamic, Box<EvalAltResult>>;
+
+/// Makes the catalog's adapters known to scripts.
+pub(crate) fn register(engine: &mut Engine, catalog: &Catalog, limits: &Arc<Limits>) {
+    for adapter in catalog.adapters() {
+        let mut module = Module::new();
+        for action in &adapter.actions {
+            let name = action.about().name;
+            let make = use_of_action(adapter.name, name, Arc::clone(action));
+            add(&mut module, name, action.parameters(), limits, make);
+        }
+        for probe in &adapter.probes {
+            let name = probe.about().name;
+            let make = use_of_probe(adapter.name, name, Arc::clone(probe));
+            add(&mut module, name, probe.parameters(), limits, make);
+        }
+        engine.register_static_module(adapter.name, module.into());
+    }
+}
+
+fn use_of_action(
+    adapter: &'static str,
+    name: &'static str,
+    action: Arc<dyn AnyAction>,
+) -> impl Fn(Map<String, Value>, Option<u32>) -> Outcome + Clone + Send + Sync + 'static {
+    move |params, line| {
+        action.assess(&params).map_err(|failure| refused(format!("{adapter}::{name}: {failure}")))?;
+        let action = ActionCall { adapter: adapter.to_owned(), action: name.to_owned(), params };
+        Ok(Dynamic::from(Step::new(action, line)))
+    }
+}
+
+fn use_of_probe(
+    adapter: &'static str,
+    name: &'static str,
+    probe: Arc<dyn AnyProbe>,
+) -> impl Fn(Map<String, Value>, Option<u32>) -> Outcome + Clone + Send + Sync + 'static {
+    let facts = Arc::new(ProbeFacts::new(adapter, &probe.about()));
+    move |params, _line| {
+        probe.check(&params).map_err(|failure| refused(format!("{adapter}::{name}: {failure}")))?;
+        let call = ProbeCall { adapter: adapter.to_owned(), probe: name.to_owned(), params };
+        Ok(Dynamic::from(Probe::new(call, Arc::clone(&facts))))
+    }
+}
+
+/// Adds a function for every number of arguments that the parameters allow.
+fn add(
+    module: &mut Module,
+    name: &'static str,
+    specs: &'static [ParameterSpec],
+    limits: &Arc<Limits>,
+    make: impl Fn(Map<String, Value>, Option<u32>) -> Outcome + Clone + Send + Sync + 'static,
+) {
+    for arguments in required(specs)..=specs.len() {
+        let make = make.clone();
+        let limits = Arc::clone(limits);
+        let call = move |context: Option<NativeCallContext>, given: &mut [&mut Dynamic]| -> Outcome {
+            if !meter::make(&limits) {
+                return Err(refused("too many steps, probes and conditions").into());
+            }
+            let line = context.and_then(|context| context.call_position().line());
+            make(by_name(specs, given)?, line.and_then(|line| u32::try_from(line).ok()))
+        };
+        let function = RhaiFunc::Pure {
+            func: Arc::new(call),
+            has_context: true,
+            is_pure: true,
+            is_volatile: false,
+        };
+        let types = vec![TypeId::of::<Dynamic>(); arguments];
+        FuncRegistration::new(name).set_into_module_raw(module, types, function);
+    }
+}
+
+/// How many arguments must be given: up to the last parameter that may not be left out.
+pub(crate) fn required(specs: &[ParameterSpec]) -> usize {
+    specs.iter().rposition(|spec| !spec.optional).map_or(0, |last| last + 1)
+}

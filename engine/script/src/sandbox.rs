@@ -1,0 +1,199 @@
+//! The engine in which rules run: Rhai with chosen packages, bounded in every direction, with no way out.
+//!
+//! Left out on purpose: Rhai's core package, which has a `sleep` that nothing can stop, `exit` and reflection; modules;
+//! `eval`; blobs and time. `this` is disabled because values reached through it pass by the variable resolver.
+//!
+//! The resolver is the gate for memory (see `weight`): it weighs every value that is read from a variable. A variable that a
+//! closure has captured would become a cell shared by both, in which a closure could hold itself for ever; the resolver
+//! hands out copies of such cells instead, so that closures capture values and values stay trees.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rhai::packages::{
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
+    BasicStringPackage, LogicPackage, MoreStringPackage, Package,
+};
+use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, OptimizationLevel, Scope};
+use selfheal_contract::Catalog;
+use selfheal_core::span::Span;
+
+use crate::fault::{Cause, FaultKind, Refusal, refused};
+use crate::limits::{Clock, Limits};
+use crate::meter::{self, Constants, Running, Stop};
+use crate::{adapters, conditions, language, plans, record, steps, view, weight};
+
+/// The engine, shared by all rules and all threads.
+pub(crate) struct Sandbox {
+    pub engine: Engine,
+    pub limits: Arc<Limits>,
+    pub clock: Clock,
+}
+
+/// What came of running something in the sandbox.
+pub(crate) struct Ran<T> {
+    pub result: Result<T, Cause>,
+    pub notes: Vec<String>,
+    pub operations: u64,
+}
+
+impl Sandbox {
+    pub fn new(catalog: &Catalog, limits: Limits, clock: Clock) -> Self {
+        let limits = Arc::new(limits);
+        let mut engine = Engine::new_raw();
+        packages(&mut engine);
+        bounds(&mut engine, &limits);
+        hooks(&mut engine, &limits, &clock);
+        let fields = || {
+            let mut names: Vec<&'static str> = catalog
+                .adapters()
+                .flat_map(|adapter| &adapter.probes)
+                .flat_map(|probe| probe.about().fields.iter().flat_map(|field| field.name.split('.')))
+                .filter(|name| *name != "*")
+                .collect();
+            names.sort_unstable();
+            names.dedup();
+            names.into_iter()
+        };
+        view::register(&mut engine);
+        record::register(&mut engine, fields());
+        conditions::register(&mut engine, &limits, fields());
+        steps::register(&mut engine);
+        plans::register(&mut engine, &limits);
+        helpers(&mut engine);
+        adapters::register(&mut engine, catalog, &limits);
+        Self { engine, limits, clock }
+    }
+
+    /// Calls one of a rule's functions and reads its result.
+    pub fn call<T>(
+        &self,
+        ast: &AST,
+        constants: &Arc<Constants>,
+        function: &str,
+        arguments: impl FuncArgs,
+        read: impl FnOnce(Dynamic) -> Result<T, Refusal>,
+    ) -> Ran<T> {
+        self.run(constants, |engine| {
+            let options = CallFnOptions::new().eval_ast(false);
+            engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, function, arguments)
+        }, read)
+    }
+
+    /// Runs the top of a rule's text, which defines its constants.
+    pub fn constants(&self, ast: &AST, settings: &Arc<Constants>) -> Ran<Vec<(Box<str>, Dynamic)>> {
+        let mut scope = Scope::new();
+        let ran = self.run(settings, |engine| engine.run_ast_with_scope(&mut scope, ast).map(Dynamic::from), |_| Ok(()));
+        let defined = scope.iter().map(|(name, _, value)| (name.into(), value)).collect();
+        Ran { result: ran.result.map(|()| defined), notes: ran.notes, operations: ran.operations }
+    }
+
+    fn run<T>(
+        &self,
+        constants: &Arc<Constants>,
+        body: impl FnOnce(&Engine) -> Result<Dynamic, Box<EvalAltResult>>,
+        read: impl FnOnce(Dynamic) -> Result<T, Refusal>,
+    ) -> Ran<T> {
+        let running = Running::start(&self.limits, &self.clock, constants);
+        // A panic would be a fault of the engine or of an adapter. What was being computed is dropped, the engine
+        // itself is immutable, so nothing half-done can be seen afterwards.
+        let result = catch_unwind(AssertUnwindSafe(|| match body(&self.engine) {
+            Ok(value) => read(value).map_err(Cause::of_function),
+            Err(error) => Err(Cause::read(&error, running.stopped(), &self.limits)),
+        }))
+        .unwrap_or_else(|panic| Err(Cause::of_function(panicked(&*panic))));
+        let (notes, operations) = running.finish();
+        Ran { result, notes, operations }
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Refusal {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no text");
+    Refusal::new(FaultKind::Engine, format!("the engine failed: {text}")).help("please report this with the rule")
+}
+
+fn packages(engine: &mut Engine) {
+    let packages = [
+        ArithmeticPackage::new().as_shared_module(),
+        LogicPackage::new().as_shared_module(),
+        BasicMathPackage::new().as_shared_module(),
+        BasicStringPackage::new().as_shared_module(),
+        MoreStringPackage::new().as_shared_module(),
+        BasicIteratorPackage::new().as_shared_module(),
+        BasicArrayPackage::new().as_shared_module(),
+        BasicMapPackage::new().as_shared_module(),
+        BasicFnPackage::new().as_shared_module(),
+    ];
+    for package in packages {
+        engine.register_global_module(package);
+    }
+}
+
+fn bounds(engine: &mut Engine, limits: &Limits) {
+    // What the lint reads must be what was written.
+    engine.set_optimization_level(OptimizationLevel::None);
+    // Interned strings are behind one lock for all threads.
+    engine.set_max_strings_interned(0);
+    engine.set_max_string_size(limits.text_bytes);
+    engine.set_max_array_size(limits.items);
+    engine.set_max_map_size(limits.items);
+    engine.set_max_call_levels(limits.call_depth);
+    engine.set_max_expr_depths(limits.expression_depth, limits.expression_depth);
+    engine.set_max_variables(limits.variables);
+    engine.set_max_modules(0);
+    for (word, _) in language::DISABLED {
+        engine.disable_symbol(*word);
+    }
+}
+
+#[expect(deprecated, reason = "Rhai marks its variable resolver as volatile, and has no other")]
+fn hooks(engine: &mut Engine, limits: &Arc<Limits>, clock: &Clock) {
+    let (bounds, clock) = (Arc::clone(limits), Arc::clone(clock));
+    engine.on_progress(move |_| meter::tick(&bounds, &clock).then_some(Dynamic::UNIT));
+    let bounds = Arc::clone(limits);
+    engine.on_print(move |text| meter::note(text, &bounds));
+    let bounds = Arc::clone(limits);
+    engine.on_debug(move |text, _, at| {
+        let line = at.line().unwrap_or(0);
+        meter::note(&format!("line {line}: {text}"), &bounds);
+    });
+    let bounds = Arc::clone(limits);
+    engine.on_var(move |name, _, mut context| {
+        let found = context.scope_mut().get(name);
+        let value = match found {
+            Some(value) => value,
+            None => return Ok(meter::constant(name)),
+        };
+        let stop = match weight::weigh(value, &bounds) {
+            Ok(bytes) if meter::handle(bytes, &bounds) => {
+                return Ok(value.is_shared().then(|| value.flatten_clone()));
+            }
+            Ok(_) => Stop::Handled,
+            Err(too_heavy) => Stop::Heavy(too_heavy.0),
+        };
+        meter::stop(stop);
+        Err(Refusal::new(FaultKind::Size, format!("{name} is too large")).into())
+    });
+}
+
+fn helpers(engine: &mut Engine) {
+    engine.register_fn("duration", |text: &str| -> Result<f64, Box<EvalAltResult>> {
+        let span = text.parse::<Span>().map_err(|fault| refused(format!("duration: {fault}")))?;
+        Ok(span.duration().as_secs_f64())
+    });
+    engine.register_fn("ceil", |number: f64| number.ceil());
+    engine.register_fn("ceil", |number: i64| number);
+    engine.register_fn("floor", |number: i64| number);
+    engine.register_fn("round", |number: i64| number);
+    for (name, first) in [("min", true), ("max", false)] {
+        let pick = move |a: f64, b: f64| if (a < b) == first { a } else { b };
+        engine.register_fn(name, move |a: i64, b: i64| if (a < b) == first { a } else { b });
+        engine.register_fn(name, pick);
+        engine.register_fn(name, move |a: i64, b: f64| pick(a as f64, b));
+        engine.register_fn(name, move |a: f64, b: i64| pick(a, b as f64));
+    }
+}

@@ -1,0 +1,131 @@
+//! The section `sinks`: where news goes, and which.
+
+use std::collections::BTreeMap;
+
+use selfheal_contract::settings::{Secret, Section};
+use serde::Serialize;
+
+use super::access::SECRET_CHARS_MIN;
+use super::reading::{chosen, is_name, is_written, required_choice};
+use super::shown;
+
+/// The name of the sink that there is when none is configured; it writes to the log.
+pub const DEFAULT_SINK: &str = "log";
+
+/// What a message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A remediation ended, or an issue was closed with something to tell.
+    Outcome,
+    /// A plan waits for approval.
+    Approval,
+    /// A person is needed.
+    Person,
+    /// The switch was turned.
+    Switch,
+    /// A rule is held because of a storm of new issues.
+    Storm,
+}
+
+impl Event {
+    /// All events with their names.
+    pub const NAMES: &[(&str, Self)] = &[
+        ("outcome", Self::Outcome),
+        ("approval", Self::Approval),
+        ("person", Self::Person),
+        ("switch", Self::Switch),
+        ("storm", Self::Storm),
+    ];
+}
+
+/// A receiver of news.
+#[derive(Debug, Clone, Serialize)]
+pub struct Sink {
+    /// Which messages it gets; all by default.
+    pub events: Vec<Event>,
+    /// What it is.
+    #[serde(flatten)]
+    pub receiver: Receiver,
+}
+
+/// What a sink is.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Receiver {
+    /// Slack, by an incoming webhook.
+    Slack {
+        /// The webhook's address, which is a secret: whoever has it can post.
+        #[serde(serialize_with = "shown::secret")]
+        url: Secret,
+        /// The channel, such as `#alerts`, for webhooks that may choose one; the webhook's own by default.
+        channel: Option<String>,
+    },
+    /// A POST of JSON to any address.
+    Webhook {
+        /// The address.
+        #[serde(serialize_with = "shown::secret")]
+        url: Secret,
+        /// The key with which the body is signed (HMAC-SHA-256), at least 16 characters; not signed, if absent.
+        #[serde(serialize_with = "shown::optional_secret")]
+        secret: Option<Secret>,
+    },
+    /// selfheal's own log.
+    Log {},
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Slack,
+    Webhook,
+    Log,
+}
+
+const KINDS: &[(&str, Kind)] = &[("slack", Kind::Slack), ("webhook", Kind::Webhook), ("log", Kind::Log)];
+
+/// Reads the sinks of the whole configuration, by name.
+pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
+    let read = |(name, section): (&str, Section<'_>)| Some((name.to_owned(), sink(name, section)?));
+    let mut sinks: BTreeMap<String, Sink> = root.map("sinks").into_iter().filter_map(read).collect();
+    if sinks.is_empty() {
+        sinks.insert(DEFAULT_SINK.to_owned(), Sink { events: all(), receiver: Receiver::Log {} });
+    }
+    sinks
+}
+
+fn sink(name: &str, mut section: Section<'_>) -> Option<Sink> {
+    if !is_name(name) {
+        section.reject("", "a sink's name is 1 to 64 letters, digits, - or _", None);
+    }
+    let events = if section.node("events").is_some() { chosen(&mut section, "events", Event::NAMES) } else { all() };
+    if section.node("events").is_some() && !is_written(&mut section, "events") {
+        section.reject("events", "the sink would get nothing", Some("leave the key out for all events"));
+    }
+    // Which other keys belong here depends on the kind, so without one nothing more can be said.
+    let receiver = match required_choice(&mut section, "kind", KINDS)? {
+        Kind::Slack => Receiver::Slack {
+            url: section.secret_url("url", &["https", "http"]),
+            channel: section.optional_text("channel"),
+        },
+        Kind::Webhook => Receiver::Webhook {
+            url: section.secret_url("url", &["https", "http"]),
+            secret: signing_key(&mut section),
+        },
+        Kind::Log => Receiver::Log {},
+    };
+    section.finish();
+    Some(Sink { events, receiver })
+}
+
+fn signing_key(section: &mut Section<'_>) -> Option<Secret> {
+    let secret = section.optional_secret("secret")?;
+    if secret.expose().chars().count() < SECRET_CHARS_MIN {
+        let problem = format!("a signing key needs at least {SECRET_CHARS_MIN} characters");
+        section.reject("secret", problem, Some("make one with: openssl rand -hex 32"));
+    }
+    Some(secret)
+}
+
+fn all() -> Vec<Event> {
+    Event::NAMES.iter().map(|(_, event)| *event).collect()
+}

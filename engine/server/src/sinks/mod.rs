@@ -1,0 +1,58 @@
+//! The receivers of news that this server knows: Slack, a signed webhook, the log.
+//!
+//! Each is made from a plain struct of settings and delivers one message at a time; repeating, waiting and giving up are the
+//! outbox's affair, which each tells by a [`SinkFault`](selfheal_runtime::ports::SinkFault) whether trying again can help.
+//! What they say comes from labels and so from strangers: every sink escapes for its receiver.
+
+pub mod log;
+mod post;
+pub mod slack;
+pub mod webhook;
+
+pub use log::{Log, LogSettings};
+pub use slack::{Slack, SlackSettings};
+pub use webhook::{Webhook, WebhookSettings};
+
+use selfheal_runtime::ports::{News, NewsKind};
+
+use crate::outgoing::OutgoingFault;
+
+/// A sink that cannot be made from its settings.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("sink {name:?}: {problem}")]
+pub struct SinkSettingsFault {
+    /// The sink's name in the configuration.
+    pub name: String,
+    /// What is wrong, and what is expected.
+    pub problem: String,
+}
+
+impl SinkSettingsFault {
+    fn new(name: &str, problem: impl ToString) -> Self {
+        Self { name: name.to_owned(), problem: problem.to_string() }
+    }
+
+    fn outgoing(name: &str) -> impl FnOnce(OutgoingFault) -> Self {
+        move |fault| Self::new(name, fault)
+    }
+}
+
+/// What a kind of news is called, in messages and for receivers.
+fn kind_name(kind: NewsKind) -> &'static str {
+    match kind {
+        NewsKind::Outcome => "outcome",
+        NewsKind::Approval => "approval",
+        NewsKind::Person => "person",
+        NewsKind::Switch => "switch",
+        NewsKind::Storm => "storm",
+    }
+}
+
+/// Where the issue of a message can be read, if it has one and the server knows its own address.
+fn issue_link(news: &News, external_url: Option<&str>) -> Option<String> {
+    let (issue, base) = (news.issue?, external_url?);
+    Some(format!("{}/api/self-healing/issues/{issue}", base.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod testing;

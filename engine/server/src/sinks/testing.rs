@@ -1,0 +1,57 @@
+//! What the sinks' tests share: a message, a clock that stands, a client that may speak TLS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::remediation::RemediationId;
+use selfheal_runtime::ports::{Clock, News, NewsKind};
+
+pub(crate) const EVERY_KIND: [NewsKind; 5] =
+    [NewsKind::Outcome, NewsKind::Approval, NewsKind::Person, NewsKind::Switch, NewsKind::Storm];
+
+/// A message with everything in it.
+pub(crate) fn news() -> News {
+    News {
+        kind: NewsKind::Outcome,
+        at: "2026-11-22T12:00:00Z".parse().unwrap(),
+        title: "pg_connections: recovered".into(),
+        text: "terminated 12 idle sessions".into(),
+        facts: vec![("namespace".into(), "production".into())],
+        issue: Some(IssueId(17)),
+        remediation: Some(RemediationId { issue: IssueId(17), ordinal: 1 }),
+        outcome: Some(Outcome::Recovered),
+        severity: Some("critical".into()),
+    }
+}
+
+/// A clock that stands.
+pub(crate) struct Standing(pub(crate) Timestamp);
+
+#[async_trait]
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    async fn sleep(&self, _: Duration) {
+        std::future::pending().await
+    }
+}
+
+/// A clock that stands at the message's time.
+pub(crate) fn clock() -> Arc<dyn Clock> {
+    Arc::new(Standing(news().at))
+}
+
+/// Makes the process able to build clients; the program does so at its start.
+pub(crate) fn install_tls() {
+    // A second test finds it installed, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

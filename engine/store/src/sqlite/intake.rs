@@ -1,0 +1,258 @@
+//! From notifications to issues: storing a receipt, and expanding its alerts by the table of `core::sighting`.
+//!
+//! Alertmanager repeats itself, so an alert that is known already costs one look at an index and writes nothing, unless
+//! what is said about it has changed.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use selfheal_core::alert::{Alert, AlertStatus};
+use selfheal_core::issue::{IssueId, Outcome, Phase};
+use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
+use selfheal_runtime::ports::journal::{NewReceipt, Progress, ReceiptId, Record, Sighted, Sighting};
+use serde_json::Value;
+
+use super::columns::{Json, Print, Time, join, split};
+use super::fault::Trouble;
+use super::story::insert_record;
+use super::writer::Work;
+
+/// About what a row costs beside its texts, in bytes.
+const ROW_BYTES: usize = 512;
+
+/// Stores a notification.
+pub(super) struct Receive(pub(super) NewReceipt);
+
+impl Work for Receive {
+    type Answer = ReceiptId;
+
+    fn run(&self, connection: &Connection) -> Result<ReceiptId, Trouble> {
+        let Self(receipt) = self;
+        let mut insert = connection
+            .prepare_cached("INSERT INTO receipts (received_at, source, trace, body) VALUES (?1, ?2, ?3, ?4)")?;
+        let row = params![Time(receipt.received_at), receipt.source, receipt.trace, receipt.body];
+        Ok(ReceiptId(insert.insert(row)?))
+    }
+
+    fn bytes(&self) -> usize {
+        ROW_BYTES + self.0.body.len()
+    }
+}
+
+/// Expands alerts to issues and notes how far their receipts are done.
+pub(super) struct Expand {
+    pub(super) sightings: Vec<Sighting>,
+    pub(super) progress: Vec<Progress>,
+}
+
+impl Work for Expand {
+    type Answer = Vec<Sighted>;
+
+    fn run(&self, connection: &Connection) -> Result<Vec<Sighted>, Trouble> {
+        let done_before = note_progress(connection, &self.progress)?;
+        self.sightings
+            .iter()
+            .map(|sighting| {
+                let latest = latest(connection, &sighting.alert)?;
+                if done_before.contains(&sighting.receipt) {
+                    return Ok(answer_again(latest.as_ref(), &sighting.alert));
+                }
+                see(connection, latest, sighting)
+            })
+            .collect()
+    }
+
+    fn bytes(&self) -> usize {
+        let text = |alert: &Alert| alert.labels.text_bytes() + alert.annotations.text_bytes();
+        self.sightings.iter().map(|sighting| 2 * ROW_BYTES + text(&sighting.alert)).sum()
+    }
+}
+
+/// Notes the progress; gives the receipts of which all of it had been noted before.
+fn note_progress(connection: &Connection, progress: &[Progress]) -> Result<HashSet<ReceiptId>, Trouble> {
+    let mut finish = connection.prepare_cached("DELETE FROM receipts WHERE id = ?1")?;
+    let mut advance =
+        connection.prepare_cached("UPDATE receipts SET expanded = ?2 WHERE id = ?1 AND expanded < ?2")?;
+    let mut done_before = HashSet::new();
+    let mut advanced = HashSet::new();
+    for Progress { receipt, expanded, finished } in progress {
+        let changed =
+            if *finished { finish.execute([receipt.0])? } else { advance.execute(params![receipt.0, expanded])? };
+        if changed == 1 {
+            advanced.insert(*receipt);
+        } else {
+            done_before.insert(*receipt);
+        }
+    }
+    done_before.retain(|receipt| !advanced.contains(receipt));
+    Ok(done_before)
+}
+
+/// The latest issue of an alert's fingerprint.
+struct Latest {
+    id: IssueId,
+    known: LatestIssue,
+    seen: i64,
+}
+
+fn latest(connection: &Connection, alert: &Alert) -> Result<Option<Latest>, Trouble> {
+    let mut find = connection.prepare_cached(
+        "SELECT id, starts_at, starts_nanos, seen, resolved_at IS NOT NULL, closed_at IS NULL
+         FROM issues WHERE fingerprint = ?1 ORDER BY id DESC LIMIT 1",
+    )?;
+    let found = find
+        .query_row([Print(alert.fingerprint)], |row| {
+            let starts_at = join(row.get(1)?, row.get(2)?)?;
+            let known = LatestIssue { open: row.get(5)?, starts_at, resolved: row.get(4)? };
+            Ok(Latest { id: IssueId(row.get(0)?), known, seen: row.get(3)? })
+        })
+        .optional()?;
+    Ok(found)
+}
+
+/// What a sighting was that is expanded already, as far as the present state tells.
+fn answer_again(latest: Option<&Latest>, alert: &Alert) -> Sighted {
+    match (latest, meaning(latest.map(|latest| latest.known), alert)) {
+        (Some(latest), Meaning::Known | Meaning::Refire | Meaning::Resolve) => Sighted::Known(latest.id),
+        _ => Sighted::Stale,
+    }
+}
+
+fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> Result<Sighted, Trouble> {
+    let alert = &sighting.alert;
+    let meaning = meaning(latest.as_ref().map(|latest| latest.known), alert);
+    match (latest, meaning) {
+        (_, Meaning::Open) => {
+            let opening = &sighting.opening;
+            let phase = if opening.wake_at.is_some() { Phase::Waiting } else { Phase::Rested };
+            let outcome = opening.outcome.as_ref().filter(|_| opening.wake_at.is_none());
+            let (outcome, why) = outcome.map_or((None, ""), |(outcome, why)| (Some(*outcome), why.as_str()));
+            let beginning = Beginning { phase, outcome, why, wake_at: opening.wake_at, resolved_at: None };
+            Ok(Sighted::Opened(open(connection, sighting, &beginning)?))
+        }
+        (_, Meaning::OpenResolved) => {
+            let beginning = Beginning {
+                phase: Phase::Closed,
+                outcome: Some(Outcome::Subsided),
+                why: "the alert was resolved before it was seen to fire",
+                wake_at: None,
+                resolved_at: Some(resolved_at(sighting)),
+            };
+            open(connection, sighting, &beginning)?;
+            Ok(Sighted::Stale)
+        }
+        (Some(latest), Meaning::Refire) => {
+            update(connection, &latest, sighting, None)?;
+            tell(connection, &latest, sighting, "refired", format!("the alert fires again since {}", alert.starts_at))?;
+            Ok(Sighted::Refired(latest.id))
+        }
+        (Some(latest), Meaning::Resolve) => {
+            let resolved_at = resolved_at(sighting);
+            update(connection, &latest, sighting, Some(resolved_at))?;
+            tell(connection, &latest, sighting, "resolved", format!("the alert was resolved at {resolved_at}"))?;
+            Ok(Sighted::Resolved(latest.id))
+        }
+        (Some(latest), Meaning::Known) => {
+            let no_older = alert.starts_at >= latest.known.starts_at;
+            if no_older && latest.seen != fingerprint_of_content(alert) {
+                let resolved = latest.known.resolved.then(|| resolved_at(sighting));
+                update(connection, &latest, sighting, resolved)?;
+            }
+            Ok(Sighted::Known(latest.id))
+        }
+        (_, Meaning::Stale) | (None, Meaning::Refire | Meaning::Resolve | Meaning::Known) => Ok(Sighted::Stale),
+    }
+}
+
+fn resolved_at(sighting: &Sighting) -> Timestamp {
+    sighting.alert.ends_at.unwrap_or(sighting.received_at)
+}
+
+/// Tells whether a known alert says anything new. Not its generator URL, which differs between the Prometheus servers of
+/// a pair, and not the end of a firing alert, which is only a promise. A change of the hash costs one needless update.
+fn fingerprint_of_content(alert: &Alert) -> i64 {
+    let mut hasher = DefaultHasher::new();
+    alert.annotations.hash(&mut hasher);
+    alert.starts_at.hash(&mut hasher);
+    alert.status.hash(&mut hasher);
+    alert.ends_at.filter(|_| alert.status == AlertStatus::Resolved).hash(&mut hasher);
+    hasher.finish().cast_signed()
+}
+
+/// What is particular about how an issue begins.
+struct Beginning<'a> {
+    phase: Phase,
+    outcome: Option<Outcome>,
+    why: &'a str,
+    wake_at: Option<Timestamp>,
+    resolved_at: Option<Timestamp>,
+}
+
+fn open(connection: &Connection, sighting: &Sighting, beginning: &Beginning<'_>) -> Result<IssueId, Trouble> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO issues (fingerprint, starts_at, starts_nanos, seen, resolved_at, closed_at, due, wake_at,
+             received_at, phase, outcome, priority, component, rule, why, resource, trace, alert)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    )?;
+    let Sighting { alert, opening, .. } = sighting;
+    let (starts_at, starts_nanos) = split(alert.starts_at);
+    let closed_at = (!beginning.phase.is_open()).then_some(sighting.received_at);
+    let id = insert.insert(params![
+        Print(alert.fingerprint),
+        starts_at,
+        starts_nanos,
+        fingerprint_of_content(alert),
+        beginning.resolved_at.map(Time),
+        closed_at.map(Time),
+        beginning.wake_at.map(Time),
+        Time(sighting.received_at),
+        beginning.phase.name(),
+        beginning.outcome.map(Outcome::name),
+        opening.priority.map(|priority| priority.name()),
+        opening.component.map(|component| component.name()),
+        opening.rule,
+        beginning.why,
+        opening.resource,
+        sighting.trace,
+        Json(alert),
+    ])?;
+    Ok(IssueId(id))
+}
+
+/// Takes over the alert as it is seen now.
+fn update(
+    connection: &Connection,
+    latest: &Latest,
+    sighting: &Sighting,
+    resolved_at: Option<Timestamp>,
+) -> Result<(), Trouble> {
+    let mut update = connection.prepare_cached(
+        "UPDATE issues SET starts_at = ?2, starts_nanos = ?3, seen = ?4, resolved_at = ?5, alert = ?6 WHERE id = ?1",
+    )?;
+    let alert = &sighting.alert;
+    let (starts_at, starts_nanos) = split(alert.starts_at);
+    let content = fingerprint_of_content(alert);
+    update.execute(params![latest.id.0, starts_at, starts_nanos, content, resolved_at.map(Time), Json(alert)])?;
+    Ok(())
+}
+
+fn tell(
+    connection: &Connection,
+    latest: &Latest,
+    sighting: &Sighting,
+    kind: &str,
+    summary: String,
+) -> Result<(), Trouble> {
+    let record = Record {
+        issue: Some(latest.id),
+        remediation: None,
+        at: sighting.received_at,
+        kind: kind.to_owned(),
+        actor: "selfheal".to_owned(),
+        summary,
+        facts: Value::Null,
+    };
+    insert_record(connection, &record)
+}

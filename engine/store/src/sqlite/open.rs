@@ -1,0 +1,138 @@
+//! Opens the journal's file: the lock that keeps a second process out, the settings of every connection, and the way
+//! from an older schema to this one.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+/// Each version's change, in order. A change that has shipped is never edited; a new one is added.
+const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// How long a connection waits for another program, such as a backup, that has locked the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The distinct statements of this crate, with room to spare.
+const STATEMENTS_MAX: usize = 128;
+
+/// What kept the journal from being opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OpenFaultKind {
+    /// Another process uses it.
+    InUse,
+    /// A newer version of selfheal has written it.
+    Newer,
+    /// It is no journal, or it is damaged.
+    Damaged,
+    /// It cannot be read or written.
+    Unusable,
+}
+
+/// A journal that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("journal {}: {what}", path.display())]
+pub struct OpenFault {
+    /// What it means.
+    pub kind: OpenFaultKind,
+    /// The journal's file.
+    pub path: PathBuf,
+    /// What happened, and what to do.
+    pub what: String,
+}
+
+/// An open journal's connections.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) readers: Vec<Connection>,
+    /// Held for as long as any of the connections is used.
+    pub(super) lock: File,
+}
+
+/// Opens or makes the journal's file, with a connection to write and some to read.
+pub(super) fn open(path: &Path, readers: usize) -> Result<Opened, OpenFault> {
+    let lock = lock(path)?;
+    let fault = |error| fault(path, &error);
+    let writer = Connection::open(path).map_err(fault)?;
+    set_up_writer(&writer).map_err(fault)?;
+    migrate(path, &writer)?;
+    let readers = (0..readers).map(|_| open_reader(path)).collect::<Result<_, _>>().map_err(fault)?;
+    Ok(Opened { writer, readers, lock })
+}
+
+/// Locks a file beside the journal: SQLite's own locks would let a second process in between two transactions.
+fn lock(path: &Path) -> Result<File, OpenFault> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let unusable = |error: std::io::Error| {
+        let what = format!("cannot lock {}: {error}", Path::new(&name).display());
+        OpenFault { kind: OpenFaultKind::Unusable, path: path.to_owned(), what }
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+        Err(TryLockError::WouldBlock) => {
+            let what = "another selfheal process uses it; stop that one, or give this one a folder of its own".to_owned();
+            Err(OpenFault { kind: OpenFaultKind::InUse, path: path.to_owned(), what })
+        }
+    }
+}
+
+fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
+    set_up(connection)?;
+    // FULL syncs the log at every commit: that is what makes an answer a promise.
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = 4000; -- pages of 4 KiB
+         PRAGMA journal_size_limit = 67108864; -- what a storm has left behind is given back
+         PRAGMA cache_size = -16384; -- KiB
+         PRAGMA temp_store = MEMORY;",
+    )
+}
+
+fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(())
+}
+
+fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    set_up(&connection)?;
+    connection.execute_batch("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;")?;
+    Ok(connection)
+}
+
+/// Brings the schema up to date, each version in a transaction of its own.
+fn migrate(path: &Path, connection: &Connection) -> Result<(), OpenFault> {
+    let fault = |error| fault(path, &error);
+    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
+    if found > MIGRATIONS.len() {
+        let what = format!(
+            "it has version {found} and this selfheal knows versions up to {}; use a newer selfheal, or an older copy",
+            MIGRATIONS.len()
+        );
+        return Err(OpenFault { kind: OpenFaultKind::Newer, path: path.to_owned(), what });
+    }
+    for (version, change) in (1..).zip(MIGRATIONS).skip(found) {
+        let change = format!("BEGIN IMMEDIATE; {change} PRAGMA user_version = {version}; COMMIT;");
+        connection.execute_batch(&change).map_err(fault)?;
+    }
+    Ok(())
+}
+
+fn fault(path: &Path, error: &rusqlite::Error) -> OpenFault {
+    let kind = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => OpenFaultKind::Damaged,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenFaultKind::InUse,
+        _ => OpenFaultKind::Unusable,
+    };
+    let advice = match kind {
+        OpenFaultKind::Damaged => "; move it away, or restore a backup",
+        OpenFaultKind::InUse => "; another program has locked it",
+        _ => "",
+    };
+    OpenFault { kind, path: path.to_owned(), what: format!("{error}{advice}") }
+}

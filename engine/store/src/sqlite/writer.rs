@@ -1,0 +1,237 @@
+//! The one thread that writes: it takes all that is queued, carries it out in order in one transaction, commits once,
+//! and then answers everybody. While one commit waits for the disk, the next batch gathers; nothing lingers.
+//!
+//! A batch first runs without savepoints, which almost always succeeds. When a request in it cannot be carried out, the
+//! batch is rolled back and run again with a savepoint around each request, so that only that request is undone. A
+//! failure of the disk undoes the batch; a commit of unknown fate ends the thread, and the journal with it.
+
+use std::sync::{Arc, OnceLock};
+
+use rusqlite::Connection;
+use selfheal_runtime::ports::JournalFault;
+use tokio::sync::{mpsc, oneshot};
+
+use super::fault::{Reach, Trouble, broken, commit_is_unknown, unavailable};
+
+/// The most requests in one transaction.
+const BATCH_REQUESTS_MAX: usize = 512;
+/// No further request joins a transaction that carries this much already.
+const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The most requests that wait for the next transaction; further ones wait in their callers.
+const QUEUE_REQUESTS_MAX: usize = 4096;
+
+/// One change of the journal. It may be carried out more than once, each time after everything that it did was undone.
+pub(super) trait Work: Send + 'static {
+    /// What the caller is told.
+    type Answer: Send + 'static;
+
+    /// Carries it out within the current transaction.
+    fn run(&self, connection: &Connection) -> Result<Self::Answer, Trouble>;
+
+    /// About how much it writes, in bytes.
+    fn bytes(&self) -> usize;
+}
+
+/// Why every later call fails, once that is so.
+pub(super) type Breakage = Arc<OnceLock<String>>;
+
+/// The way to the writer.
+pub(super) struct Queue {
+    sender: mpsc::Sender<Box<dyn Job>>,
+    breakage: Breakage,
+}
+
+impl Queue {
+    /// Has the writer do something, and waits until that is on disk. The work is done even if the caller stops waiting.
+    pub(super) async fn submit<W: Work>(&self, work: W) -> Result<W::Answer, JournalFault> {
+        let ended = || self.unbroken().err().unwrap_or_else(|| broken("the writer has ended"));
+        self.unbroken()?;
+        let (reply, answer) = oneshot::channel();
+        let job = Task { work, outcome: None, reply };
+        self.sender.send(Box::new(job)).await.map_err(|_| ended())?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// A fault once the journal is broken.
+    pub(super) fn unbroken(&self) -> Result<(), JournalFault> {
+        self.breakage.get().map_or(Ok(()), |why| Err(broken(why.clone())))
+    }
+}
+
+/// A piece of work on its way through the writer, whatever its answer is.
+trait Job: Send {
+    fn run(&mut self, connection: &Connection) -> Result<(), Trouble>;
+    fn refuse(&mut self, fault: JournalFault);
+    fn bytes(&self) -> usize;
+    fn answer(self: Box<Self>);
+}
+
+struct Task<W: Work> {
+    work: W,
+    outcome: Option<Result<W::Answer, JournalFault>>,
+    reply: oneshot::Sender<Result<W::Answer, JournalFault>>,
+}
+
+impl<W: Work> Job for Task<W> {
+    fn run(&mut self, connection: &Connection) -> Result<(), Trouble> {
+        self.outcome = Some(Ok(self.work.run(connection)?));
+        Ok(())
+    }
+
+    fn refuse(&mut self, fault: JournalFault) {
+        self.outcome = Some(Err(fault));
+    }
+
+    fn bytes(&self) -> usize {
+        self.work.bytes()
+    }
+
+    fn answer(self: Box<Self>) {
+        let outcome = self.outcome.expect("every job of a batch has run or was refused");
+        // The caller may have stopped waiting.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+/// Starts the writer. It ends when the queue is dropped and empty, or when the journal is broken.
+pub(super) fn start(connection: Connection) -> std::io::Result<(Queue, std::thread::JoinHandle<()>)> {
+    let (sender, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
+    let breakage = Breakage::default();
+    let writer = Writer { connection, receiver, breakage: Arc::clone(&breakage) };
+    let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.write_all())?;
+    Ok((Queue { sender, breakage }, thread))
+}
+
+struct Writer {
+    connection: Connection,
+    receiver: mpsc::Receiver<Box<dyn Job>>,
+    breakage: Breakage,
+}
+
+impl Writer {
+    fn write_all(mut self) {
+        let _on_panic = BreakOnPanic(Arc::clone(&self.breakage));
+        let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_REQUESTS_MAX);
+        while self.gather(&mut batch) {
+            if let Err(failure) = transact(&self.connection, &mut batch) {
+                if failure.reach == Reach::Journal {
+                    tracing::error!(fault = %failure.fault, "the journal stops: what is on disk is not known");
+                    // Set before anybody is answered, so that nobody who was told can still be acknowledged.
+                    let _ = self.breakage.set(failure.fault.what.clone());
+                } else {
+                    tracing::warn!(fault = %failure.fault, requests = batch.len(), "nothing was written");
+                }
+                batch.iter_mut().for_each(|job| job.refuse(failure.fault.clone()));
+            }
+            batch.drain(..).for_each(Job::answer);
+            if self.breakage.get().is_some() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a request and takes all that came with it. False when there will be no more.
+    fn gather(&mut self, batch: &mut Vec<Box<dyn Job>>) -> bool {
+        let Some(first) = self.receiver.blocking_recv() else { return false };
+        let mut bytes = first.bytes();
+        batch.push(first);
+        while batch.len() < BATCH_REQUESTS_MAX && bytes < BATCH_BYTES_MAX {
+            let Ok(next) = self.receiver.try_recv() else { break };
+            bytes += next.bytes();
+            batch.push(next);
+        }
+        true
+    }
+}
+
+/// Whoever waits for a writer that panicked finds the journal broken: its last transaction is of unknown fate.
+struct BreakOnPanic(Breakage);
+
+impl Drop for BreakOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.0.set("the writer failed; its last transaction may or may not be on disk".to_owned());
+        }
+    }
+}
+
+/// Why nothing of a batch was written.
+struct Failure {
+    reach: Reach,
+    fault: JournalFault,
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Trouble::from(error).into()
+    }
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        match trouble.reach() {
+            Reach::Journal => Self { reach: Reach::Journal, fault: broken(trouble.to_string()) },
+            reach => Self { reach, fault: trouble.fault() },
+        }
+    }
+}
+
+/// Carries out a batch in one transaction. With `Ok`, each job has its own outcome and is on disk unless refused.
+fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    let together = attempt(connection, batch, run_together);
+    match together {
+        Err(failure) if failure.reach == Reach::Request => attempt(connection, batch, run_apart),
+        result => result,
+    }
+}
+
+type Run = fn(&Connection, &mut [Box<dyn Job>]) -> Result<(), Failure>;
+
+fn attempt(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Result<(), Failure> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    if let Err(failure) = run(connection, batch) {
+        return Err(roll_back(connection, failure));
+    }
+    let committed = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+    match committed {
+        Ok(_) => Ok(()),
+        Err(error) if commit_is_unknown(&error) => {
+            let fault = broken(format!("commit failed, and what is on disk is not known: {error}"));
+            Err(Failure { reach: Reach::Journal, fault })
+        }
+        Err(error) => Err(roll_back(connection, Failure { reach: Reach::Transaction, fault: unavailable(&error) })),
+    }
+}
+
+fn run_together(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    batch.iter_mut().try_for_each(|job| job.run(connection)).map_err(Failure::from)
+}
+
+fn run_apart(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    for job in batch {
+        connection.prepare_cached("SAVEPOINT request")?.execute([])?;
+        if let Err(trouble) = job.run(connection) {
+            if trouble.reach() != Reach::Request {
+                return Err(trouble.into());
+            }
+            connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
+            job.refuse(trouble.fault());
+        }
+        connection.prepare_cached("RELEASE request")?.execute([])?;
+    }
+    Ok(())
+}
+
+/// Undoes the transaction, which SQLite may have done by itself. One that cannot be undone breaks the journal.
+fn roll_back(connection: &Connection, failure: Failure) -> Failure {
+    if connection.is_autocommit() {
+        return failure;
+    }
+    match connection.execute_batch("ROLLBACK") {
+        Ok(()) => failure,
+        Err(error) => {
+            let fault = broken(format!("{}, and it could not be undone: {error}", failure.fault.what));
+            Failure { reach: Reach::Journal, fault }
+        }
+    }
+}
