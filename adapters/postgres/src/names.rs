@@ -26,7 +26,9 @@ impl TableName {
         let (schema, table) = text.split_once('.').unwrap_or(("public", text));
         let name = Self { schema: checked("schema", schema)?, table: checked("table", table)? };
         if name.schema.starts_with("pg_") || name.schema == "information_schema" {
-            return Err(Failure::refused(format!("{text:?} is one of PostgreSQL's own tables, which are left alone")));
+            return Err(Failure::refused(format!(
+                "{text:?} is one of PostgreSQL's own tables, which are left alone"
+            )));
         }
         Ok(name)
     }

@@ -125,7 +125,10 @@ impl Pool {
             client
                 .query_typed(
                     SETTINGS,
-                    &[(&milliseconds(statement), Type::TEXT), (&milliseconds(self.limits.statement), Type::TEXT)],
+                    &[
+                        (&milliseconds(statement), Type::TEXT),
+                        (&milliseconds(self.limits.statement), Type::TEXT),
+                    ],
                 )
                 .await?;
             Ok(Arc::new(client))
@@ -210,7 +213,8 @@ impl Drop for Lease<'_> {
         // Nobody waits for the answer any more: the server need not go on, and this connection is of no use. Asking
         // it to stop is a courtesy that may fail; its own limit ends the statement too.
         if let Ok(runtime) = Handle::try_current() {
-            let (token, tls, within) = (self.client.cancel_token(), self.pool.tls.clone(), self.pool.limits.connect);
+            let (token, tls, within) =
+                (self.client.cancel_token(), self.pool.tls.clone(), self.pool.limits.connect);
             runtime.spawn(async move { timeout(within, token.cancel_query(tls)).await });
         }
     }

@@ -129,6 +129,8 @@ impl Server {
 /// `Refused` when the server answered with something else than was asked for.
 pub(crate) fn column<T: FromSqlOwned>(row: &Row, name: &str) -> Result<T, Failure> {
     row.try_get(name).map_err(|fault| {
-        Failure::refused(format!("PostgreSQL answered {name} in an unexpected form ({fault}); is its version supported?"))
+        Failure::refused(format!(
+            "PostgreSQL answered {name} in an unexpected form ({fault}); is its version supported?"
+        ))
     })
 }

@@ -143,7 +143,9 @@ pub(crate) fn long_enough(parameter: &str, span: Span) -> Result<(), Failure> {
     if span >= SHORTEST {
         return Ok(());
     }
-    Err(Failure::refused(format!("{parameter} is {span}, but must be at least {SHORTEST}: less is normal work")))
+    Err(Failure::refused(format!(
+        "{parameter} is {span}, but must be at least {SHORTEST}: less is normal work"
+    )))
 }
 
 /// Checks how many sessions an action may touch, and gives the bound.
@@ -173,9 +175,12 @@ pub(crate) fn by_user(found: &[Found]) -> String {
 
 /// The rights that reading sessions needs, and those that ending them needs as well.
 pub(crate) fn permissions(ends: bool) -> Vec<Permission> {
-    let sees = Permission { right: "pg_monitor".to_owned(), purpose: "see what the sessions of other users do" };
-    let signals =
-        Permission { right: "pg_signal_backend".to_owned(), purpose: "end sessions and queries of other users" };
+    let sees =
+        Permission { right: "pg_monitor".to_owned(), purpose: "see what the sessions of other users do" };
+    let signals = Permission {
+        right: "pg_signal_backend".to_owned(),
+        purpose: "end sessions and queries of other users",
+    };
     if ends { vec![sees, signals] } else { vec![sees] }
 }
 

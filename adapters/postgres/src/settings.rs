@@ -50,14 +50,22 @@ pub(crate) fn check(section: &mut Section<'_>) -> Box<dyn Prepared> {
     let limits = Limits {
         connect: span("connect_timeout", Span::from_secs(2), Span::from_millis(100)..=Span::from_mins(1)),
         statement: span("statement_timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(5)),
-        maintenance: span("maintenance_timeout", Span::from_mins(10), Span::from_secs(1)..=Span::from_hours(24)),
+        maintenance: span(
+            "maintenance_timeout",
+            Span::from_mins(10),
+            Span::from_secs(1)..=Span::from_hours(24),
+        ),
     };
     let mut targets = Vec::new();
     for (name, target) in section.map("targets") {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(plain) {
             let problem = format!("a target's name is 1 to {NAME_BYTES_MAX} letters, digits, - or _");
-            section.reject("targets", problem, Some("rules name the target by it: pg::connections(\"main\")"));
+            section.reject(
+                "targets",
+                problem,
+                Some("rules name the target by it: pg::connections(\"main\")"),
+            );
         }
         targets.push(check_target(name, target));
     }
@@ -73,7 +81,11 @@ fn check_target(name: &str, mut section: Section<'_>) -> Target {
     };
     if let Some(password) = section.optional_secret("password") {
         if config.get_password().is_some() {
-            section.reject("password", "the address in url holds a password already", Some("keep one of them"));
+            section.reject(
+                "password",
+                "the address in url holds a password already",
+                Some("keep one of them"),
+            );
         }
         config.password(password.expose());
     }
@@ -95,18 +107,30 @@ fn check_target(name: &str, mut section: Section<'_>) -> Target {
 fn from_url(section: &mut Section<'_>, url: &Secret) -> Config {
     for name in ["host", "port", "database", "user"] {
         if section.has(name) {
-            section.reject(name, "is given by url already", Some("use either url or host, port, database, user"));
+            section.reject(
+                name,
+                "is given by url already",
+                Some("use either url or host, port, database, user"),
+            );
         }
         // Asked for, so that it is not reported as unknown too.
         section.node(name);
     }
     match url.expose().parse::<Config>() {
         Ok(config) if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() => {
-            section.reject("url", "the address has no host", Some("write postgres://user@host:5432/database"));
+            section.reject(
+                "url",
+                "the address has no host",
+                Some("write postgres://user@host:5432/database"),
+            );
             config
         }
         Ok(config) if config.get_user().is_none() => {
-            section.reject("url", "the address has no user", Some("write postgres://user@host:5432/database"));
+            section.reject(
+                "url",
+                "the address has no user",
+                Some("write postgres://user@host:5432/database"),
+            );
             config
         }
         Ok(config) => config,
@@ -137,7 +161,8 @@ impl Prepared for Checked {
         let servers = self.targets.into_iter().map(|target| {
             let Target { name, mut config, tls, authorities, protected_users } = target;
             let authorities = authorities.as_ref().map(Secret::expose);
-            let connector = tls.connector(authorities).map_err(|fault| format!("postgres target {name}: {fault}"))?;
+            let connector =
+                tls.connector(authorities).map_err(|fault| format!("postgres target {name}: {fault}"))?;
             config.ssl_mode(tls.mode());
             Ok(Server::new(name, config, connector, limits, protected_users))
         });

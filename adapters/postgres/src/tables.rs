@@ -104,7 +104,10 @@ impl Table {
             (false, _) => Err(self.lacks("index", "")),
             (true, false) => {
                 let schema = quoted(&self.name.schema);
-                Err(self.lacks("index", &format!("; and: GRANT CREATE ON SCHEMA {schema} TO {}", quoted(&self.role))))
+                Err(self.lacks(
+                    "index",
+                    &format!("; and: GRANT CREATE ON SCHEMA {schema} TO {}", quoted(&self.role)),
+                ))
             }
             (true, true) => Ok(()),
         }
@@ -129,7 +132,10 @@ impl Table {
         if self.oid == oid {
             return Ok(());
         }
-        Err(Failure::refused(format!("{} is another table than when this was planned: it was replaced", self.name)))
+        Err(Failure::refused(format!(
+            "{} is another table than when this was planned: it was replaced",
+            self.name
+        )))
     }
 }
 

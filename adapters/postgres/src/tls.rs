@@ -72,7 +72,9 @@ fn roots(authorities: Option<&str>) -> Result<RootCertStore, String> {
         Some(pem) => {
             for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
                 let certificate = certificate.map_err(|fault| format!("ca is not in PEM form: {fault}"))?;
-                roots.add(certificate).map_err(|fault| format!("ca holds an unusable certificate: {fault}"))?;
+                roots
+                    .add(certificate)
+                    .map_err(|fault| format!("ca holds an unusable certificate: {fault}"))?;
             }
         }
         None => {
@@ -80,9 +82,11 @@ fn roots(authorities: Option<&str>) -> Result<RootCertStore, String> {
         }
     }
     if roots.is_empty() {
-        return Err("there is no certificate authority to trust: set ca to the server's authority in PEM form \
+        return Err(
+            "there is no certificate authority to trust: set ca to the server's authority in PEM form \
                     (${file:/path} reads it from a file), or install the system's ca-certificates"
-            .to_owned());
+                .to_owned(),
+        );
     }
     Ok(roots)
 }

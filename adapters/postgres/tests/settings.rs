@@ -19,7 +19,10 @@ fn settings_are_checked_whole() {
         (target(json!({ "host": "h", "user": "u" })), vec![]),
         (target(json!({ "host": "/run/postgresql", "user": "u", "tls": "prefer" })), vec![]),
         (target(json!({ "url": url, "protected_users": ["a", "b"], "tls": "require" })), vec![]),
-        (json!({ "statement_timeout": "1s", "connect_timeout": "500ms", "maintenance_timeout": "1h" }), vec![]),
+        (
+            json!({ "statement_timeout": "1s", "connect_timeout": "500ms", "maintenance_timeout": "1h" }),
+            vec![],
+        ),
         (target(json!({})), vec!["main.host", "main.user"]),
         (target(json!({ "url": url, "host": "h", "port": 1 })), vec!["main.host", "main.port"]),
         (target(json!({ "url": url, "password": "x" })), vec!["main.password"]),

@@ -14,7 +14,8 @@ const IDLE_SECONDS: u32 = 5;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_idle_connections_only_the_old_ones_of_ordinary_users_go() {
-    let Some(world) = World::start_with(json!({ "targets": { "main": { "protected_users": ["billing"] } } })) else {
+    let Some(world) = World::start_with(json!({ "targets": { "main": { "protected_users": ["billing"] } } }))
+    else {
         return;
     };
     let old = world.clients(80, "app", "old").await;
@@ -35,7 +36,11 @@ async fn of_a_hundred_idle_connections_only_the_old_ones_of_ordinary_users_go() 
     let action = world.action("terminate_idle");
     let params = object(json!({ "database": "main", "idle_for": format!("{IDLE_SECONDS}s") }));
     let reading = world.read("idle_connections", Value::Object(params.clone())).await.unwrap();
-    assert_eq!((reading["count"].as_i64(), reading["users"]["app"].as_i64()), (Some(80), Some(80)), "{reading}");
+    assert_eq!(
+        (reading["count"].as_i64(), reading["users"]["app"].as_i64()),
+        (Some(80), Some(80)),
+        "{reading}"
+    );
     let preview = action.preview(&params).await.unwrap();
     assert!(preview.summary.contains("would end 80 connections"), "{}", preview.summary);
     assert_eq!(preview.changes.len(), 50, "previews are bounded");
@@ -114,13 +119,14 @@ async fn missing_rights_are_refused_with_what_to_grant() {
     let _app = world.client("app", "app").await;
     world.until_idle("app", 1.0).await;
     let params = object(json!({ "database": "main", "idle_for": "1s" }));
-    for (role, hint) in [("plain", "GRANT pg_monitor TO \"plain\""), ("watcher", "GRANT pg_signal_backend TO")] {
+    for (role, hint) in
+        [("plain", "GRANT pg_monitor TO \"plain\""), ("watcher", "GRANT pg_signal_backend TO")]
+    {
         let adapter = connect(&world.postgres, role, json!({}));
         let action = adapter.actions.iter().find(|action| action.about().name == "terminate_idle").unwrap();
-        for failure in [
-            action.capture(&params).await.unwrap_err(),
-            action.preview(&params).await.unwrap_err(),
-        ] {
+        for failure in
+            [action.capture(&params).await.unwrap_err(), action.preview(&params).await.unwrap_err()]
+        {
             assert_eq!(failure.kind, FailureKind::Refused, "{role}: {failure}");
             assert!(failure.what.contains(hint), "{role}: {failure}");
         }

@@ -60,8 +60,8 @@ pub(crate) fn denies_command(fault: &RedisError) -> bool {
     server_error(fault).is_some_and(|(code, detail)| code == "NOPERM" || detail.starts_with("unknown "))
 }
 
-/// The code and the words of an error that the server itself sent: nothing was changed, because every change here is
-/// one command, one script with one write, or a transaction.
+/// The code and the words of an error that the server itself sent. Nothing was changed then: every change here is one
+/// command, one script with one write, or several commands of one form, of which the server denies all or none.
 fn server_error(fault: &RedisError) -> Option<(String, String)> {
     let errors = fault.clone().into_server_errors()?;
     let (_, first) = errors.first()?;

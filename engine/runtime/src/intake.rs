@@ -89,13 +89,13 @@ impl Engine {
             parse(body)
         };
         let parsed = parsed.map_err(|fault| {
-            self.metrics.validation_failures.with_label_values(&["notification", fault.kind_name()]).inc();
+            self.metrics.validation_failures.with_label_values(&["notification", fault.kind.as_str()]).inc();
             self.count_notification("refused");
             NotReceived::Malformed(fault)
         })?;
         for fault in &parsed.faults {
             tracing::warn!(%fault, source, "an alert is malformed and was left out");
-            self.metrics.validation_failures.with_label_values(&["alert", fault.kind_name()]).inc();
+            self.metrics.validation_failures.with_label_values(&["alert", fault.kind.as_str()]).inc();
         }
         let count = |result: &str, n: usize| self.metrics.alerts.with_label_values(&[result]).inc_by(n as u64);
         count("malformed", parsed.malformed);

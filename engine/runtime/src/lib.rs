@@ -1,3 +1,32 @@
 //! The rooms that an alert goes through, and the ports through which they reach the outside.
+//!
+//! Data flows one way: [`intake`] stores a notification, `expand` turns it into issues and finds their rules, the
+//! `desk` waits for their time, [`decide`] observes, plans and asks the guards, `execute` carries out, verifies and
+//! unwinds. `case` is one look at one issue through these rooms; [`dry_run`] is the same without an effect.
 
+pub mod breaker;
+pub mod decide;
+pub mod dry_run;
+pub mod engine;
+pub mod intake;
+pub mod metrics;
 pub mod ports;
+pub mod rules;
+pub mod scripts;
+pub mod switch;
+
+mod approval;
+mod case;
+mod desk;
+mod execute;
+mod expand;
+mod known;
+mod news;
+mod outbox;
+mod pen;
+mod reconcile;
+mod resource;
+mod reverts;
+mod storm;
+
+pub use engine::{Engine, Parts};

@@ -189,11 +189,4 @@ fn helpers(engine: &mut Engine) {
     engine.register_fn("ceil", |number: i64| number);
     engine.register_fn("floor", |number: i64| number);
     engine.register_fn("round", |number: i64| number);
-    for (name, first) in [("min", true), ("max", false)] {
-        let pick = move |a: f64, b: f64| if (a < b) == first { a } else { b };
-        engine.register_fn(name, move |a: i64, b: i64| if (a < b) == first { a } else { b });
-        engine.register_fn(name, pick);
-        engine.register_fn(name, move |a: i64, b: f64| pick(a as f64, b));
-        engine.register_fn(name, move |a: f64, b: i64| pick(a, b as f64));
-    }
 }

@@ -77,10 +77,14 @@ impl Action for CancelQuery {
         let found = signal::find(server, Selection::Running, seconds(params), bound(params.limit)?).await?;
         must_signal(server, &found)?;
         let from = |seconds: f64, query: &str| json!({ "running_seconds": seconds.round(), "query": query });
-        let changes = found.iter().take(LISTED_MAX).map(|one| one.change(from(one.seconds, &one.query))).collect();
+        let changes =
+            found.iter().take(LISTED_MAX).map(|one| one.change(from(one.seconds, &one.query))).collect();
         let whose = if found.is_empty() { String::new() } else { format!(" ({})", by_user(&found)) };
         let (count, longer_than) = (found.len(), params.longer_than);
-        Ok(Preview { summary: format!("would cancel {count} queries running for at least {longer_than}{whose}"), changes })
+        Ok(Preview {
+            summary: format!("would cancel {count} queries running for at least {longer_than}{whose}"),
+            changes,
+        })
     }
 
     async fn capture(&self, params: &Self::Parameters) -> Result<Self::Prior, Failure> {

@@ -2,15 +2,15 @@
 
 use async_trait::async_trait;
 use selfheal_contract::{
-    About, Action, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Permission, Preview, Reversal,
-    Undone,
+    About, Action, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Permission, Preview,
+    Reversal, Undone,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::types::Type;
 
-use crate::indexes::{self, Index, Own};
 use crate::NAME;
+use crate::indexes::{self, Index, Own};
 use crate::names::{TableName, checked, quoted};
 use crate::server::{Locks, Server, column};
 use crate::servers::Servers;
@@ -53,7 +53,12 @@ impl CreateIndexParameters {
     /// The statement, for people as for the server.
     fn statement(&self, index_name: &str, table: &Table) -> String {
         let columns: Vec<String> = self.columns.iter().map(|name| quoted(name)).collect();
-        format!("CREATE INDEX CONCURRENTLY {} ON {} ({})", quoted(index_name), table.quoted, columns.join(", "))
+        format!(
+            "CREATE INDEX CONCURRENTLY {} ON {} ({})",
+            quoted(index_name),
+            table.quoted,
+            columns.join(", ")
+        )
     }
 }
 
@@ -74,7 +79,10 @@ impl CreateIndexConcurrently {
         table.must_index()?;
         let name = params.index_name(&table.name)?;
         let row = server
-            .read_one(CHECK, &[(&table.oid, Type::OID), (&params.columns, Type::TEXT_ARRAY), (&name, Type::TEXT)])
+            .read_one(
+                CHECK,
+                &[(&table.oid, Type::OID), (&params.columns, Type::TEXT_ARRAY), (&name, Type::TEXT)],
+            )
             .await?;
         let missing: Vec<String> = column(&row, "missing")?;
         if !missing.is_empty() {
@@ -86,13 +94,19 @@ impl CreateIndexConcurrently {
         }
         if column(&row, "is_taken")? {
             let schema = &table.name.schema;
-            return Err(Failure::refused(format!("the name {name:?} is taken in {schema}; give another as name")));
+            return Err(Failure::refused(format!(
+                "the name {name:?} is taken in {schema}; give another as name"
+            )));
         }
         Ok((server, table, name))
     }
 
     /// The table of an intent, or nothing when it is gone or another one has its name.
-    async fn table_of(&self, params: &CreateIndexParameters, prior: &Wanted) -> Result<(&Server, Option<Table>), Failure> {
+    async fn table_of(
+        &self,
+        params: &CreateIndexParameters,
+        prior: &Wanted,
+    ) -> Result<(&Server, Option<Table>), Failure> {
         let server = self.0.find(&params.database)?;
         let table = tables::look_up(server, &TableName::read(&params.table)?).await?;
         Ok((server, table.filter(|table| table.oid == prior.table_oid)))
@@ -107,17 +121,24 @@ async fn drop_index(server: &Server, index: &Index) -> Result<(), Failure> {
 /// Builds the index under the name of its intent; what a build that failed leaves behind is removed.
 async fn build(server: &Server, table: &Table, intent: &IntentId, statement: &str) -> Result<Index, Failure> {
     let failure = server.maintain(statement, Locks::Patient).await.err();
-    let lost = |after: Failure| Failure::indeterminate(format!("{after}; an index was being built on {}", table.name));
+    let lost = |after: Failure| {
+        Failure::indeterminate(format!("{after}; an index was being built on {}", table.name))
+    };
     let found = indexes::own(server, table, intent).await.map_err(lost)?;
     match (failure, found) {
         (None, Own { building: Some(index), .. }) if index.is_valid => Ok(index),
-        (None, _) => Err(Failure::indeterminate(format!("the index on {} was built and is not there", table.name))),
+        (None, _) => {
+            Err(Failure::indeterminate(format!("the index on {} was built and is not there", table.name)))
+        }
         (Some(failure), Own { builder: Some(pid), .. }) => {
             Err(Failure::indeterminate(format!("{failure}; process {pid} is still building it")))
         }
         (Some(failure), Own { building: Some(rest), .. }) => {
             drop_index(server, &rest).await.map_err(|second| {
-                Failure::indeterminate(format!("{failure}; the unusable index {} is left: {second}", rest.name))
+                Failure::indeterminate(format!(
+                    "{failure}; the unusable index {} is left: {second}",
+                    rest.name
+                ))
             })?;
             Err(Failure::transient(format!("{failure}; what the build had left was removed")))
         }
@@ -168,7 +189,10 @@ impl Action for CreateIndexConcurrently {
         let mebibytes = table.bytes_estimate / (1024 * 1024);
         let rows = table.rows_estimate.max(0.0);
         Ok(Preview {
-            summary: format!("would build an index on {}: about {rows} rows, {mebibytes} MiB to read twice", table.name),
+            summary: format!(
+                "would build an index on {}: about {rows} rows, {mebibytes} MiB to read twice",
+                table.name
+            ),
             changes: vec![Change {
                 what: format!("index {name}"),
                 from: Value::Null,
@@ -196,7 +220,10 @@ impl Action for CreateIndexConcurrently {
             return Ok(Applied::new(format!("{} has the index {} already", table.name, index.name)));
         }
         if let Some(pid) = own.builder {
-            let text = format!("process {pid} is building the index on {} already; it is left to finish", table.name);
+            let text = format!(
+                "process {pid} is building the index on {} already; it is left to finish",
+                table.name
+            );
             return Err(Failure::transient(text));
         }
         let built = match own.building {
@@ -219,7 +246,10 @@ impl Action for CreateIndexConcurrently {
             indexes::marker(intent)
         );
         server.maintain(&finish, Locks::Short).await.map_err(|failure| {
-            Failure::indeterminate(format!("{failure}; the index is built, but is still named {}", built.name))
+            Failure::indeterminate(format!(
+                "{failure}; the index is built, but is still named {}",
+                built.name
+            ))
         })?;
         Ok(Applied {
             summary: format!("built the index {name} on {}", table.name),
@@ -260,7 +290,10 @@ impl Action for CreateIndexConcurrently {
     ) -> Result<Undone, Failure> {
         let (server, table) = self.table_of(params, prior).await?;
         let Some(table) = table else {
-            return Ok(Undone::Nothing(format!("the table {} is gone or was replaced, its index with it", params.table)));
+            return Ok(Undone::Nothing(format!(
+                "the table {} is gone or was replaced, its index with it",
+                params.table
+            )));
         };
         let mut own = indexes::own(server, &table, intent).await?;
         if let Some(pid) = own.builder {
@@ -269,7 +302,9 @@ impl Action for CreateIndexConcurrently {
                 .settles(|| async { Ok(indexes::own(server, &table, intent).await?.builder.is_none()) })
                 .await?;
             if !stopped {
-                return Err(Failure::transient(format!("process {pid} was told to stop building and has not yet")));
+                return Err(Failure::transient(format!(
+                    "process {pid} was told to stop building and has not yet"
+                )));
             }
             own = indexes::own(server, &table, intent).await?;
         }

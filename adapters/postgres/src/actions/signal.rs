@@ -74,7 +74,8 @@ pub(crate) async fn find(
 ) -> Result<Vec<Found>, Failure> {
     must_see(server).await?;
     let (condition, order) = (selection.condition(), selection.seconds());
-    let sql = format!("SELECT s.* FROM ({SESSIONS}) s WHERE {condition} ORDER BY s.{order} DESC, s.pid LIMIT $3");
+    let sql =
+        format!("SELECT s.* FROM ({SESSIONS}) s WHERE {condition} ORDER BY s.{order} DESC, s.pid LIMIT $3");
     let parameters: [Parameter<'_>; 3] =
         [(&server.protected_users, Type::TEXT_ARRAY), (&seconds, Type::FLOAT8), (&limit, Type::INT8)];
     let rows = server.read(&sql, &parameters).await?;
@@ -155,7 +156,8 @@ pub(crate) async fn report(
     nouns: &str,
 ) -> Result<Applied, Failure> {
     // Signals are answered a moment after they are sent.
-    let gone = server.settles(|| async { Ok(remaining(server, selection, seconds, sent).await?.there == 0) }).await;
+    let gone =
+        server.settles(|| async { Ok(remaining(server, selection, seconds, sent).await?.there == 0) }).await;
     let gone = gone.map_err(|failure| {
         Failure::indeterminate(format!("{failure}; {} {nouns} had been told to end", sent.len()))
     })?;

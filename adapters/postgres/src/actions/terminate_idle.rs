@@ -11,7 +11,7 @@ use serde_json::json;
 use super::signal::{self, Selection};
 use crate::NAME;
 use crate::servers::Servers;
-use crate::sessions::{LISTED_MAX, Named, bound, by_user, long_enough, must_signal, permissions};
+use crate::sessions::{Found, LISTED_MAX, Named, bound, by_user, long_enough, must_signal, permissions};
 
 selfheal_contract::parameters! {
     /// What `pg::terminate_idle` is given.
@@ -39,7 +39,11 @@ pub(crate) struct TerminateIdle(pub(crate) Servers);
 
 impl TerminateIdleParameters {
     fn selection(&self) -> Selection {
-        if self.include_in_transaction == Some(true) { Selection::IdleOrInTransaction } else { Selection::Idle }
+        if self.include_in_transaction == Some(true) {
+            Selection::IdleOrInTransaction
+        } else {
+            Selection::Idle
+        }
     }
 
     fn seconds(&self) -> f64 {
@@ -85,11 +89,14 @@ impl Action for TerminateIdle {
         let limit = bound(params.limit)?;
         let found = signal::find(server, params.selection(), params.seconds(), limit).await?;
         must_signal(server, &found)?;
-        let from = |seconds: f64| json!({ "idle_seconds": seconds.round() });
-        let changes = found.iter().take(LISTED_MAX).map(|one| one.change(from(one.seconds))).collect();
+        let from = |one: &Found| one.change(json!({ "state": one.state, "seconds": one.seconds.round() }));
+        let changes = found.iter().take(LISTED_MAX).map(from).collect();
         let whose = if found.is_empty() { String::new() } else { format!(" ({})", by_user(&found)) };
         let (count, idle_for) = (found.len(), params.idle_for);
-        Ok(Preview { summary: format!("would end {count} connections idle for at least {idle_for}{whose}"), changes })
+        Ok(Preview {
+            summary: format!("would end {count} connections idle for at least {idle_for}{whose}"),
+            changes,
+        })
     }
 
     async fn capture(&self, params: &Self::Parameters) -> Result<Self::Prior, Failure> {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use selfheal_contract::{
-    About, Action, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Permission, Preview, Reversal,
-    Undone,
+    About, Action, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Permission, Preview,
+    Reversal, Undone,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -68,7 +68,8 @@ impl Action for VacuumAnalyze {
                   nothing to undo.",
             reversal: Reversal::Irreversible,
             permissions: vec![Permission {
-                right: "membership in the role that owns the table, or MAINTAIN on it (PostgreSQL 17)".to_owned(),
+                right: "membership in the role that owns the table, or MAINTAIN on it (PostgreSQL 17)"
+                    .to_owned(),
                 purpose: "vacuum it",
             }],
         }
@@ -91,7 +92,12 @@ impl Action for VacuumAnalyze {
         let counts = tables::counts(server, table.oid).await?;
         let ago = counts.vacuumed_seconds.map_or(Value::Null, |seconds| json!(seconds.round()));
         Ok(Preview {
-            summary: format!("would vacuum and analyze {}: {} dead rows of {}", table.name, counts.dead, counts.dead + counts.live),
+            summary: format!(
+                "would vacuum and analyze {}: {} dead rows of {}",
+                table.name,
+                counts.dead,
+                counts.dead + counts.live
+            ),
             changes: vec![
                 Change { what: "dead rows".to_owned(), from: json!(counts.dead), to: json!(0) },
                 Change { what: "seconds since the last vacuum".to_owned(), from: ago, to: json!(0) },
@@ -102,7 +108,11 @@ impl Action for VacuumAnalyze {
     async fn capture(&self, params: &Self::Parameters) -> Result<Self::Prior, Failure> {
         let (server, table) = self.table(params).await?;
         let counts = tables::counts(server, table.oid).await?;
-        Ok(Tended { table_oid: table.oid, last_vacuum: counts.last_vacuum, last_analyze: counts.last_analyze })
+        Ok(Tended {
+            table_oid: table.oid,
+            last_vacuum: counts.last_vacuum,
+            last_analyze: counts.last_analyze,
+        })
     }
 
     async fn apply(
@@ -118,14 +128,17 @@ impl Action for VacuumAnalyze {
         }
         server.maintain(&format!("VACUUM (ANALYZE) {}", table.quoted), Locks::Short).await?;
         // Servers before version 15 count a moment later.
-        let shows = server.settles(|| async { Ok(prior.is_before(&tables::counts(server, table.oid).await?)) }).await;
+        let shows =
+            server.settles(|| async { Ok(prior.is_before(&tables::counts(server, table.oid).await?)) }).await;
         match shows {
             Ok(true) => Ok(Applied::new(format!("vacuumed and analyzed {}", table.name))),
             Ok(false) => Err(Failure::indeterminate(format!(
                 "VACUUM of {} ended without an error, but the statistics do not show it; is track_counts on?",
                 table.name
             ))),
-            Err(failure) => Err(Failure::indeterminate(format!("{failure}; {} was vacuumed before", table.name))),
+            Err(failure) => {
+                Err(Failure::indeterminate(format!("{failure}; {} was vacuumed before", table.name)))
+            }
         }
     }
 

@@ -26,9 +26,15 @@ const FIELDS: &[FieldSpec] = &[
     field("max", "connections that applications can have: max_connections without those reserved"),
     field("idle", "connections without a transaction that wait for their client"),
     field("active", "connections that run a statement"),
-    field("idle_in_transaction", "connections with an open transaction that wait for their client, failed ones included"),
+    field(
+        "idle_in_transaction",
+        "connections with an open transaction that wait for their client, failed ones included",
+    ),
     field("unknown", "connections whose state the server does not tell, for want of track_activities"),
-    field("oldest_idle_seconds", "how long the longest idle connection has been idle, in seconds; 0 when none is"),
+    field(
+        "oldest_idle_seconds",
+        "how long the longest idle connection has been idle, in seconds; 0 when none is",
+    ),
 ];
 
 /// Replication, background workers and parallel workers have places of their own and do not count. The second reserve
@@ -71,7 +77,8 @@ impl Probe for Connections {
         let number = |name| column::<i64>(&row, name);
         let (total, max) = (number("total")?, number("max")?);
         if max <= 0 {
-            let text = "all connections are reserved for superusers: max_connections is no more than the reserves";
+            let text =
+                "all connections are reserved for superusers: max_connections is no more than the reserves";
             return Ok(Reading::Inconclusive(text.to_owned()));
         }
         Ok(Reading::Known(json!({

@@ -27,7 +27,10 @@ pub(crate) struct IdleConnections(pub(crate) Servers);
 const FIELDS: &[FieldSpec] = &[
     field("count", "connections that have been idle as long, outside of a transaction, and may be ended"),
     field("protected", "connections that have been idle as long and are never ended"),
-    field("longest_seconds", "how long the longest idle of those that may be ended has been idle; 0 when there is none"),
+    field(
+        "longest_seconds",
+        "how long the longest idle of those that may be ended has been idle; 0 when there is none",
+    ),
     field("users", "the counts by user, of the 50 users with most"),
 ];
 
@@ -67,8 +70,9 @@ impl Probe for IdleConnections {
         must_see(server).await?;
         let seconds = params.idle_for.duration().as_secs_f64();
         let sql = READ.replace("{sessions}", SESSIONS);
-        let rows =
-            server.read(&sql, &[(&server.protected_users, Type::TEXT_ARRAY), (&seconds, Type::FLOAT8)]).await?;
+        let rows = server
+            .read(&sql, &[(&server.protected_users, Type::TEXT_ARRAY), (&seconds, Type::FLOAT8)])
+            .await?;
         let (mut count, mut protected, mut unknown, mut longest) = (0, 0, 0, 0.0_f64);
         let mut users = Map::new();
         for row in &rows {
@@ -82,7 +86,9 @@ impl Probe for IdleConnections {
             }
         }
         if unknown > 0 {
-            let text = format!("the server does not tell the state of {unknown} connections; set track_activities = on");
+            let text = format!(
+                "the server does not tell the state of {unknown} connections; set track_activities = on"
+            );
             return Ok(Reading::Inconclusive(text));
         }
         Ok(Reading::Known(json!({

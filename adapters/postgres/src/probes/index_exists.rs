@@ -26,9 +26,15 @@ selfheal_contract::parameters! {
 pub(crate) struct IndexExists(pub(crate) Servers);
 
 const FIELDS: &[FieldSpec] = &[
-    field("exists", "whether the table has a usable B-tree index that begins with these columns in this order"),
+    field(
+        "exists",
+        "whether the table has a usable B-tree index that begins with these columns in this order",
+    ),
     field("name", "the name of that index, null when there is none"),
-    field("invalid", "how many of the table's indexes are unusable, as a build that was cut short leaves them"),
+    field(
+        "invalid",
+        "how many of the table's indexes are unusable, as a build that was cut short leaves them",
+    ),
 ];
 
 #[async_trait]

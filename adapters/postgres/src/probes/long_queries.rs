@@ -26,7 +26,10 @@ selfheal_contract::parameters! {
 pub(crate) struct LongQueries(pub(crate) Servers);
 
 const FIELDS: &[FieldSpec] = &[
-    field("longest_seconds", "how long the longest of them has been running, in seconds; 0 when there is none"),
+    field(
+        "longest_seconds",
+        "how long the longest of them has been running, in seconds; 0 when there is none",
+    ),
     field("count", "statements that have been running as long, selfheal's own not counted"),
     field("cancellable", "those among them that cancel_query may cancel"),
     field(
@@ -86,10 +89,13 @@ impl Probe for LongQueries {
         let total = |name| rows.first().map_or(Ok(0), |row| column::<i64>(row, name));
         let unknown = total("unknown")?;
         if unknown > 0 {
-            let text = format!("the server does not tell the state of {unknown} connections; set track_activities = on");
+            let text = format!(
+                "the server does not tell the state of {unknown} connections; set track_activities = on"
+            );
             return Ok(Reading::Inconclusive(text));
         }
-        let found: Vec<Found> = rows.iter().map(|row| Found::read(row, "query_seconds")).collect::<Result<_, _>>()?;
+        let found: Vec<Found> =
+            rows.iter().map(|row| Found::read(row, "query_seconds")).collect::<Result<_, _>>()?;
         let queries: Vec<_> = found
             .iter()
             .map(|one| {

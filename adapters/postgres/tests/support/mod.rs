@@ -106,7 +106,12 @@ impl World {
 
 pub async fn client(postgres: &Postgres, user: &str, application: &str) -> Client {
     let mut config = Config::new();
-    config.host("127.0.0.1").port(postgres.port()).dbname("postgres").user(user).application_name(application);
+    config
+        .host("127.0.0.1")
+        .port(postgres.port())
+        .dbname("postgres")
+        .user(user)
+        .application_name(application);
     let (client, connection) = config.connect(NoTls).await.expect("the server lets this role in");
     tokio::spawn(connection);
     client.batch_execute("SELECT 1").await.expect("the session works");
@@ -163,9 +168,9 @@ fn node(value: &Value) -> Node {
         },
         Value::String(text) => Setting::Text(text.clone()),
         Value::Array(items) => Setting::List(items.iter().map(node).collect()),
-        Value::Object(map) => {
-            Setting::Map(map.iter().map(|(name, value)| (Key { name: name.clone(), at }, node(value))).collect())
-        }
+        Value::Object(map) => Setting::Map(
+            map.iter().map(|(name, value)| (Key { name: name.clone(), at }, node(value))).collect(),
+        ),
     };
     Node { value, at }
 }

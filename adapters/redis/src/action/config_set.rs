@@ -1,8 +1,8 @@
 //! `redis::config_set`: a parameter of a server, set absolutely.
 //!
-//! `CONFIG SET` has no precondition and runs in no script. So the value in force is looked at before, and a transaction
-//! reports what was there at the very moment of the change: a change that somebody else made in between cannot be
-//! prevented, but it is noticed.
+//! `CONFIG SET` has no precondition and runs in no script. So the value in force is looked at before, and once more in
+//! the same write as the change: a change that somebody else made in between cannot be prevented, but it is noticed. A
+//! transaction would not do: a server that is over its memory limit queues no command, and then is when it is needed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -101,9 +101,10 @@ impl Use<'_> {
     /// Sets the value while `expected` is in force.
     async fn set(&self, value: &str, expected: &str) -> Result<(), Failure> {
         let mut change = pipe();
-        change.atomic().cmd("CONFIG").arg("GET").arg(self.name());
+        change.cmd("CONFIG").arg("GET").arg(self.name());
         change.cmd("CONFIG").arg("SET").arg(self.name()).arg(value).ignore();
         change.cmd("CONFIG").arg("GET").arg(self.name());
+        // An error of the middle one comes back as the error of all.
         let (before, after): (HashMap<String, String>, HashMap<String, String>) =
             self.server.change(&change).await?;
         let of = |found: &HashMap<String, String>| found.get(self.name()).cloned().unwrap_or_default();
@@ -144,7 +145,7 @@ impl selfheal_contract::Action for Action {
             reversal: Reversal::Restores,
             permissions: vec![
                 right("+config|get", "to know the value in force"),
-                right("+config|set +multi +exec", "to set the value"),
+                right("+config|set", "to set the value"),
                 right("+info", "to know how much memory is in use"),
             ],
         }

@@ -26,7 +26,6 @@ pub(super) async fn end(server: &Server, doomed: &[Identity]) -> Result<Applied,
         return Ok(Applied::new(format!("{server} has no such client (any more)")));
     }
     let mut change = pipe();
-    change.atomic();
     for Identity { id, addr, .. } in doomed {
         change.cmd("CLIENT").arg("KILL").arg("ID").arg(*id).arg("ADDR").arg(addr);
         change.arg("TYPE").arg("normal").arg("SKIPME").arg("yes");

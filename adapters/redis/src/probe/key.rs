@@ -59,7 +59,7 @@ impl selfheal_contract::Probe for Probe {
     async fn read(&self, params: &Parameters) -> Result<Reading, Failure> {
         targets::key(&params.key)?;
         let mut question = pipe();
-        question.atomic().cmd("TYPE").arg(&params.key).cmd("PTTL").arg(&params.key);
+        question.cmd("TYPE").arg(&params.key).cmd("PTTL").arg(&params.key);
         question.cmd("MEMORY").arg("USAGE").arg(&params.key);
         let (kind, ttl_ms, memory): (String, i64, Option<u64>) =
             self.0.find(&params.target)?.read(&question).await?;

@@ -186,7 +186,20 @@ async fn a_full_server_can_still_be_healed() {
         .unwrap();
     assert_eq!(full.code(), Some("OOM"));
 
+    for (probe, json) in [
+        ("info", json!({})),
+        ("memory", json!({})),
+        ("clients", json!({})),
+        ("list_length", json!({ "key": "celery" })),
+        ("key", json!({ "key": "cache:a" })),
+        ("config", json!({ "parameter": "maxmemory" })),
+    ] {
+        let reading = read(&adapter, probe, json).await.unwrap();
+        assert!(matches!(reading, Reading::Known(_)), "{probe}: {reading:?}");
+    }
+    let _victim = idler(&redis.url(), "victim");
     for (action, json) in [
+        ("kill_client", json!({ "id": shell.clients("victim")[0] })),
         ("trim_list", json!({ "key": "celery", "keep": 10, "side": "tail", "delete_max": 490 })),
         ("expire_key", json!({ "key": "cache:a", "ttl": "1s" })),
         ("config_set", json!({ "parameter": "maxmemory", "value": "50mb" })),

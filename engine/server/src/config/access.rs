@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use selfheal_contract::settings::{Secret, Section};
 use serde::Serialize;
 
-use super::reading::{Moment, is_name, is_written, required_choice};
+use super::reading::{Moment, is_name, required_choice};
 use super::shown;
 
 /// The fewest characters of a token or password that selfheal itself checks: what is shorter can be guessed.
@@ -69,6 +69,16 @@ impl Role {
         ("approver", Self::Approver),
         ("admin", Self::Admin),
     ];
+
+    /// The name, as it is configured.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// A token of the API.
@@ -151,27 +161,21 @@ fn api_token(section: &mut Section<'_>) -> Option<ApiToken> {
     Some(ApiToken { name, token, role: role?, expires })
 }
 
-/// Reports what would be open to other machines.
-pub(super) fn forbid_open_doors(root: &mut Section<'_>, listen: SocketAddr) {
+/// Reports doors that would be open to other machines. A door counts as locked when something is written for its lock: if
+/// that is faulty, it is reported as such.
+pub(super) fn forbid_open_doors(root: &Section<'_>, listen: SocketAddr, webhook_locked: bool, api_locked: bool) {
     if listen.ip().to_canonical().is_loopback() {
         return;
     }
-    let mut intake = root.section("intake");
-    if !is_written(&mut intake, "bearer_tokens") && !is_written(&mut intake, "basic") {
-        root.reject(
-            "listen",
-            format!("{listen} can be reached from other machines, so the webhook needs credentials"),
-            Some("add intake.bearer_tokens: [\"${WEBHOOK_TOKEN}\"] or intake.basic, or listen on 127.0.0.1:8400"),
-        );
+    if !webhook_locked {
+        let problem = format!("{listen} can be reached from other machines, so the webhook needs credentials");
+        let help = "add intake.bearer_tokens: [\"${WEBHOOK_TOKEN}\"] or intake.basic, or listen on 127.0.0.1:8400";
+        root.reject("listen", problem, Some(help));
     }
-    if !is_written(&mut root.section("api"), "tokens") {
-        root.reject(
-            "listen",
-            format!("{listen} can be reached from other machines, so the API needs tokens"),
-            Some(
-                "add api.tokens: [{name: ops, token: \"${API_TOKEN}\", role: admin}], or listen on 127.0.0.1:8400",
-            ),
-        );
+    if !api_locked {
+        let problem = format!("{listen} can be reached from other machines, so the API needs tokens");
+        let help = "add api.tokens: [{name: ops, token: \"${API_TOKEN}\", role: admin}], or listen on 127.0.0.1:8400";
+        root.reject("listen", problem, Some(help));
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn check(section: &mut Section<'_>) -> Alertmanager {
     let mut targets = BTreeMap::new();
     for (name, mut entry) in section.map("targets") {
         if !is_name(name) {
-            entry.reject("", "a target's name is 1 to 64 letters, digits, - or _", None);
+            section.reject("targets", format!("a name is 1 to 64 letters, digits, - or _, found {name:?}"), None);
         }
         let url = entry.url("url", &["http", "https"]).trim_end_matches('/').to_owned();
         let credentials = credentials(&mut entry);

@@ -55,7 +55,7 @@ pub(super) fn window(mut section: Section<'_>) -> Option<MaintenanceWindow> {
         (false, true) => self::weekly(&mut section),
         _ => {
             let problem = "a window is either once (from, until) or every week (days, at, lasts, zone)";
-            section.reject("", problem, Some("write one of the two"));
+            section.reject(if once { "days" } else { "from" }, problem, Some("write one of the two"));
             None
         }
     };

@@ -21,6 +21,16 @@ pub enum Origin {
     Nowhere,
 }
 
+impl Origin {
+    /// The variable's or flag's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Variable(name) | Self::Flag(name) => name,
+            Self::Nowhere => "configuration",
+        }
+    }
+}
+
 /// As a fault begins: `POSTGRES_PORT in the environment`.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

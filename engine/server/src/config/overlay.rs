@@ -2,12 +2,13 @@
 //!
 //! This happens before `${...}` is filled in, so that a value of the file that is covered is not even asked for.
 
+use std::collections::BTreeMap;
+
 use selfheal_contract::settings::{Collector, Fault, Key, Location, Node, Path, Value};
 
 use super::Overrides;
 use super::origins::{Origin, Origins};
 use super::variables::{Said, VARIABLES, Variable};
-use std::collections::BTreeMap;
 
 /// What lies over a file.
 pub(super) struct Overlay<'a> {

@@ -1,5 +1,6 @@
 //! The section `policy`: the operator's limits, with the defaults of [`Policy::default`].
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ fn duration(
     section.span_or(name, Span::from(default), range).duration()
 }
 
-fn rule_modes(section: &mut Section<'_>) -> std::collections::BTreeMap<String, Mode> {
+fn rule_modes(section: &mut Section<'_>) -> BTreeMap<String, Mode> {
     let rules = names(section, "rule_modes");
     let mut modes = section.section("rule_modes");
     rules
@@ -104,7 +105,7 @@ fn rule_modes(section: &mut Section<'_>) -> std::collections::BTreeMap<String, M
         .collect()
 }
 
-fn delays(section: &mut Section<'_>, default: &Policy) -> std::collections::BTreeMap<Priority, Duration> {
+fn delays(section: &mut Section<'_>, default: &Policy) -> BTreeMap<Priority, Duration> {
     let mut delays = section.section("delays");
     let delay = |&(name, priority): &(&str, Priority)| {
         (priority, duration(&mut delays, name, default.delay(priority), Span::ZERO..=WEEK))
@@ -145,8 +146,8 @@ pub(super) fn show<S: Serializer>(policy: &Policy, serializer: S) -> Result<S::O
     #[derive(Serialize)]
     struct Shown<'a> {
         mode: Mode,
-        rule_modes: &'a std::collections::BTreeMap<String, Mode>,
-        delays: std::collections::BTreeMap<&'static str, Span>,
+        rule_modes: &'a BTreeMap<String, Mode>,
+        delays: BTreeMap<&'static str, Span>,
         cooldown_min: Span,
         per_target_per_hour: u32,
         in_all_per_hour: u32,

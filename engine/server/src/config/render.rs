@@ -4,7 +4,9 @@
 
 use std::fmt::Write;
 
-use selfheal_contract::settings::{Fault, Faults};
+use selfheal_contract::settings::Fault;
+
+use super::origins::Origins;
 
 /// How many characters of a line are shown.
 const LINE_CHARS_MAX: usize = 160;
@@ -12,23 +14,29 @@ const LINE_CHARS_MAX: usize = 160;
 const SECRET_NAMES: [&str; 8] =
     ["password", "passwd", "secret", "token", "credential", "private_key", "api_key", "authorization"];
 
-/// Shows each fault with the line of `text` that it stands on. `file_name` is how the operator knows the file.
-/// Ends with a line break.
-pub fn render(faults: &Faults, file_name: &str, text: &str) -> String {
+/// Shows each fault with the line of `text` that it stands on, or with where else its value came from. `file_name` is how
+/// the operator knows the file. Ends with a line break.
+pub fn render(faults: &[Fault], file_name: &str, text: &str, origins: &Origins) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut page = String::new();
     for (index, fault) in faults.iter().enumerate() {
         if index > 0 {
             page.push('\n');
         }
-        let line = lines.get(fault.at.line.saturating_sub(1)).copied().unwrap_or_default();
-        write_fault(&mut page, fault, file_name, line).expect("writing to a String cannot fail");
+        let (place, line) = match origins.of(fault.at) {
+            Some(origin) => (origin.to_string(), ""),
+            None => {
+                let line = lines.get(fault.at.line.saturating_sub(1)).copied().unwrap_or_default();
+                (format!("{file_name}:{}", fault.at), line)
+            }
+        };
+        write_fault(&mut page, fault, &place, line).expect("writing to a String cannot fail");
     }
     page
 }
 
-fn write_fault(page: &mut String, fault: &Fault, file_name: &str, line: &str) -> std::fmt::Result {
-    write!(page, "{file_name}:{}: ", fault.at)?;
+fn write_fault(page: &mut String, fault: &Fault, place: &str, line: &str) -> std::fmt::Result {
+    write!(page, "{place}: ")?;
     if !fault.path.as_str().is_empty() {
         write!(page, "{}: ", printable(fault.path.as_str()))?;
     }

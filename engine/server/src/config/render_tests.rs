@@ -11,7 +11,9 @@ fn page(text: &str, check: impl FnOnce(&mut Section<'_>)) -> String {
     if let Some(node) = yaml::read(text, &collector) {
         check(&mut Section::root(&node, &collector));
     }
-    collector.accept(()).err().map(|faults| render(&faults, "config.yaml", text)).unwrap_or_default()
+    let Err(faults) = collector.accept(()) else { return String::new() };
+    let faults: Vec<Fault> = faults.iter().cloned().collect();
+    render(&faults, "config.yaml", text, &Origins::default())
 }
 
 fn check_targets(root: &mut Section<'_>) {

@@ -85,18 +85,22 @@ const KINDS: &[(&str, Kind)] = &[("slack", Kind::Slack), ("webhook", Kind::Webho
 
 /// Reads the sinks of the whole configuration, by name.
 pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
-    let read = |(name, section): (&str, Section<'_>)| Some((name.to_owned(), sink(name, section)?));
-    let mut sinks: BTreeMap<String, Sink> = root.map("sinks").into_iter().filter_map(read).collect();
+    let mut sinks = BTreeMap::new();
+    for (name, section) in root.map("sinks") {
+        if !is_name(name) {
+            root.reject("sinks", format!("a name is 1 to 64 letters, digits, - or _, found {name:?}"), None);
+        }
+        if let Some(sink) = sink(section) {
+            sinks.insert(name.to_owned(), sink);
+        }
+    }
     if sinks.is_empty() {
         sinks.insert(DEFAULT_SINK.to_owned(), Sink { events: all(), receiver: Receiver::Log {} });
     }
     sinks
 }
 
-fn sink(name: &str, mut section: Section<'_>) -> Option<Sink> {
-    if !is_name(name) {
-        section.reject("", "a sink's name is 1 to 64 letters, digits, - or _", None);
-    }
+fn sink(mut section: Section<'_>) -> Option<Sink> {
     let events = if section.node("events").is_some() { chosen(&mut section, "events", Event::NAMES) } else { all() };
     if section.node("events").is_some() && !is_written(&mut section, "events") {
         section.reject("events", "the sink would get nothing", Some("leave the key out for all events"));

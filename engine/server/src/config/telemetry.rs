@@ -34,7 +34,19 @@ pub enum LogFormat {
     Text,
 }
 
-const FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
+impl LogFormat {
+    /// All formats with their names.
+    pub const NAMES: &[(&str, Self)] = &[("json", Self::Json), ("text", Self::Text)];
+
+    /// The name, as it is configured.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Text => "text",
+        }
+    }
+}
+
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// A level, or several parts with a level each: `info`, `info,selfheal=debug,rustls=warn`.
@@ -99,7 +111,7 @@ pub struct Otlp {
 /// Reads the section.
 pub(super) fn check(section: &mut Section<'_>) -> Telemetry {
     let mut log = section.section("log");
-    let format = log.one_of("format", FORMATS, LogFormat::Json);
+    let format = log.one_of("format", LogFormat::NAMES, LogFormat::Json);
     let level = log.parsed_or("level", LogFilter("info".to_owned()));
     log.finish();
     let mut otlp = section.section("otlp");

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::columns::{Json, Print, Time, join, split};
 use super::fault::Trouble;
-use super::story::insert_record;
+use super::commit::insert_record;
 use super::writer::Work;
 
 /// About what a row costs beside its texts, in bytes.

@@ -1,0 +1,303 @@
+//! Expand and match: stored notifications become issues, each with the rule that is for it.
+//!
+//! One task does it, in the order of receipt and many alerts in one transaction. What a crash leaves unexpanded is
+//! found in the journal at start; expanding twice changes nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use selfheal_core::alert::Alert;
+use selfheal_core::guard::later;
+use selfheal_core::issue::{IssueId, Outcome, Phase};
+use selfheal_core::notification;
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use crate::engine::Engine;
+use crate::known::Known;
+use crate::ports::journal::{Issue, Opening, Progress, ReceiptId, Sighted, Sighting};
+use crate::ports::{JournalFault, JournalFaultKind};
+use crate::resource::resource;
+use crate::rules::Generation;
+
+/// Alerts expanded in one transaction.
+const BATCH: usize = 1024;
+/// Receipts read at a time at start.
+const RECEIPTS_PAGE: usize = 64;
+/// How long to wait before trying again when the journal cannot be written.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// A stored notification that is to be expanded.
+pub(crate) enum Work {
+    /// With its alerts.
+    Alerts { receipt: ReceiptId, received_at: Timestamp, trace: String, alerts: Vec<Alert> },
+    /// With its stored body, LZ4; the first `skip` alerts are expanded already.
+    Stored { receipt: ReceiptId, received_at: Timestamp, trace: String, body: Vec<u8>, skip: u32, alerts: usize },
+}
+
+/// What intake and expansion share: how much waits, and what is known.
+pub(crate) struct Intake {
+    pub(crate) known: Known,
+    waiting: AtomicUsize,
+    waiting_max: usize,
+    work: mpsc::UnboundedSender<Work>,
+}
+
+impl Intake {
+    /// At most `backlog_max` alerts wait; the channel is bounded by that count.
+    pub(crate) fn new(backlog_max: usize) -> (Self, mpsc::UnboundedReceiver<Work>) {
+        let (work, receiver) = mpsc::unbounded_channel();
+        let intake = Self {
+            known: Known::default(),
+            waiting: AtomicUsize::new(0),
+            // Back-pressure begins at 80 % of what there is room for.
+            waiting_max: backlog_max / 5 * 4,
+            work,
+        };
+        (intake, receiver)
+    }
+
+    /// Makes room for alerts, or says how many wait and how many may.
+    pub(crate) fn admit(&self, alerts: usize, elsewhere: usize) -> Result<(), (usize, usize)> {
+        let before = self.waiting.fetch_add(alerts, Ordering::Relaxed);
+        // One notification always fits into an empty queue, however large it is.
+        if before + elsewhere == 0 || before + elsewhere + alerts <= self.waiting_max {
+            return Ok(());
+        }
+        self.take_back(alerts);
+        Err((before + elsewhere, self.waiting_max))
+    }
+
+    /// Alerts that were admitted are done or will not come.
+    pub(crate) fn take_back(&self, alerts: usize) {
+        self.waiting.fetch_sub(alerts, Ordering::Relaxed);
+    }
+
+    /// Alerts that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Hands a stored notification on.
+    pub(crate) fn hand_on(&self, work: Work) {
+        // The receiver lives as long as the rooms; without them, the journal has the notification.
+        let _ = self.work.send(work);
+    }
+}
+
+/// Expands for as long as the process runs, beginning with what an earlier process left.
+pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<Work>) {
+    if let Err(fault) = left_over(&engine).await {
+        return engine.stop.broken(&fault);
+    }
+    while let Some(first) = work.recv().await {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        while let Some(piece) = next.take() {
+            match piece {
+                Work::Alerts { receipt, received_at, trace, alerts } => {
+                    let expanded = u32::try_from(alerts.len()).unwrap_or(u32::MAX);
+                    batch.add(&engine, receipt, received_at, &trace, alerts);
+                    batch.progress.push(Progress { receipt, expanded, finished: true });
+                }
+                Work::Stored { receipt, received_at, trace, body, skip, alerts } => {
+                    batch.write(&engine).await;
+                    expand_stored(&engine, receipt, received_at, trace, body, skip).await;
+                    engine.intake.take_back(alerts);
+                }
+            }
+            if batch.sightings.len() < BATCH {
+                next = work.try_recv().ok();
+            }
+        }
+        let alerts = batch.sightings.len();
+        batch.write(&engine).await;
+        engine.intake.take_back(alerts);
+        engine.metrics.queue_size.set(i64::try_from(engine.backlog()).unwrap_or(i64::MAX));
+    }
+}
+
+/// Expands what the journal holds from before.
+async fn left_over(engine: &Arc<Engine>) -> Result<(), JournalFault> {
+    let mut after = ReceiptId::default();
+    loop {
+        let page = engine.journal.unexpanded(after, RECEIPTS_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id;
+        for receipt in page {
+            tracing::info!(receipt = receipt.id.0, "expanding a notification of an earlier process");
+            let (id, at) = (receipt.id, receipt.received_at);
+            expand_stored(engine, id, at, receipt.trace, receipt.body, receipt.expanded).await;
+        }
+    }
+}
+
+/// Expands a stored body, piece by piece, so that it never sits in memory as a tree.
+async fn expand_stored(
+    engine: &Arc<Engine>,
+    receipt: ReceiptId,
+    received_at: Timestamp,
+    trace: String,
+    body: Vec<u8>,
+    skip: u32,
+) {
+    let (pieces, mut received) = mpsc::channel::<Vec<Alert>>(2);
+    let reading = tokio::task::spawn_blocking(move || read_stored(&body, skip, &pieces));
+    let mut expanded = skip;
+    while let Some(alerts) = received.recv().await {
+        expanded = expanded.saturating_add(u32::try_from(alerts.len()).unwrap_or(u32::MAX));
+        let mut batch = Batch::default();
+        batch.add(engine, receipt, received_at, &trace, alerts);
+        batch.progress.push(Progress { receipt, expanded, finished: false });
+        batch.write(engine).await;
+    }
+    if let Ok(Err(why)) = reading.await {
+        // It was checked before it was stored, so this copy was damaged; what could be read is expanded.
+        tracing::error!(receipt = receipt.0, why, "a stored notification cannot be read");
+        engine.metrics.validation_failures.with_label_values(&["stored", "damaged"]).inc();
+    }
+    let mut batch = Batch::default();
+    batch.progress.push(Progress { receipt, expanded, finished: true });
+    batch.write(engine).await;
+}
+
+fn read_stored(body: &[u8], skip: u32, pieces: &mpsc::Sender<Vec<Alert>>) -> Result<(), String> {
+    let body = lz4_flex::decompress_size_prepended(body).map_err(|fault| fault.to_string())?;
+    let (mut piece, mut good) = (Vec::with_capacity(BATCH), 0_u32);
+    notification::parse(&body, &mut |_, alert| {
+        let Ok(alert) = alert else { return };
+        good += 1;
+        if good <= skip {
+            return;
+        }
+        piece.push(alert);
+        if piece.len() == BATCH {
+            // Nobody reads on when the process ends; the journal has the rest.
+            let _ = pieces.blocking_send(std::mem::replace(&mut piece, Vec::with_capacity(BATCH)));
+        }
+    })
+    .map_err(|fault| fault.to_string())?;
+    if !piece.is_empty() {
+        let _ = pieces.blocking_send(piece);
+    }
+    Ok(())
+}
+
+/// Alerts that go into one transaction.
+#[derive(Default)]
+struct Batch {
+    sightings: Vec<Sighting>,
+    progress: Vec<Progress>,
+}
+
+impl Batch {
+    fn add(&mut self, engine: &Engine, receipt: ReceiptId, received_at: Timestamp, trace: &str, alerts: Vec<Alert>) {
+        let rules = engine.rules.current();
+        self.sightings.extend(alerts.into_iter().map(|alert| Sighting {
+            receipt,
+            received_at,
+            trace: trace.to_owned(),
+            opening: opening(engine, &rules, &alert, received_at),
+            alert,
+        }));
+    }
+
+    /// Writes the batch, however long the journal cannot be written, and hands the issues on.
+    async fn write(&mut self, engine: &Arc<Engine>) {
+        if self.sightings.is_empty() && self.progress.is_empty() {
+            return;
+        }
+        let (sightings, progress) = (std::mem::take(&mut self.sightings), std::mem::take(&mut self.progress));
+        let span = tracing::info_span!("expand", alerts = sightings.len());
+        let seen = async {
+            loop {
+                match engine.journal.expand(sightings.clone(), progress.clone()).await {
+                    Ok(seen) => return Some(seen),
+                    Err(fault) if fault.kind == JournalFaultKind::Broken => {
+                        engine.stop.broken(&fault);
+                        return None;
+                    }
+                    Err(fault) => {
+                        tracing::error!(%fault, "alerts wait: the journal cannot be written");
+                        engine.clock.sleep(RETRY).await;
+                    }
+                }
+            }
+        };
+        let Some(seen) = seen.instrument(span).await else { return };
+        for (sighting, sighted) in sightings.into_iter().zip(seen) {
+            hand_on(engine, sighting, sighted);
+        }
+    }
+}
+
+/// How an alert's issue begins, if it opens one.
+fn opening(engine: &Engine, rules: &Generation, alert: &Alert, received_at: Timestamp) -> Opening {
+    let matching = rules.set.matching(&alert.labels);
+    let first = matching.first().map(|rule| rule.header());
+    Opening {
+        rule: first.map(|header| header.name.clone()),
+        priority: first.map(|header| header.priority),
+        component: first.map(|header| header.component),
+        resource: resource(&alert.labels),
+        wake_at: first.map(|header| later(received_at, engine.policy.delay(header.priority))),
+        outcome: first.is_none().then(|| (Outcome::Unmatched, "no rule is for this alert".to_owned())),
+    }
+}
+
+/// What a sighting means for the desk.
+fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted) {
+    let count = |result: &str| engine.metrics.alerts.with_label_values(&[result]).inc();
+    let now = engine.clock.now();
+    match sighted {
+        Sighted::Opened(id) => {
+            count("opened");
+            let rule = sighting.opening.rule.clone().unwrap_or_default();
+            engine.metrics.issues_detected.with_label_values(&[rule.as_str()]).inc();
+            let Some(wake_at) = sighting.opening.wake_at else { return };
+            engine.storms.count(&rule, now);
+            if wake_at <= now {
+                engine.desk.look_at_new(opened(id, sighting));
+            } else {
+                engine.desk.wake_at(id, wake_at);
+            }
+        }
+        Sighted::Refired(id) => {
+            count("refired");
+            engine.desk.wake_at(id, sighting.opening.wake_at.unwrap_or(now));
+        }
+        Sighted::Resolved(id) => {
+            count("resolved");
+            engine.desk.look_at(id);
+        }
+        Sighted::Known(_) => count("known"),
+        Sighted::Stale => count("stale"),
+    }
+}
+
+/// The issue that the journal has just opened, without reading it back.
+fn opened(id: IssueId, sighting: Sighting) -> Issue {
+    let Sighting { received_at, trace, alert, opening, .. } = sighting;
+    Issue {
+        id,
+        fingerprint: alert.fingerprint,
+        phase: Phase::Waiting,
+        outcome: None,
+        why: String::new(),
+        rule: opening.rule,
+        priority: opening.priority,
+        component: opening.component,
+        resource: opening.resource,
+        alert,
+        received_at,
+        resolved_at: None,
+        closed_at: None,
+        wake_at: opening.wake_at,
+        level: 0,
+        level_since: None,
+        remediations: 0,
+        trace,
+    }
+}

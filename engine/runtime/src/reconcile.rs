@@ -1,0 +1,139 @@
+//! Reconcile: asks the source of alerts what stands, at start and at intervals, for what its notifications did not
+//! bring: cut alerts, lost flushes, what came and went while selfheal was down, and silences.
+//!
+//! What it finds goes through the same intake as a notification. Absence proves nothing by itself: an alert must be
+//! gone from two looks in a row, with the source answering, before it counts as resolved.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use selfheal_core::alert::{Alert, AlertStatus};
+use selfheal_core::guard::later;
+use selfheal_core::labels::Fingerprint;
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::engine::Engine;
+use crate::ports::{AlertSource, JournalFault};
+
+/// Alerts in one notification that the reconciler makes.
+const CHUNK: usize = 500;
+/// The least time between two looks that cut notifications ask for.
+const LOOK_MIN: Duration = Duration::from_secs(1);
+
+/// What the last look found, and a bell for the next one.
+pub(crate) struct Reconciler {
+    active: bool,
+    bell: Notify,
+    suppressed: RwLock<HashMap<Fingerprint, String>>,
+}
+
+impl Reconciler {
+    pub(crate) fn new(active: bool) -> Self {
+        Self { active, bell: Notify::new(), suppressed: RwLock::default() }
+    }
+
+    /// Asks for a look soon.
+    pub(crate) fn ask(&self) {
+        if self.active {
+            self.bell.notify_one();
+        } else {
+            tracing::warn!("alerts were cut off, and no Alertmanager is configured to ask for them");
+        }
+    }
+
+    /// What keeps an alert's notifications back: a person has silenced it, or another alert inhibits it.
+    pub(crate) fn suppressed(&self, fingerprint: Fingerprint) -> Option<String> {
+        let suppressed = self.suppressed.read().unwrap_or_else(PoisonError::into_inner);
+        suppressed.get(&fingerprint).cloned()
+    }
+}
+
+/// Looks for as long as the process runs.
+pub(crate) async fn run(engine: Arc<Engine>, source: Arc<dyn AlertSource>, every: Duration) {
+    let mut missing = HashMap::new();
+    loop {
+        let result = match look(&engine, &*source, every, &mut missing).await {
+            Ok(()) => "ok",
+            Err(why) => {
+                tracing::warn!(why, "the source of alerts could not be asked");
+                "failed"
+            }
+        };
+        engine.metrics.reconciliations.with_label_values(&[result]).inc();
+        engine.clock.sleep(LOOK_MIN.min(every)).await;
+        tokio::select! {
+            () = engine.reconciler.bell.notified() => {}
+            () = engine.clock.sleep(every.saturating_sub(LOOK_MIN)) => {}
+        }
+    }
+}
+
+async fn look(
+    engine: &Arc<Engine>,
+    source: &dyn AlertSource,
+    every: Duration,
+    missing: &mut HashMap<Fingerprint, u32>,
+) -> Result<(), String> {
+    let standing = source.standing().await.map_err(|fault| fault.to_string())?;
+    let told = |fault: JournalFault| fault.to_string();
+    let open = engine.journal.open_fingerprints().await.map_err(told)?;
+    let known: HashMap<Fingerprint, _> = open.iter().map(|(print, issue, starts)| (*print, (*issue, *starts))).collect();
+
+    let suppressed = standing
+        .iter()
+        .filter_map(|standing| Some((standing.alert.fingerprint, standing.suppressed_by.clone()?)))
+        .collect();
+    *engine.reconciler.suppressed.write().unwrap_or_else(PoisonError::into_inner) = suppressed;
+
+    let unheard: Vec<&Alert> = standing
+        .iter()
+        .filter(|standing| standing.suppressed_by.is_none())
+        .map(|standing| &standing.alert)
+        .filter(|alert| known.get(&alert.fingerprint).is_none_or(|(_, starts)| alert.starts_at > *starts))
+        .collect();
+    for chunk in unheard.chunks(CHUNK) {
+        let received = receive(engine, chunk).await?;
+        engine.metrics.recovered_alerts.inc_by(received);
+    }
+
+    let stands: std::collections::HashSet<Fingerprint> =
+        standing.iter().map(|standing| standing.alert.fingerprint).collect();
+    missing.retain(|print, _| known.contains_key(print) && !stands.contains(print));
+    for (print, (id, _)) in known.iter().filter(|(print, _)| !stands.contains(print)) {
+        let looks = missing.entry(*print).or_default();
+        *looks += 1;
+        if *looks < 2 {
+            continue;
+        }
+        let Some(issue) = engine.journal.issue(*id).await.map_err(told)? else { continue };
+        let now = engine.clock.now();
+        // A notification may be under way for an alert that the source has just dropped.
+        if later(issue.received_at, every.saturating_mul(2)) > now {
+            continue;
+        }
+        tracing::info!(issue = %id, "the alert is gone from its source without a word; it counts as resolved");
+        let gone = Alert { status: AlertStatus::Resolved, ends_at: Some(now), ..issue.alert };
+        receive(engine, &[&gone]).await?;
+    }
+    Ok(())
+}
+
+/// Puts alerts through the intake; gives how many were new to it.
+async fn receive(engine: &Arc<Engine>, alerts: &[&Alert]) -> Result<u64, String> {
+    let body = json!({
+        "version": "4",
+        "receiver": "reconciler",
+        "status": "firing",
+        "groupKey": "reconciler",
+        "groupLabels": {},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "",
+        "alerts": alerts,
+    });
+    let received = engine.receive(body.to_string().into_bytes(), "reconciler", None).await;
+    let received = received.map_err(|fault| fault.to_string())?;
+    Ok(if received.known { 0 } else { received.alerts as u64 })
+}

@@ -1,0 +1,345 @@
+//! Finds what would fail only when an alert comes: unknown functions, wrong numbers of arguments, unknown settings,
+//! properties and variables. All that is wrong is told at once.
+//!
+//! Rhai resolves functions and properties when it runs; its own strict mode knows variables only, and stops at the
+//! first fault.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
+use selfheal_contract::settings::suggest;
+
+use crate::adapters::required;
+use crate::diagnostic::{Diagnostic, Source};
+use crate::names::Names;
+use crate::record::unknown_setting;
+use crate::view::{ALERT_PROPERTIES, property_help};
+
+/// The name under which the operator's settings are seen.
+pub(crate) const SETTINGS: &str = "settings";
+
+/// What a rule's text is checked against.
+pub(crate) struct Known<'a> {
+    pub names: &'a Names,
+    pub settings: &'a serde_json::Map<String, serde_json::Value>,
+}
+
+/// Everything that is wrong, in the order of the text.
+pub(crate) fn check(ast: &AST, source: Source<'_>, known: &Known<'_>) -> Vec<Diagnostic> {
+    let mut lint = Lint { source, known, facts: Facts::gather(ast), faults: Vec::new() };
+    lint.top(ast);
+    lint.entry_points(ast);
+    ast.walk(&mut |path| {
+        lint.node(path);
+        true
+    });
+    lint.faults.sort_by_key(|fault| (fault.line, fault.column));
+    lint.faults.dedup();
+    lint.faults
+}
+
+/// What the text itself defines.
+#[derive(Default)]
+struct Facts {
+    /// Functions by name, with their numbers of parameters.
+    functions: BTreeMap<String, BTreeSet<usize>>,
+    /// Names at the top of the text.
+    constants: BTreeSet<String>,
+    /// Names of parameters and variables anywhere.
+    declared: BTreeSet<String>,
+    /// Names that closures take from around them; inside, these cannot be told from unknown ones.
+    captured: BTreeSet<String>,
+    /// The names of the parameter that is the alert, and of the one that holds the readings.
+    alert: BTreeSet<String>,
+    seen: BTreeSet<String>,
+    /// The names that `observe` gives to its probes; `None` when they cannot be told from the text.
+    probes: Option<BTreeSet<String>>,
+}
+
+impl Facts {
+    fn gather(ast: &AST) -> Self {
+        let mut facts = Self::default();
+        let mut closures: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for function in ast.iter_functions() {
+            let params = function.params.iter().map(|name| (*name).to_owned());
+            if function.name.starts_with("anon$") {
+                closures.insert(function.name.to_owned(), params.collect());
+                continue;
+            }
+            if matches!(function.name, "observe" | "plan") {
+                facts.alert.extend(function.params.first().map(|name| (*name).to_owned()));
+                facts.seen.extend(function.params.get(1).map(|name| (*name).to_owned()));
+            }
+            facts.declared.extend(params);
+            facts.functions.entry(function.name.to_owned()).or_default().insert(function.params.len());
+        }
+        let mut captures: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        ast.walk(&mut |path| {
+            match path.last() {
+                Some(ASTNode::Stmt(Stmt::Var(var, ..))) => {
+                    let names = if path.len() == 1 && is_top(ast, path) { &mut facts.constants } else { &mut facts.declared };
+                    names.insert(var.0.as_str().to_owned());
+                }
+                Some(ASTNode::Stmt(Stmt::For(each, _))) => {
+                    facts.declared.insert(each.0.as_str().to_owned());
+                    facts.declared.extend(each.1.as_ref().map(|counter| counter.as_str().to_owned()));
+                }
+                Some(ASTNode::Stmt(Stmt::TryCatch(caught, _))) => {
+                    if let Expr::Variable(name, ..) = &caught.expr {
+                        facts.declared.insert(name.1.to_string());
+                    }
+                }
+                Some(ASTNode::Expr(Expr::FnCall(call, _))) if call.name == "curry" => {
+                    if let Some(name) = closure_name(call) {
+                        captures.entry(name).or_default().extend(captured_names(call));
+                    }
+                }
+                _ => {}
+            }
+            true
+        });
+        for (name, params) in closures {
+            let taken = captures.get(&name);
+            let own = params.into_iter().filter(|param| !taken.is_some_and(|taken| taken.contains(param)));
+            facts.declared.extend(own);
+        }
+        facts.captured = captures.into_values().flatten().collect();
+        facts.probes = probes(ast);
+        facts
+    }
+}
+
+/// Whether the statement at the root of this path stands at the top of the text, outside all functions.
+fn is_top(ast: &AST, path: &[ASTNode<'_>]) -> bool {
+    match path.first() {
+        Some(ASTNode::Stmt(root)) => ast.statements().iter().any(|statement| std::ptr::eq(statement, *root)),
+        _ => false,
+    }
+}
+
+fn closure_name(curry: &FnCallExpr) -> Option<String> {
+    match curry.args.first()? {
+        Expr::DynamicConstant(value, _) => {
+            value.read_lock::<rhai::FnPtr>().map(|closure| closure.fn_name().to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn captured_names(curry: &FnCallExpr) -> impl Iterator<Item = String> {
+    curry.args.iter().skip(1).filter_map(|argument| match argument {
+        Expr::Variable(name, ..) => Some(name.1.to_string()),
+        _ => None,
+    })
+}
+
+/// The keys of the maps in `observe`, when it is so simple that these must be the names of its probes.
+fn probes(ast: &AST) -> Option<BTreeSet<String>> {
+    let observe = ast.clone_functions_only_filtered(|_, _, _, name, _| name == "observe");
+    let (mut names, mut simple) = (BTreeSet::new(), true);
+    observe.walk(&mut |path| {
+        match path.last() {
+            Some(ASTNode::Expr(Expr::Map(map, _))) => {
+                names.extend(map.0.iter().map(|(key, _)| key.as_str().to_owned()));
+            }
+            Some(ASTNode::Stmt(Stmt::Assignment(_))) | Some(ASTNode::Expr(Expr::MethodCall(..))) => simple = false,
+            // A function of the rule's own may return the map.
+            Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
+                simple &= call.is_qualified();
+            }
+            _ => {}
+        }
+        simple
+    });
+    simple.then_some(names)
+}
+
+struct Lint<'a> {
+    source: Source<'a>,
+    known: &'a Known<'a>,
+    facts: Facts,
+    faults: Vec<Diagnostic>,
+}
+
+impl Lint<'_> {
+    fn fault(&mut self, at: Position, message: String, help: Option<String>) {
+        self.faults.push(self.source.error(at, message, help));
+    }
+
+    /// Only constants and functions may stand at the top: nothing runs there.
+    fn top(&mut self, ast: &AST) {
+        for statement in ast.statements() {
+            match statement {
+                Stmt::Var(_, flags, _) if flags.intersects(ASTFlags::CONSTANT) => {}
+                Stmt::Noop(_) => {}
+                Stmt::Var(var, _, at) => {
+                    let help = format!("write const {}", var.0.as_str());
+                    self.fault(*at, "a variable outside of functions".into(), Some(help));
+                }
+                other => {
+                    let help = "only constants and functions may stand at the top of a rule".to_owned();
+                    self.fault(other.position(), "a statement outside of functions".into(), Some(help));
+                }
+            }
+        }
+    }
+
+    fn entry_points(&mut self, ast: &AST) {
+        for (name, parameters, required) in [("observe", 1, false), ("plan", 2, true)] {
+            let wanted = if parameters == 1 { "fn observe(alert)" } else { "fn plan(alert, seen)" };
+            match self.facts.functions.get(name) {
+                None if required => {
+                    let what = ast.iter_functions().map(|function| function.name.to_owned()).collect::<Vec<_>>();
+                    let help = match suggest(name, what.iter().map(String::as_str)) {
+                        Some(meant) => format!("did you mean {name} where you wrote {meant}?"),
+                        None => format!("{wanted} {{ .. }} decides what to do"),
+                    };
+                    self.fault(Position::NONE, format!("the rule has no {wanted}"), Some(help));
+                }
+                Some(found) if !found.contains(&parameters) => {
+                    let found = found.iter().next().copied().unwrap_or(0);
+                    let message = format!("{name} takes {found} parameter(s), expected {wanted}");
+                    self.fault(Position::NONE, message, None);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn node(&mut self, path: &[ASTNode<'_>]) {
+        match path.last() {
+            Some(ASTNode::Expr(Expr::FnCall(call, at)) | ASTNode::Stmt(Stmt::FnCall(call, at))) => {
+                self.call(call, 0, *at);
+            }
+            Some(ASTNode::Expr(Expr::MethodCall(call, at))) => self.call(call, 1, *at),
+            Some(ASTNode::Expr(Expr::Variable(variable, short, at))) => {
+                let (index, name, namespace, _) = &**variable;
+                if index.is_none() && short.is_none() && namespace.is_empty() {
+                    self.variable(name, *at);
+                } else if !namespace.is_empty() && namespace.root() != "global" {
+                    let module = namespace.root().to_owned();
+                    let help = self.known.names.parameters(&module, name).map(|_| format!("call it: {module}::{name}(..)"));
+                    self.fault(*at, format!("unknown constant {module}::{name}"), help);
+                }
+            }
+            Some(ASTNode::Expr(Expr::Dot(chain, ..))) => {
+                if let (Expr::Variable(variable, ..), Some((property, at))) = (&chain.lhs, first_property(&chain.rhs)) {
+                    self.property(&variable.1, property, at);
+                }
+            }
+            Some(ASTNode::Expr(Expr::Index(chain, ..))) => {
+                if let (Expr::Variable(variable, ..), Expr::StringConstant(property, at)) = (&chain.lhs, &chain.rhs) {
+                    self.property(&variable.1, property, *at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, call: &FnCallExpr, receiver: usize, at: Position) {
+        if call.is_operator_call() {
+            return;
+        }
+        if call.is_qualified() {
+            self.adapter_call(call, at);
+            return;
+        }
+        let (name, arguments) = (call.name.as_str(), call.args.len() + receiver);
+        let own = self.facts.functions.get(name);
+        if own.is_some_and(|arities| arities.contains(&call.args.len())) {
+            return;
+        }
+        let arities: BTreeSet<usize> = match (self.known.names.arities(name), own) {
+            (Some(None), _) => return,
+            (Some(Some(native)), own) => {
+                let own = own.into_iter().flatten().map(|arity| arity + receiver);
+                native.iter().copied().chain(own).collect()
+            }
+            (None, Some(own)) => own.iter().map(|arity| arity + receiver).collect(),
+            // A function that is held by a variable is called by its name only as a method of `call`.
+            (None, None) => {
+                let own = self.facts.functions.keys().map(String::as_str);
+                let help = self.known.names.function_help(name, own);
+                self.fault(at, format!("unknown function {name}"), help);
+                return;
+            }
+        };
+        if !arities.contains(&arguments) {
+            let expected: Vec<String> =
+                arities.iter().filter_map(|arity| arity.checked_sub(receiver)).map(|arity| arity.to_string()).collect();
+            let given = call.args.len();
+            let message = format!("{name} does not take {given} argument(s)");
+            let help = format!("it takes {}", expected.join(" or "));
+            self.fault(at, message, Some(help));
+        }
+    }
+
+    fn adapter_call(&mut self, call: &FnCallExpr, at: Position) {
+        let adapter = call.namespace.root();
+        let place = call.namespace.position();
+        let place = if place.is_none() { at } else { place };
+        if !self.known.names.has_adapter(adapter) {
+            let help = self.known.names.adapter_help(adapter);
+            self.fault(place, format!("unknown adapter {adapter}"), Some(help));
+            return;
+        }
+        let Some(specs) = self.known.names.parameters(adapter, &call.name) else {
+            let help = self.known.names.member_help(adapter, &call.name);
+            self.fault(place, format!("unknown function {adapter}::{}", call.name), Some(help));
+            return;
+        };
+        let (least, given) = (required(specs), call.args.len());
+        if !(least..=specs.len()).contains(&given) {
+            let signature = selfheal_contract::parameters::signature(specs);
+            let message = format!("{adapter}::{} does not take {given} argument(s)", call.name);
+            self.fault(place, message, Some(format!("{adapter}::{}{signature}", call.name)));
+        }
+    }
+
+    fn variable(&mut self, name: &str, at: Position) {
+        let facts = &self.facts;
+        let known = name == SETTINGS
+            || facts.constants.contains(name)
+            || facts.functions.contains_key(name)
+            || (facts.captured.contains(name) && facts.declared.contains(name));
+        if known {
+            return;
+        }
+        let names = facts.declared.iter().chain(&facts.constants).map(String::as_str).chain([SETTINGS]);
+        let help = match suggest(name, names) {
+            Some(meant) if meant != name => Some(format!("did you mean {meant}?")),
+            Some(_) => Some("it is defined elsewhere, and not seen here: pass it as an argument".to_owned()),
+            None => self.known.names.has_adapter(name).then(|| format!("write {name}::..")),
+        };
+        self.fault(at, format!("unknown variable {name}"), help);
+    }
+
+    fn property(&mut self, of: &str, property: &str, at: Position) {
+        if of == SETTINGS && !self.known.settings.contains_key(property) {
+            let refusal = unknown_setting(SETTINGS, property, self.known.settings.keys().map(String::as_str));
+            self.fault(at, refusal.message, refusal.help);
+        } else if self.facts.alert.contains(of) && !ALERT_PROPERTIES.iter().any(|(known, _)| *known == property) {
+            let message = format!("an alert has no property {property}");
+            self.fault(at, message, Some(property_help(property)));
+        } else if self.facts.seen.contains(of)
+            && let Some(probes) = self.facts.probes.as_ref().filter(|probes| !probes.contains(property))
+        {
+            let help = match suggest(property, probes.iter().map(String::as_str)) {
+                Some(meant) => format!("did you mean {of}.{meant}?"),
+                None if probes.is_empty() => "observe asks for nothing".to_owned(),
+                None => format!("it asks for {}", probes.iter().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            let message = format!("observe asks for no probe {property}");
+            self.faults.push(self.source.warning(at, message, Some(help)));
+        }
+    }
+}
+
+/// The property that follows the dot; in a chain, the first one.
+fn first_property(rhs: &Expr) -> Option<(&str, Position)> {
+    match rhs {
+        Expr::Property(property, at) => Some((&property.2, *at)),
+        Expr::Dot(chain, ..) | Expr::Index(chain, ..) => first_property(&chain.lhs),
+        _ => None,
+    }
+}

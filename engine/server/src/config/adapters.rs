@@ -1,0 +1,54 @@
+//! The section `adapters`: each adapter of the roster checks its own part, and nobody else knows what is in it.
+
+use selfheal_contract::settings::Section;
+use selfheal_contract::{Prepared, RosterEntry};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+/// An adapter whose part is checked.
+pub struct CheckedAdapter {
+    /// The name of its part.
+    pub section: &'static str,
+    /// Whether the operator wrote anything there.
+    pub configured: bool,
+    /// The adapter, ready to be connected.
+    pub prepared: Box<dyn Prepared>,
+}
+
+/// The adapters of the roster, in its order.
+pub struct Adapters(Vec<CheckedAdapter>);
+
+impl Adapters {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &CheckedAdapter> {
+        self.0.iter()
+    }
+
+    /// All of them, to be connected.
+    pub fn into_prepared(self) -> Vec<Box<dyn Prepared>> {
+        self.0.into_iter().map(|adapter| adapter.prepared).collect()
+    }
+}
+
+/// Each with whether it is configured: what is in its part is the adapter's own, and may be secret.
+impl Serialize for Adapters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for CheckedAdapter { section, configured, .. } in &self.0 {
+            map.serialize_entry(section, if *configured { "configured" } else { "not configured" })?;
+        }
+        map.end()
+    }
+}
+
+/// Reads the section. An adapter without a part gets an empty one, and so its defaults.
+pub(super) fn check(section: &mut Section<'_>, roster: &[RosterEntry]) -> Adapters {
+    let adapters = roster.iter().map(|entry| CheckedAdapter {
+        section: entry.section,
+        configured: section.has(entry.section),
+        prepared: (entry.check)(&mut section.section(entry.section)),
+    });
+    let adapters = adapters.collect();
+    section.finish();
+    Adapters(adapters)
+}

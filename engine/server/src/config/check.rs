@@ -1,0 +1,113 @@
+//! The whole way from text to [`Configuration`], and the settings that belong to no section.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use selfheal_contract::RosterEntry;
+use selfheal_contract::settings::{Collector, Node, Section, Value};
+
+use super::interpolate::{Sources, interpolate};
+use super::origins::NOWHERE;
+use super::overlay::Overlay;
+use super::reading::is_written;
+use super::refused::Refused;
+use super::{Configuration, Overrides, Switch, yaml};
+use super::{access, adapters, alertmanager, intake, policy, settings, sinks, storage, telemetry};
+
+/// Checks a whole configuration.
+///
+/// `text` is that of the file, which the operator knows as `file_name`; without a file, defaults, environment and flags
+/// make the configuration. Flags beat the environment, which beats the file.
+///
+/// # Errors
+/// Every fault that there is, with its line, variable or flag, and a suggestion. Of a text that is no YAML, only why.
+pub fn check(
+    text: Option<&str>,
+    file_name: &str,
+    sources: &Sources<'_>,
+    overrides: &Overrides,
+    roster: &[RosterEntry],
+) -> Result<Configuration, Refused> {
+    let collector = Collector::default();
+    let read = match text {
+        Some(text) => yaml::read(text, &collector),
+        None => Some(Node { value: Value::Null, at: NOWHERE }),
+    };
+    // What cannot be read has its fault already, and an empty tree would only add others that are not there.
+    let readable = read.is_some();
+    let mut tree = read.unwrap_or(Node { value: Value::Null, at: NOWHERE });
+    let adapters: Vec<&str> = roster.iter().map(|entry| entry.section).collect();
+    let overlay = Overlay { environment: sources.environment, overrides, adapters: &adapters };
+    let mut traces = overlay.apply(&mut tree, &collector);
+    let tree = interpolate(tree, sources, &collector);
+    let configuration = readable.then(|| {
+        let notes = std::mem::take(&mut traces.notes);
+        sections(&mut Section::root(&tree, &collector), &collector, roster, notes)
+    });
+    match collector.accept(configuration) {
+        Ok(configuration) => Ok(configuration.expect("a text that cannot be read leaves a fault")),
+        Err(faults) => Err(Refused::new(&faults, file_name, text.unwrap_or_default(), &traces.origins)),
+    }
+}
+
+fn sections(
+    root: &mut Section<'_>,
+    collector: &Collector,
+    roster: &[RosterEntry],
+    mut notes: Vec<String>,
+) -> Configuration {
+    let Listen(listen) = root.parsed_or("listen", Listen(SocketAddr::from(([127, 0, 0, 1], 8400))));
+    let (mut intake, mut api) = (root.section("intake"), root.section("api"));
+    let webhook_locked = is_written(&mut intake, "bearer_tokens") || is_written(&mut intake, "basic");
+    let api_locked = is_written(&mut api, "tokens");
+    access::forbid_open_doors(root, listen, webhook_locked, api_locked);
+    let configuration = Configuration {
+        listen,
+        data: directory(root, "data", "./data"),
+        rules: directory(root, "rules", "./rules"),
+        external_url: root
+            .optional_url("external_url", &["http", "https"])
+            .map(|url| url.trim_end_matches('/').to_owned()),
+        intake: intake::check(&mut intake),
+        api: access::api(&mut api),
+        switch: switch(&mut root.section("switch")),
+        learning: root.bool_or("learning", true),
+        policy: policy::check(&mut root.section("policy")),
+        settings: settings::check(root, collector, &mut notes),
+        journal: storage::journal(&mut root.section("journal")),
+        ledger: storage::ledger(&mut root.section("ledger")),
+        alertmanager: alertmanager::check(&mut root.section("alertmanager")),
+        sinks: sinks::check(root),
+        telemetry: telemetry::check(&mut root.section("telemetry")),
+        adapters: adapters::check(&mut root.section("adapters"), roster),
+        notes,
+    };
+    root.finish();
+    configuration
+}
+
+fn switch(section: &mut Section<'_>) -> Switch {
+    let enabled = section.bool_or("enabled", true);
+    section.finish();
+    Switch { enabled }
+}
+
+fn directory(root: &mut Section<'_>, name: &str, default: &str) -> PathBuf {
+    PathBuf::from(root.optional_text(name).unwrap_or_else(|| default.to_owned()))
+}
+
+/// An address to listen on.
+struct Listen(SocketAddr);
+
+#[derive(Debug, thiserror::Error)]
+#[error("expected an IP address with a port, such as 127.0.0.1:8400, 0.0.0.0:8400 or [::1]:8400")]
+struct NoListen;
+
+impl FromStr for Listen {
+    type Err = NoListen;
+
+    fn from_str(text: &str) -> Result<Self, NoListen> {
+        text.parse().map(Self).map_err(|_| NoListen)
+    }
+}

@@ -1,0 +1,128 @@
+//! The configuration in a few lines, for the one who starts or checks it. Without secrets.
+
+use std::fmt::Write;
+
+use selfheal_core::span::Span;
+
+use super::Configuration;
+use super::access::LOCAL_NAME;
+use super::sinks::Receiver;
+
+impl Configuration {
+    /// What is in force, one part a line; ends with a line break. Notes follow at the end.
+    pub fn summary(&self) -> String {
+        let mut page = String::new();
+        for (part, what) in self.parts() {
+            writeln!(page, "{part:<13} {what}").expect("writing to a String cannot fail");
+        }
+        for note in &self.notes {
+            writeln!(page, "note: {note}").expect("writing to a String cannot fail");
+        }
+        page
+    }
+
+    fn parts(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("listen", self.listen.to_string()),
+            ("data", format!("{} (journal {})", self.data.display(), self.journal.path.display())),
+            ("rules", self.rules.display().to_string()),
+            ("webhook", self.webhook()),
+            ("api", self.tokens()),
+            ("switch", if self.switch.enabled { "on" } else { "off" }.to_owned()),
+            ("policy", self.limits()),
+            ("learning", if self.learning { "on" } else { "off" }.to_owned()),
+            ("ledger", self.ledger_kind()),
+            ("alertmanager", self.alertmanagers()),
+            ("adapters", self.adapter_names()),
+            ("sinks", self.sink_names()),
+            ("log", format!("{}, as {}", self.telemetry.log.level, self.telemetry.log.format.name())),
+            ("traces", self.traces()),
+        ]
+    }
+
+    fn webhook(&self) -> String {
+        let intake = &self.intake;
+        let who = if intake.credentials.is_open() {
+            "open to this machine".to_owned()
+        } else {
+            let (tokens, users) = (intake.credentials.bearer_tokens.len(), intake.credentials.basic.len());
+            format!("{} and {}", counted(tokens, "bearer token"), counted(users, "basic user"))
+        };
+        format!("{who}; bodies up to {}, backlog up to {} alerts", intake.body_max, intake.backlog_max)
+    }
+
+    fn tokens(&self) -> String {
+        if self.api.tokens.is_empty() {
+            return format!("open to this machine, as admin {LOCAL_NAME}");
+        }
+        let token = |token: &super::access::ApiToken| format!("{} ({})", token.name, token.role.name());
+        self.api.tokens.iter().map(token).collect::<Vec<_>>().join(", ")
+    }
+
+    fn limits(&self) -> String {
+        let policy = &self.policy;
+        format!(
+            "mode {}; {} an hour for a target, {} in all, {} at once; cooldown {}; replicas {} to {}; up to {}; {}",
+            policy.mode,
+            policy.per_target_per_hour,
+            policy.in_all_per_hour,
+            policy.concurrent,
+            Span::from(policy.cooldown_min),
+            policy.replicas_min,
+            policy.replicas_max,
+            policy.blast_radius,
+            counted(policy.maintenance.len(), "maintenance window"),
+        )
+    }
+
+    fn ledger_kind(&self) -> String {
+        match self.ledger.url {
+            Some(_) => format!("redis, keys {}:*", self.ledger.prefix),
+            None => "embedded".to_owned(),
+        }
+    }
+
+    fn alertmanagers(&self) -> String {
+        let alertmanager = &self.alertmanager;
+        if alertmanager.targets.is_empty() {
+            return "not configured: alerts that no notification brings are missed".to_owned();
+        }
+        let urls: Vec<&str> = alertmanager.targets.values().map(|target| target.url.as_str()).collect();
+        format!("{}, every {}", urls.join(", "), alertmanager.interval)
+    }
+
+    fn adapter_names(&self) -> String {
+        let name = |adapter: &super::adapters::CheckedAdapter| match adapter.configured {
+            true => adapter.section.to_owned(),
+            false => format!("{} (not configured)", adapter.section),
+        };
+        let names: Vec<String> = self.adapters.iter().map(name).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+
+    fn sink_names(&self) -> String {
+        let kind = |receiver: &Receiver| match receiver {
+            Receiver::Slack { .. } => "slack",
+            Receiver::Webhook { .. } => "webhook",
+            Receiver::Log {} => "log",
+        };
+        let sinks = self.sinks.iter().map(|(name, sink)| format!("{name} ({})", kind(&sink.receiver)));
+        sinks.collect::<Vec<_>>().join(", ")
+    }
+
+    fn traces(&self) -> String {
+        let otlp = &self.telemetry.otlp;
+        match &otlp.endpoint {
+            Some(endpoint) => format!("to {endpoint}, {} % of them", otlp.sample_ratio * 100.0),
+            None => "not sent".to_owned(),
+        }
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        0 => format!("no {what}"),
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}

@@ -1,0 +1,272 @@
+//! The questions that the journal answers, each on one connection and one moment.
+
+use jiff::Timestamp;
+use rusqlite::types::Value as Column;
+use rusqlite::{Connection, OptionalExtension, Params, Result, Row, params, params_from_iter};
+use selfheal_core::issue::IssueId;
+use selfheal_core::labels::Fingerprint;
+use selfheal_core::remediation::RemediationId;
+use selfheal_core::success::SuccessRecord;
+use selfheal_runtime::ports::journal::{
+    Approval, Intent, Issue, IssueFilter, OutboxMessage, Receipt, ReceiptId, Remediation, RemediationFilter, Story,
+    Totals,
+};
+use serde_json::Value;
+
+use super::columns::{Json, Name, Print, Time, join, split};
+use super::rows::{self, APPROVAL, INTENT, ISSUE, MESSAGE, RECEIPT, RECORD, REMEDIATION};
+
+/// The most issues of one answer.
+const ISSUES_MAX: u32 = 1_000;
+/// The most remediations of one answer.
+const REMEDIATIONS_MAX: u32 = 10_000;
+
+fn all<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    connection.prepare_cached(sql)?.query_map(params, read)?.collect()
+}
+
+fn one<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    connection.prepare_cached(sql)?.query_row(params, read).optional()
+}
+
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+fn micros(time: Timestamp) -> Column {
+    Column::Integer(split(time).0)
+}
+
+/// Conditions of a list, each with the value of its only parameter, if it has one.
+#[derive(Default)]
+struct Conditions {
+    texts: Vec<&'static str>,
+    values: Vec<Column>,
+}
+
+impl Conditions {
+    fn add(&mut self, text: &'static str) {
+        self.texts.push(text);
+    }
+
+    fn with(&mut self, text: &'static str, value: impl Into<Column>) {
+        self.texts.push(text);
+        self.values.push(value.into());
+    }
+
+    /// The conditions as a clause; every condition's `?` stands for its value.
+    fn clause(&self) -> String {
+        if self.texts.is_empty() { String::new() } else { format!("WHERE {}", self.texts.join(" AND ")) }
+    }
+}
+
+pub(super) fn unexpanded(connection: &Connection, after: ReceiptId, most: usize) -> Result<Vec<Receipt>> {
+    let sql = format!("SELECT {RECEIPT} FROM receipts WHERE id > ?1 ORDER BY id LIMIT ?2");
+    all(connection, &sql, [after.0, limit(most)], rows::receipt)
+}
+
+pub(super) fn issue(connection: &Connection, id: IssueId) -> Result<Option<Issue>> {
+    one(connection, &format!("SELECT {ISSUE} FROM issues WHERE id = ?1"), [id.0], rows::issue)
+}
+
+pub(super) fn issues(connection: &Connection, filter: &IssueFilter) -> Result<Vec<Issue>> {
+    let mut conditions = Conditions::default();
+    // An open phase names the small index of open issues too.
+    let open = filter.open.or(filter.phase.filter(|phase| phase.is_open()).map(|_| true));
+    match open {
+        Some(true) => conditions.add("closed_at IS NULL"),
+        Some(false) => conditions.add("closed_at IS NOT NULL"),
+        None => {}
+    }
+    if let Some(phase) = filter.phase {
+        conditions.with("phase = ?", phase.name().to_owned());
+    }
+    if let Some(outcome) = filter.outcome {
+        conditions.with("outcome = ?", outcome.name().to_owned());
+    }
+    if let Some(rule) = &filter.rule {
+        conditions.with("rule = ?", rule.clone());
+    }
+    if let Some(fingerprint) = filter.fingerprint {
+        conditions.with("fingerprint = ?", fingerprint.0.cast_signed());
+    }
+    if let Some(before) = filter.before {
+        conditions.with("id < ?", before.0);
+    }
+    let most = filter.limit.clamp(1, ISSUES_MAX);
+    let clause = conditions.clause();
+    let sql = format!("SELECT {ISSUE} FROM issues {clause} ORDER BY id DESC LIMIT {most}");
+    all(connection, &sql, params_from_iter(conditions.values), rows::issue)
+}
+
+pub(super) fn story(connection: &Connection, id: IssueId) -> Result<Option<Story>> {
+    let Some(issue) = issue(connection, id)? else { return Ok(None) };
+    let select = |columns, table, order| format!("SELECT {columns} FROM {table} WHERE issue = ?1 ORDER BY {order}");
+    Ok(Some(Story {
+        issue,
+        records: all(connection, &select(RECORD, "records", "id"), [id.0], rows::record)?,
+        remediations: all(
+            connection,
+            &select(REMEDIATION, "remediations", "sequence"),
+            [id.0],
+            rows::remediation,
+        )?,
+        intents: all(connection, &select(INTENT, "intents", "sequence"), [id.0], rows::intent)?,
+        approvals: all(connection, &select(APPROVAL, "approvals", "sequence"), [id.0], rows::approval)?,
+    }))
+}
+
+pub(super) fn wakes(
+    connection: &Connection,
+    after: Option<(Timestamp, IssueId)>,
+    most: usize,
+) -> Result<Vec<(Timestamp, IssueId)>> {
+    let (time, id) = after.map_or((i64::MIN, 0), |(time, id)| (split(time).0, id.0));
+    let sql = "SELECT due, id FROM issues WHERE due IS NOT NULL AND (due, id) > (?1, ?2) ORDER BY due, id LIMIT ?3";
+    all(connection, sql, [time, id, limit(most)], |row| {
+        let Time(due) = row.get(0)?;
+        Ok((due, IssueId(row.get(1)?)))
+    })
+}
+
+pub(super) fn open_fingerprints(connection: &Connection) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>> {
+    let sql = "SELECT fingerprint, id, starts_at, starts_nanos FROM issues
+               WHERE closed_at IS NULL AND resolved_at IS NULL ORDER BY id";
+    all(connection, sql, [], |row| {
+        let Print(fingerprint) = row.get(0)?;
+        Ok((fingerprint, IssueId(row.get(1)?), join(row.get(2)?, row.get(3)?)?))
+    })
+}
+
+pub(super) fn remediations(connection: &Connection, filter: &RemediationFilter) -> Result<Vec<Remediation>> {
+    let mut conditions = Conditions::default();
+    if let Some(issue) = filter.issue {
+        conditions.with("issue = ?", issue.0);
+    }
+    match filter.running {
+        Some(true) => conditions.add("ended_at IS NULL"),
+        Some(false) => conditions.add("ended_at IS NOT NULL"),
+        None => {}
+    }
+    if let Some(since) = filter.since {
+        conditions.with("started_at >= ?", micros(since));
+    }
+    if let Some(before) = filter.before {
+        let Some(sequence) = sequence(connection, before)? else { return Ok(Vec::new()) };
+        conditions.with("sequence < ?", sequence);
+    }
+    let most = filter.limit.clamp(1, REMEDIATIONS_MAX);
+    let clause = conditions.clause();
+    let sql = format!("SELECT {REMEDIATION} FROM remediations {clause} ORDER BY sequence DESC LIMIT {most}");
+    all(connection, &sql, params_from_iter(conditions.values), rows::remediation)
+}
+
+fn sequence(connection: &Connection, id: RemediationId) -> Result<Option<i64>> {
+    let sql = "SELECT sequence FROM remediations WHERE issue = ?1 AND ordinal = ?2";
+    one(connection, sql, params![id.issue.0, id.ordinal], |row| row.get(0))
+}
+
+pub(super) fn remediation(
+    connection: &Connection,
+    id: RemediationId,
+) -> Result<Option<(Remediation, Vec<Intent>)>> {
+    let sql = format!("SELECT {REMEDIATION} FROM remediations WHERE issue = ?1 AND ordinal = ?2");
+    let row = params![id.issue.0, id.ordinal];
+    let Some(remediation) = one(connection, &sql, row, rows::remediation)? else { return Ok(None) };
+    let sql = format!("SELECT {INTENT} FROM intents WHERE issue = ?1 AND ordinal = ?2 ORDER BY sequence");
+    Ok(Some((remediation, all(connection, &sql, row, rows::intent)?)))
+}
+
+pub(super) fn reverts_due(connection: &Connection, now: Timestamp) -> Result<Vec<Intent>> {
+    let sql = format!(
+        "SELECT {INTENT} FROM intents WHERE revert_at <= ?1 AND revert_at IS NOT NULL AND state = 'done'
+         ORDER BY revert_at, sequence"
+    );
+    all(connection, &sql, [micros(now)], rows::intent)
+}
+
+pub(super) fn next_revert(connection: &Connection) -> Result<Option<Timestamp>> {
+    let sql = "SELECT min(revert_at) FROM intents WHERE revert_at IS NOT NULL AND state = 'done'";
+    let soonest: Option<Option<Time>> = one(connection, sql, [], |row| row.get(0))?;
+    Ok(soonest.flatten().map(|Time(time)| time))
+}
+
+pub(super) fn approval(connection: &Connection, id: &str) -> Result<Option<Approval>> {
+    one(connection, &format!("SELECT {APPROVAL} FROM approvals WHERE id = ?1"), [id], rows::approval)
+}
+
+pub(super) fn approvals(connection: &Connection, only_open: bool, most: u32) -> Result<Vec<Approval>> {
+    let clause = if only_open { "WHERE answer IS NULL" } else { "" };
+    let sql = format!("SELECT {APPROVAL} FROM approvals {clause} ORDER BY sequence DESC LIMIT ?1");
+    all(connection, &sql, [most], rows::approval)
+}
+
+pub(super) fn failures_since(
+    connection: &Connection,
+    rule: &str,
+    targets: &[String],
+    since: Timestamp,
+) -> Result<u32> {
+    let mut count = connection.prepare_cached(
+        "SELECT coalesce(sum(tries), 0) FROM failures WHERE rule = ?1 AND target = ?2 AND at >= ?3",
+    )?;
+    let mut asked: Vec<&String> = targets.iter().collect();
+    asked.sort_unstable();
+    asked.dedup();
+    asked.into_iter().try_fold(0_u32, |sum, target| {
+        let tries: u32 = count.query_row(params![rule, target, Time(since)], |row| row.get(0))?;
+        Ok(sum.saturating_add(tries))
+    })
+}
+
+pub(super) fn successes(connection: &Connection) -> Result<Vec<((String, String), SuccessRecord)>> {
+    let sql = "SELECT rule, action, successes, failures FROM successes ORDER BY rule, action";
+    all(connection, sql, [], |row| {
+        let (successes, failures): (i64, i64) = (row.get(2)?, row.get(3)?);
+        let record = SuccessRecord { successes: successes.cast_unsigned(), failures: failures.cast_unsigned() };
+        Ok(((row.get(0)?, row.get(1)?), record))
+    })
+}
+
+/// Those that have waited longest beyond their time, in the order in which they were written.
+pub(super) fn outbox(connection: &Connection, now: Timestamp, most: usize) -> Result<Vec<OutboxMessage>> {
+    let sql = format!(
+        "SELECT {MESSAGE} FROM outbox
+         WHERE id IN (SELECT id FROM outbox WHERE next_at <= ?1 ORDER BY next_at, id LIMIT ?2) ORDER BY id"
+    );
+    all(connection, &sql, [split(now).0, limit(most)], rows::message)
+}
+
+pub(super) fn setting(connection: &Connection, key: &str) -> Result<Option<Value>> {
+    let found = one(connection, "SELECT value FROM settings WHERE key = ?1", [key], |row| row.get(0))?;
+    Ok(found.map(|Json(value)| value))
+}
+
+pub(super) fn totals(connection: &Connection) -> Result<Totals> {
+    // An issue's number is how many there were before it, and one.
+    let opened: Option<i64> =
+        one(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'issues'", [], |row| row.get(0))?;
+    let open: Option<i64> =
+        one(connection, "SELECT count(*) FROM issues WHERE closed_at IS NULL", [], |row| row.get(0))?;
+    let ended = all(connection, "SELECT outcome, remediations, duration_micros FROM totals", [], |row| {
+        let Name(outcome) = row.get(0)?;
+        let (count, micros): (i64, i64) = (row.get(1)?, row.get(2)?);
+        Ok((outcome, count.cast_unsigned(), micros))
+    })?;
+    Ok(Totals {
+        issues: opened.unwrap_or(0).cast_unsigned(),
+        open_issues: open.unwrap_or(0).cast_unsigned(),
+        duration_seconds: ended.iter().map(|(_, _, micros)| *micros as f64 / 1e6).sum(),
+        remediations: ended.into_iter().map(|(outcome, count, _)| (outcome, count)).collect(),
+    })
+}
