@@ -9,6 +9,11 @@ use std::time::Duration;
 use selfheal_contract::Failure;
 use tokio_postgres::error::{DbError, SqlState};
 
+use crate::query_text::cut;
+
+/// How much of a text of the server's is shown.
+const MESSAGE_CHARS_MAX: usize = 300;
+
 /// What was under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -76,7 +81,7 @@ fn unanswered(phase: Phase, text: String) -> Failure {
 }
 
 fn connect_refused(answer: &DbError, say: &dyn Fn(String) -> String) -> Failure {
-    let message = answer.message();
+    let message = cut(answer.message(), MESSAGE_CHARS_MAX);
     let code = answer.code();
     if *code == SqlState::TOO_MANY_CONNECTIONS {
         return Failure::transient(say(format!(
@@ -91,8 +96,8 @@ fn connect_refused(answer: &DbError, say: &dyn Fn(String) -> String) -> Failure 
 }
 
 fn answered(answer: &DbError, phase: Phase, say: &dyn Fn(String) -> String) -> Failure {
-    let hint = answer.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-    let text = say(format!("{}{hint}", answer.message()));
+    let hint = answer.hint().map(|hint| format!(" ({})", cut(hint, MESSAGE_CHARS_MAX))).unwrap_or_default();
+    let text = say(format!("{}{hint}", cut(answer.message(), MESSAGE_CHARS_MAX)));
     let code = answer.code();
     if ends_session(answer) || *code == SqlState::QUERY_CANCELED {
         return unanswered(phase, text);

@@ -145,7 +145,7 @@ impl Pool {
 const SETTINGS: &str = "
     SELECT pg_catalog.set_config(s.name, v.setting, false)
     FROM pg_catalog.pg_settings s
-    JOIN (VALUES ('statement_timeout', $1), ('lock_timeout', $2), ('idle_session_timeout', '0'),
+    JOIN (VALUES ('statement_timeout', $1), ('lock_timeout', $2), ('idle_session_timeout', '0'), ('transaction_timeout', '0'),
                  ('search_path', 'pg_catalog'), ('jit', 'off')) v (name, setting) ON s.name = v.name";
 
 /// A connection in use.

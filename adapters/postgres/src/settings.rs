@@ -134,6 +134,11 @@ fn from_url(section: &mut Section<'_>, url: &Secret) -> Config {
             config
         }
         Ok(config) => config,
+        Err(_) if url.expose().contains("sslmode=verify") => {
+            let help = "take sslmode out of the address and set tls: verify-full";
+            section.reject("url", "the driver does not know this sslmode", Some(help));
+            Config::new()
+        }
         // The driver's own text may quote a part of the address, and so of the password.
         Err(_) => {
             let help = "write postgres://user:password@host:5432/database and percent-encode @ : / ? # % in the \

@@ -21,7 +21,7 @@ const TENDED: &str = "select last_vacuum::text || last_analyze::text || n_dead_t
 async fn try_one(world: &World, name: &str, params: Value, questions: &'static [&'static str]) {
     let observe: &Observe<'_> = &|| Box::pin(look(world, questions));
     let trial = Trial { action: world.action(name), params: object(params), observe };
-    try_action(&trial).await.unwrap();
+    try_action(&trial).await.expect("the action conforms");
 }
 
 #[test]

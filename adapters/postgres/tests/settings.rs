@@ -29,6 +29,7 @@ fn settings_are_checked_whole() {
         (target(json!({ "url": "mysql://h" })), vec!["main.url"]),
         (target(json!({ "url": "postgres://h/d" })), vec!["main.url"]),
         (target(json!({ "url": "postgres://u:hunter2/@x:y@h/d" })), vec!["main.url"]),
+        (target(json!({ "url": "postgres://u@h/d?sslmode=verify-full" })), vec!["set tls: verify-full"]),
         (target(json!({ "host": "h", "user": "u", "tls": "maybe" })), vec!["main.tls"]),
         (target(json!({ "host": "h", "user": "u", "ca": "x" })), vec!["main.ca"]),
         (target(json!({ "host": "h", "user": "u", "port": 70000 })), vec!["main.port"]),

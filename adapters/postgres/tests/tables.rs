@@ -83,7 +83,7 @@ async fn an_index_comes_with_its_mark_and_goes_by_it() {
     let failure = action.capture(&params).await.unwrap_err();
     assert!(failure.what.contains("has such an index already"), "{failure}");
 
-    // Another step's undo leaves it, and so does its own once the mark is gone.
+    // Another step's undo leaves it; its own knows it by its mark.
     let other = action.undo(&params, &prior, &intent("b")).await.unwrap();
     assert!(matches!(other, Undone::Nothing(_)), "{other:?}");
     world
@@ -91,7 +91,7 @@ async fn an_index_comes_with_its_mark_and_goes_by_it() {
         .sql(&format!("alter index shop.\"{}\" rename to renamed", name.replace('"', "\"\"")))
         .unwrap();
     let undone = action.undo(&params, &prior, &intent("a")).await.unwrap();
-    assert!(matches!(undone, Undone::Reversed(_)), "known by its mark under any name: {undone:?}");
+    assert!(matches!(undone, Undone::Reversed(_)), "under any name: {undone:?}");
     assert_eq!(world.value(INDEXES), "");
 }
 
@@ -118,6 +118,26 @@ async fn a_build_that_is_cut_short_is_taken_up_or_removed() {
         assert!(matches!(undone, Undone::Reversed(_)), "{undone:?}");
         assert_eq!((world.value(INVALID).as_str(), world.value(INDEXES).as_str()), ("0", ""));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_cannot_succeed_leaves_nothing() {
+    let Some(world) = World::start() else { return };
+    let text = "(select string_agg(md5(n::text), '') from generate_series(1, 500) n)";
+    world
+        .postgres
+        .sql(&format!(
+            "create table shop.texts (body text); alter table shop.texts owner to app;
+             alter table shop.texts alter body set storage external; insert into shop.texts select {text}"
+        ))
+        .unwrap();
+    let action = world.action("create_index_concurrently");
+    let params = object(json!({ "database": "main", "table": "shop.texts", "columns": ["body"] }));
+    let prior = action.capture(&params).await.unwrap();
+    let failure = action.apply(&params, &prior, &intent("a")).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+    assert!(failure.what.contains("was removed"), "{failure}");
+    assert_eq!(world.value(INVALID), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,12 @@
 //! Making one connection: TCP, TLS where asked for, login. The driver's own TLS is not used, because it takes whatever
 //! cryptography the process has installed globally; here it is given.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, ErrorKind, RedisConnectionInfo, RedisError, RedisResult};
+use redis::{AsyncConnectionConfig, RedisConnectionInfo};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -14,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
+use crate::fault::ConnectFault;
 use crate::settings::Target;
 
 /// Where a server is and how to get in.
@@ -53,32 +55,54 @@ impl Address {
     }
 
     /// Connects and logs in. The caller bounds the time.
-    pub(crate) async fn connect(&self, answer: Duration) -> RedisResult<(MultiplexedConnection, Driver)> {
+    pub(crate) async fn connect(
+        &self,
+        answer: Duration,
+    ) -> Result<(MultiplexedConnection, Driver), ConnectFault> {
         let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
         tcp.set_nodelay(true)?;
         match &self.tls {
             None => self.log_in(tcp, answer).await,
             Some((connector, server)) => {
-                let stream = connector.connect(server.clone(), tcp).await?;
+                let stream = connector.connect(server.clone(), tcp).await.map_err(handshake)?;
                 self.log_in(stream, answer).await
             }
         }
     }
 
-    async fn log_in<S>(&self, stream: S, answer: Duration) -> RedisResult<(MultiplexedConnection, Driver)>
+    async fn log_in<S>(
+        &self,
+        stream: S,
+        answer: Duration,
+    ) -> Result<(MultiplexedConnection, Driver), ConnectFault>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        // The driver would log in itself, but keeps back the server's words, which tell a wrong password from a server
+        // that has no free connection.
+        let anonymous = RedisConnectionInfo::default().set_skip_set_lib_name();
         let options = AsyncConnectionConfig::new().set_response_timeout(Some(answer));
-        let (connection, driver) =
-            MultiplexedConnection::new_with_config(&self.login, stream, options).await?;
-        Ok((connection, Driver(tokio::spawn(driver))))
+        let (mut connection, driver) =
+            MultiplexedConnection::new_with_config(&anonymous, stream, options).await?;
+        let driver = Driver(tokio::spawn(driver));
+        if let Some(password) = self.login.password() {
+            let mut auth = redis::cmd("AUTH");
+            auth.arg(self.login.username()).arg(password).exec_async(&mut connection).await?;
+        }
+        if self.login.db() != 0 {
+            redis::cmd("SELECT").arg(self.login.db()).exec_async(&mut connection).await?;
+        }
+        Ok((connection, driver))
     }
 }
 
-/// The error of a server that accepts connections and says nothing.
-pub(crate) fn too_slow(within: Duration) -> RedisError {
-    RedisError::from((ErrorKind::Io, "it did not answer in time", format!("waited {within:?}")))
+/// A handshake that broke off is no fault of the certificate.
+fn handshake(fault: io::Error) -> ConnectFault {
+    if fault.kind() == io::ErrorKind::InvalidData {
+        ConnectFault::Tls(fault)
+    } else {
+        ConnectFault::Io(fault)
+    }
 }
 
 fn roots(authorities: Option<&str>) -> Result<RootCertStore, String> {

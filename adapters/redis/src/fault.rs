@@ -1,9 +1,10 @@
 //! What the driver's errors mean for the next step, in words that tell an operator what to do.
 
-use std::fmt;
+use std::{fmt, io};
 
 use redis::{ErrorKind, RedisError};
 use selfheal_contract::Failure;
+use selfheal_core::span::Span;
 
 use crate::text::plain;
 
@@ -16,20 +17,41 @@ pub(crate) enum Purpose {
     Change,
 }
 
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConnectFault {
+    /// It does not speak TLS, or its certificate is not trusted.
+    #[error("its TLS cannot be used: {0}")]
+    Tls(io::Error),
+    /// It accepts connections and says nothing, or does not even accept them.
+    #[error("no answer within {0}")]
+    Slow(Span),
+    /// No way to it.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It was reached; the login failed.
+    #[error(transparent)]
+    Login(#[from] RedisError),
+}
+
 /// A fault of making a connection, before anything was asked.
-pub(crate) fn connecting(server: &dyn fmt::Display, fault: &RedisError) -> Failure {
-    if let Some((code, detail)) = server_error(fault) {
-        return answered(server, &code, &detail);
-    }
-    match fault.kind() {
-        ErrorKind::AuthenticationFailed => answered(server, "WRONGPASS", fault.detail().unwrap_or_default()),
-        ErrorKind::InvalidClientConfig | ErrorKind::RESP3NotSupported => {
-            Failure::refused(format!("{server} cannot be used: {}", plain(&fault.to_string())))
-        }
-        _ => Failure::transient(format!(
-            "{server} cannot be reached: {}; check that it runs and that its address is right",
-            plain(&fault.to_string())
+pub(crate) fn connecting(server: &dyn fmt::Display, fault: &ConnectFault) -> Failure {
+    let words = plain(&fault.to_string());
+    let unreachable = || {
+        Failure::transient(format!("{server} cannot be reached: {words}; check that it runs and its address"))
+    };
+    match fault {
+        ConnectFault::Tls(_) => Failure::refused(format!(
+            "{server} cannot be used: {words}; check that it speaks TLS on this port and that `ca` holds its authority"
         )),
+        ConnectFault::Slow(_) | ConnectFault::Io(_) => unreachable(),
+        ConnectFault::Login(fault) => match (server_error(fault), fault.kind()) {
+            (Some((code, detail)), _) => answered(server, &code, &detail),
+            (None, ErrorKind::InvalidClientConfig | ErrorKind::RESP3NotSupported) => {
+                Failure::refused(format!("{server} cannot be used: {words}; check its address"))
+            }
+            (None, _) => unreachable(),
+        },
     }
 }
 

@@ -26,6 +26,7 @@ mod configuration;
 mod connect;
 mod fault;
 mod info;
+mod list;
 mod pattern;
 mod probe;
 mod server;
@@ -48,7 +49,9 @@ pub const ENTRY: RosterEntry = RosterEntry { section: "redis", check };
 
 const DOC: &str = "Redis servers, by the names that they have under `adapters.redis.targets`. Heals full memory, \
     overlong queues and clients that hold connections. It never deletes a key, flushes a database or runs a command of a \
-    rule's own; it touches only the parameters in `settable` and the keys in `expirable` and `trimmable`.";
+    rule's own; it touches only the parameters in `settable` and the keys in `expirable` and `trimmable`. Its connections \
+    have the name `selfheal`; clients whose name begins so are never ended. Its user should have `+client|setname` and \
+    `+client|id` besides the rights that are named with each action and probe.";
 
 fn check(section: &mut Section<'_>) -> Box<dyn Prepared> {
     Box::new(Checked(settings::check(section)))

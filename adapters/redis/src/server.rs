@@ -14,8 +14,8 @@ use selfheal_contract::Failure;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::{Instant, timeout};
 
-use crate::connect::{Address, Driver, too_slow};
-use crate::fault::{self, Purpose};
+use crate::connect::{Address, Driver};
+use crate::fault::{self, ConnectFault, Purpose};
 use crate::settings::Timeouts;
 
 /// Exchanges at the same time with one server; more wait for their turn.
@@ -124,22 +124,28 @@ impl Server {
             if link.heard.elapsed() < FRESH {
                 return Ok(link.clone());
             }
-            let sign: Result<RedisResult<()>, _> =
-                timeout(connect_within, pipe().cmd("PING").ignore().query_async(&mut link.connection)).await;
-            if let Ok(Ok(())) = sign {
+            let mut ping = pipe();
+            ping.cmd("PING").ignore();
+            let sign = timeout(connect_within, ping.query_async::<()>(&mut link.connection)).await;
+            // A refusal is a sign of life too.
+            if sign
+                .is_ok_and(|sign| sign.is_ok() || sign.is_err_and(|fault| fault::leaves_connection(&fault)))
+            {
                 link.heard = Instant::now();
                 return Ok(link.clone());
             }
             *kept = None;
         }
-        let made =
-            timeout(connect_within, self.connect()).await.unwrap_or_else(|_| Err(too_slow(connect_within)));
+        let made = match timeout(connect_within, self.connect()).await {
+            Ok(made) => made,
+            Err(_) => Err(ConnectFault::Slow(self.timeouts.connect)),
+        };
         let link = made.map_err(|fault| fault::connecting(self, &fault))?;
         *kept = Some(link.clone());
         Ok(link)
     }
 
-    async fn connect(&self) -> RedisResult<Link> {
+    async fn connect(&self) -> Result<Link, ConnectFault> {
         let (mut connection, driver) = self.address.connect(self.timeouts.answer.duration()).await?;
         let named: RedisResult<()> =
             pipe().cmd("CLIENT").arg("SETNAME").arg(CLIENT_NAME).ignore().query_async(&mut connection).await;
@@ -147,7 +153,7 @@ impl Server {
         // A login may be denied both; then only what needs the id is refused, later and in its own words.
         for fault in [named.err(), id.as_ref().err().cloned()].into_iter().flatten() {
             if !fault::denies_command(&fault) {
-                return Err(fault);
+                return Err(fault.into());
             }
         }
         let id = id.ok().map(|(id,)| id);

@@ -1,1 +1,15 @@
-//! selfheal-roster
+//! The one list of adapters.
+
+use selfheal_contract::RosterEntry;
+
+/// The adapters that this build has.
+pub const ROSTER: &[RosterEntry] = &[
+    #[cfg(feature = "log")]
+    selfheal_log::ENTRY,
+    #[cfg(feature = "postgres")]
+    selfheal_postgres::ENTRY,
+    #[cfg(feature = "prometheus")]
+    selfheal_prometheus::ENTRY,
+    #[cfg(feature = "redis")]
+    selfheal_redis::ENTRY,
+];

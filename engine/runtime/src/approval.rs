@@ -140,7 +140,7 @@ pub(crate) async fn void(engine: &Engine, pen: &mut Pen<'_>, issue: &Issue, why:
 async fn run(engine: &Arc<Engine>, issue: Issue, approval: Approval, by: &str) -> Result<(), JournalFault> {
     let mut pen = Pen::new(&*engine.journal);
     let rules = engine.rules.current();
-    let Some(rule) = rules.set.by_name(&approval.rule) else {
+    let Some(rule) = rules.rule(&approval.rule) else {
         let why = format!("rule {} is no longer loaded", approval.rule);
         return case::rest(engine, pen, &issue, Outcome::Refused, why, None).await;
     };

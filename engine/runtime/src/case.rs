@@ -81,7 +81,7 @@ struct Looked {
 /// Asks the rules that are for the alert, the most urgent first, until one decides to do something.
 async fn decide(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
     let rules = engine.rules.current();
-    let matching = rules.set.matching(&issue.alert.labels);
+    let matching = rules.matching(&issue.alert.labels);
     let question = question(engine, &issue, Purpose::Act);
     let mut skipped = Vec::new();
     for rule in matching {
@@ -258,7 +258,7 @@ pub(crate) fn question(engine: &Engine, issue: &Issue, purpose: Purpose) -> Ques
     let age = engine.clock.now().duration_since(issue.alert.starts_at);
     let next = RemediationId { issue: issue.id, ordinal: issue.remediations + 1 };
     Question {
-        alert: issue.alert.clone(),
+        alert: Arc::new(issue.alert.clone()),
         age: Duration::try_from(age).unwrap_or_default(),
         resource: issue.resource.clone(),
         level: issue.level,

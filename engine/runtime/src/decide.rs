@@ -32,6 +32,9 @@ pub(crate) const LEASE: Duration = Duration::from_secs(60);
 /// How long to wait before asking a ledger again that did not grant a claim for no reason that it names.
 const LEDGER_RETRY: Duration = Duration::from_secs(5);
 
+/// When an alert that is silenced at its source is looked at again.
+const SILENCE_RETRY: Duration = Duration::from_secs(60);
+
 /// What the claim is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -44,7 +47,7 @@ pub(crate) enum Purpose {
 /// The issue that is decided about, as far as it matters here.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
-    pub(crate) alert: Alert,
+    pub(crate) alert: Arc<Alert>,
     /// How long the alert has fired.
     pub(crate) age: Duration,
     pub(crate) resource: String,
@@ -126,7 +129,7 @@ pub(crate) async fn deliberate(
         choices: Vec::new(),
         verdicts: Vec::new(),
     };
-    let view = View { alert: question.alert.clone(), age: Span::from(question.age), level };
+    let view = View::new(Arc::clone(&question.alert), Span::from(question.age), level);
     let seen = match observe(engine, rule, &view).await {
         Ok(seen) => seen,
         Err(ending) => return Ok(Deliberation { facts, ending }),
@@ -303,6 +306,12 @@ async fn rule_on(
             Some((adapter.clone(), engine.breakers.open_until(adapter, now)?))
         })
         .collect();
+    // A person who silences an alert has taken it in hand: as long as the silence stands, nothing is done.
+    let silence = engine.reconciler.suppressed(question.alert.fingerprint);
+    let maintenance = policy
+        .maintenance(&question.alert.labels, now)
+        .map(|(window, until)| (window.reason.as_str(), until))
+        .or(silence.as_deref().map(|why| (why, engine.clock.after(SILENCE_RETRY))));
     let nothing = LedgerReading::default();
     let mut facts = Facts {
         now,
@@ -311,9 +320,7 @@ async fn rule_on(
         rule: &header.name,
         mode: policy.mode_for(&header.name, header.mode),
         cooldown: claim.cooldown,
-        maintenance: policy
-            .maintenance(&question.alert.labels, now)
-            .map(|(window, until)| (window.reason.as_str(), until)),
+        maintenance,
         new_issues: storm.new_issues,
         storm_released: storm.released,
         ledger: Ok(&nothing),

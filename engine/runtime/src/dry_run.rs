@@ -7,7 +7,7 @@ use std::time::Duration;
 use selfheal_core::alert::Alert;
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::matcher::MatcherVerdict;
-use selfheal_core::notification::{AlertFault, BodyFault, Notification};
+use selfheal_core::notification::{BodyFault, Notification};
 use selfheal_script::{Diagnostic, Rule, RuleFile, RuleSet};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,6 +18,7 @@ use crate::engine::Engine;
 use crate::ports::JournalFault;
 use crate::ports::journal::{Issue, IssueFilter};
 use crate::resource::resource;
+use crate::rules::matching;
 
 /// Alerts that one dry-run answers for.
 pub const ALERTS_MAX: usize = 100;
@@ -92,7 +93,7 @@ impl Engine {
     /// There is no answer, because.
     pub async fn dry_run(&self, body: &[u8], edited: Option<RuleFile>) -> Result<DryRun, DryRunFault> {
         let notification = Notification::read(body)?;
-        let (alerts, faults): (Vec<Alert>, Vec<AlertFault>) = (notification.alerts, notification.faults);
+        let alerts: Vec<Alert> = notification.alerts.into_iter().map(|(_, alert)| alert).collect();
         if alerts.len() > ALERTS_MAX {
             return Err(DryRunFault::TooManyAlerts(alerts.len()));
         }
@@ -100,10 +101,10 @@ impl Engine {
         let set = match edited {
             None => None,
             Some(file) => {
-                let mut files = current.set.files();
-                files.retain(|loaded| loaded.name != file.name);
+                let loaded = current.set.rules().iter().map(|rule| rule.file());
+                let mut files: Vec<RuleFile> = loaded.filter(|loaded| loaded.name != file.name).cloned().collect();
                 files.push(file);
-                let set = RuleSet::build_from(self.rules.compiler(), Some(&current.set), files);
+                let set = RuleSet::build_from(Some(&current.set), self.rules.compiler(), files);
                 Some(set.map_err(DryRunFault::Rule)?)
             }
         };
@@ -112,13 +113,13 @@ impl Engine {
         for alert in alerts {
             answers.push(self.dry_run_alert(set, current.generation, alert).await?);
         }
-        let malformed = faults.iter().map(ToString::to_string).collect();
+        let malformed = notification.faults.iter().map(ToString::to_string).collect();
         Ok(DryRun { generation: current.generation, alerts: answers, malformed })
     }
 
     async fn dry_run_alert(&self, set: &RuleSet, generation: u64, alert: Alert) -> Result<AlertDryRun, JournalFault> {
         let question = self.hypothetical(&alert).await?;
-        let matching = set.matching(&alert.labels);
+        let matching = matching(set, &alert.labels);
         let mut looks = Vec::new();
         let (mut decided_by, mut summary) = (None, None);
         for rule in &matching {
@@ -139,6 +140,7 @@ impl Engine {
         }
         let others: Vec<&Arc<Rule>> = set
             .rules()
+            .iter()
             .filter(|rule| !matching.iter().any(|matched| matched.header().name == rule.header().name))
             .collect();
         looks.extend(others.iter().take(UNMATCHED_EXPLAINED_MAX).map(|rule| self.look(rule, &alert, false)));
@@ -162,7 +164,7 @@ impl Engine {
         let issue = self.open_issue(alert.fingerprint).await?;
         let age = Duration::try_from(self.clock.now().duration_since(alert.starts_at)).unwrap_or_default();
         Ok(Question {
-            alert: alert.clone(),
+            alert: Arc::new(alert.clone()),
             age,
             resource: resource(&alert.labels),
             level: issue.as_ref().map_or(0, |issue| issue.level),

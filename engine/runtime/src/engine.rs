@@ -240,7 +240,7 @@ impl Engine {
         loop {
             let page = self.journal.issues(filter.clone()).await?;
             for issue in page.iter().filter(|issue| issue.resolved_at.is_none()) {
-                if !generation.set.matching(&issue.alert.labels).is_empty() {
+                if !generation.matching(&issue.alert.labels).is_empty() {
                     self.desk.look_at(issue.id);
                 }
             }

@@ -235,7 +235,7 @@ impl Batch {
 
 /// How an alert's issue begins, if it opens one.
 fn opening(engine: &Engine, rules: &Generation, alert: &Alert, received_at: Timestamp) -> Opening {
-    let matching = rules.set.matching(&alert.labels);
+    let matching = rules.matching(&alert.labels);
     let first = matching.first().map(|rule| rule.header());
     Opening {
         rule: first.map(|header| header.name.clone()),

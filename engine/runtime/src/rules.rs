@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use selfheal_script::{Compiler, Diagnostic, RuleFile, RuleSet};
+use selfheal_core::labels::Labels;
+use selfheal_script::{Compiler, Diagnostic, Rule, RuleFile, RuleSet};
 
 /// A rule set with its place in the order of rule sets.
 pub struct Generation {
@@ -14,6 +15,23 @@ pub struct Generation {
     pub since: Timestamp,
     /// The rules.
     pub set: RuleSet,
+}
+
+impl Generation {
+    /// The rules that are for an alert, most urgent first, then by name.
+    pub fn matching(&self, labels: &Labels) -> Vec<Arc<Rule>> {
+        matching(&self.set, labels)
+    }
+
+    /// A rule by its name.
+    pub fn rule(&self, name: &str) -> Option<&Arc<Rule>> {
+        self.set.find(name).map(|(_, rule)| rule)
+    }
+}
+
+/// The rules of a set that are for an alert, most urgent first, then by name.
+pub(crate) fn matching(set: &RuleSet, labels: &Labels) -> Vec<Arc<Rule>> {
+    set.matching(labels).into_iter().filter_map(|index| set.rule(index).cloned()).collect()
 }
 
 /// Why the newest texts are not in use.
@@ -34,7 +52,8 @@ pub struct Rules {
 
 impl Rules {
     pub(crate) fn new(compiler: Compiler, now: Timestamp) -> Self {
-        let empty = Generation { generation: 0, since: now, set: RuleSet::empty() };
+        let set = RuleSet::build(&compiler, Vec::new()).expect("no text has no faults");
+        let empty = Generation { generation: 0, since: now, set };
         Self { compiler, current: ArcSwap::from_pointee(empty), refusal: Mutex::default() }
     }
 
@@ -56,7 +75,7 @@ impl Rules {
     /// Takes texts into use, all of them or none. The same texts as before change nothing.
     pub(crate) fn load(&self, files: Vec<RuleFile>, now: Timestamp) -> Result<Option<Arc<Generation>>, Refusal> {
         let current = self.current.load();
-        let built = RuleSet::build_from(&self.compiler, Some(&current.set), files);
+        let built = RuleSet::build_from(Some(&current.set), &self.compiler, files);
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
         match built {
             Ok(set) => {

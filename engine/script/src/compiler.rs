@@ -78,12 +78,11 @@ impl Compiler {
         let Some(header) = header else { return Err(faults) };
         let observes = ast.iter_functions().any(|function| function.name == "observe");
         ast.clear_statements();
-        ast.clear_doc();
         Ok(Rule::new(Arc::clone(&self.sandbox), file.clone(), header, ast, constants, observes, faults))
     }
 
     fn check_file(&self, file: &RuleFile, source: Source<'_>) -> Result<(), Diagnostic> {
-        let stem = std::path::Path::new(&file.path).file_stem().and_then(|stem| stem.to_str());
+        let stem = std::path::Path::new(&*file.path).file_stem().and_then(|stem| stem.to_str());
         let fault = |message: String, help: &str| Err(source.error(Position::NONE, message, Some(help.to_owned())));
         if !header::is_rule_name(&file.name) {
             return fault(
@@ -91,7 +90,7 @@ impl Compiler {
                 "use a to z, 0 to 9, _ and -, for example high_error_rate.rhai",
             );
         }
-        if stem != Some(&file.name) {
+        if stem != Some(&*file.name) {
             return fault(format!("the rule {} is in a file of another name", file.name), "name the file as the rule");
         }
         let most = self.sandbox.limits.source_bytes;

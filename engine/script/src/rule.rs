@@ -74,6 +74,11 @@ impl Rule {
         &self.warnings
     }
 
+    /// Whether it reads anything before it decides.
+    pub fn observes(&self) -> bool {
+        self.observes
+    }
+
     pub(crate) fn sandbox(&self) -> &Arc<Sandbox> {
         &self.sandbox
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::types::Type;
 
+use super::index_build::{build, drop_index};
 use crate::NAME;
 use crate::indexes::{self, Index, Own};
 use crate::names::{TableName, checked, quoted};
@@ -110,42 +111,6 @@ impl CreateIndexConcurrently {
         let server = self.0.find(&params.database)?;
         let table = tables::look_up(server, &TableName::read(&params.table)?).await?;
         Ok((server, table.filter(|table| table.oid == prior.table_oid)))
-    }
-}
-
-/// Removes an index without keeping anybody waiting.
-async fn drop_index(server: &Server, index: &Index) -> Result<(), Failure> {
-    server.maintain(&format!("DROP INDEX CONCURRENTLY IF EXISTS {}", index.quoted), Locks::Patient).await
-}
-
-/// Builds the index under the name of its intent; what a build that failed leaves behind is removed.
-async fn build(server: &Server, table: &Table, intent: &IntentId, statement: &str) -> Result<Index, Failure> {
-    let failure = server.maintain(statement, Locks::Patient).await.err();
-    let lost = |after: Failure| {
-        Failure::indeterminate(format!("{after}; an index was being built on {}", table.name))
-    };
-    let found = indexes::own(server, table, intent).await.map_err(lost)?;
-    match (failure, found) {
-        (None, Own { building: Some(index), .. }) if index.is_valid => Ok(index),
-        (None, _) => {
-            Err(Failure::indeterminate(format!("the index on {} was built and is not there", table.name)))
-        }
-        (Some(failure), Own { builder: Some(pid), .. }) => {
-            Err(Failure::indeterminate(format!("{failure}; process {pid} is still building it")))
-        }
-        (Some(failure), Own { building: Some(rest), .. }) => {
-            drop_index(server, &rest).await.map_err(|second| {
-                Failure::indeterminate(format!(
-                    "{failure}; the unusable index {} is left: {second}",
-                    rest.name
-                ))
-            })?;
-            Err(Failure::transient(format!("{failure}; what the build had left was removed")))
-        }
-        (Some(failure), Own { .. }) if failure.kind == selfheal_contract::FailureKind::Indeterminate => {
-            Err(Failure::transient(format!("{}; nothing was built", failure.what)))
-        }
-        (Some(failure), _) => Err(failure),
     }
 }
 

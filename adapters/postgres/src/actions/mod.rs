@@ -2,6 +2,7 @@
 
 mod cancel_query;
 mod create_index;
+mod index_build;
 mod signal;
 mod terminate_idle;
 mod vacuum_analyze;

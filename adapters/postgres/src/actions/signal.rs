@@ -188,6 +188,7 @@ pub(crate) async fn effect(
     if left.due > 0 {
         return Ok(Effect::Untouched);
     }
-    let summary = format!("of {} {nouns}, {} are there, none of them due", wanted.len(), left.there);
+    let summary =
+        format!("none of the {} {nouns} is due any more; still there: {}", wanted.len(), left.there);
     Ok(Effect::Done(Applied::new(summary)))
 }

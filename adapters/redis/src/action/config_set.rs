@@ -140,8 +140,9 @@ impl selfheal_contract::Action for Action {
             doc: "Sets a parameter of a server, one of those that the operator lists in `settable`. It lasts until the server \
                 restarts: its file is not rewritten. Refused when maxmemory would be below what is in use. A \
                 maxmemory-policy of the `allkeys-` kind needs approval, because keys without an expiry may then be deleted. \
-                The undo sets the value that was in force before, unless somebody else has set another one meanwhile; keys \
-                that were evicted in the meantime do not come back.",
+                The undo sets the value \
+                that was in force before, unless somebody else has set another one meanwhile. Keys that were evicted in the \
+                meantime do not come back, and a lower maxmemory that comes back may evict keys or refuse writes again.",
             reversal: Reversal::Restores,
             permissions: vec![
                 right("+config|get", "to know the value in force"),

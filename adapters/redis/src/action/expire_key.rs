@@ -147,8 +147,8 @@ impl selfheal_contract::Action for Action {
                 it has expired, nothing brings it back.",
             reversal: Reversal::Compensates,
             permissions: vec![
-                right("+eval +time +pttl +pexpiretime %R~<key>", "to know the expiry"),
-                right("+pexpireat +persist %W~<key>", "to set the expiry"),
+                right("+eval +time +pttl +pexpiretime ~<key>", "to know the expiry"),
+                right("+pexpireat +persist", "to set the expiry"),
             ],
         }
     }

@@ -8,6 +8,9 @@ use crate::clients::{self, Client, Identity, Role};
 use crate::server::Server;
 use crate::text::count;
 
+/// Connections that a preview or a record names one by one.
+pub(super) const NAMED_MAX: usize = 50;
+
 /// The connections of a server, each with what it is for.
 pub(super) async fn list(server: &Server) -> Result<Vec<(Role, Client)>, Failure> {
     let ((text,), own): ((Vec<u8>,), _) = server.read_as(&clients::question()).await?;
@@ -30,7 +33,7 @@ pub(super) async fn end(server: &Server, doomed: &[Identity]) -> Result<Applied,
         change.cmd("CLIENT").arg("KILL").arg("ID").arg(*id).arg("ADDR").arg(addr);
         change.arg("TYPE").arg("normal").arg("SKIPME").arg("yes");
     }
-    let ended: Vec<u64> = server.change(&change).await?;
+    let ended: Vec<i64> = server.change(&change).await?;
     let ended: Vec<&Identity> =
         doomed.iter().zip(ended).filter(|(_, ended)| *ended > 0).map(|(identity, _)| identity).collect();
     let summary = match ended[..] {
@@ -38,5 +41,6 @@ pub(super) async fn end(server: &Server, doomed: &[Identity]) -> Result<Applied,
         [one] => format!("ended {} at {server}", one.describe()),
         _ => format!("ended {} at {server}", count(ended.len() as u64, "client")),
     };
-    Ok(Applied { summary, facts: json!({ "ended": ended }) })
+    let named: Vec<&Identity> = ended.iter().copied().take(NAMED_MAX).collect();
+    Ok(Applied { summary, facts: json!({ "ended": ended.len(), "clients": named }) })
 }

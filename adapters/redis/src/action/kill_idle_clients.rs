@@ -17,12 +17,11 @@ use crate::server::Server;
 use crate::targets::Targets;
 use crate::text::count;
 
-/// Connections that one use ends when the rule says nothing, and at most.
+/// Connections that one use ends when the rule names no number.
 const AT_MOST_DEFAULT: u32 = 100;
-const AT_MOST_MAX: u32 = 1000;
 
-/// Connections that a preview names one by one.
-const SHOWN_MAX: usize = 50;
+/// The most that a rule can name.
+const AT_MOST_MAX: u32 = 1000;
 
 selfheal_contract::parameters! {
     /// Which connections.
@@ -128,7 +127,7 @@ impl selfheal_contract::Action for Action {
             summary: format!("ends {number} of {server} that did nothing for {}", params.idle_for),
             changes: idle
                 .iter()
-                .take(SHOWN_MAX)
+                .take(kill::NAMED_MAX)
                 .map(|client| Change {
                     what: client.identity().describe(),
                     from: json!(format!("idle for {}s", client.idle_seconds)),

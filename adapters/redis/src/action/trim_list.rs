@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{part, script};
+use crate::list::{self, Found};
 use crate::probe::right;
 use crate::server::Server;
 use crate::targets::Targets;
-use crate::text::quoted;
+use crate::text::{plain, quoted};
 
 selfheal_contract::parameters! {
     /// Which list, and what stays of it.
@@ -52,13 +53,6 @@ else
     redis.call('LTRIM', KEYS[1], -keep, -1)
 end
 return {length, over}
-";
-
-/// The length, or -1 when the key holds something else.
-const LENGTH: &str = r"
-local kind = redis.call('TYPE', KEYS[1]).ok
-if kind ~= 'list' and kind ~= 'none' then return -1 end
-return redis.call('LLEN', KEYS[1])
 ";
 
 pub(super) struct Action(pub(super) Arc<Targets>);
@@ -125,15 +119,15 @@ impl Use<'_> {
     }
 
     async fn length(&self) -> Result<i64, Failure> {
-        let (length,): (i64,) = self.server.read(&script(LENGTH, self.key, &[])).await?;
-        if length < 0 {
-            return Err(Failure::refused(format!(
-                "the key {} at {} holds no list",
+        match list::look(self.server, self.key).await? {
+            Found::List(length) => Ok(length),
+            Found::Other(kind) => Err(Failure::refused(format!(
+                "the key {} at {} holds no list but a {}",
                 quoted(self.key),
-                self.server
-            )));
+                self.server,
+                plain(&kind)
+            ))),
         }
-        Ok(length)
     }
 }
 
@@ -158,8 +152,8 @@ impl selfheal_contract::Action for Action {
                 answers nobody while it deletes (about a second for ten million entries). It cannot be undone.",
             reversal: Reversal::Irreversible,
             permissions: vec![
-                right("+eval +type +llen %R~<key>", "to know the length"),
-                right("+ltrim %W~<key>", "to trim the list"),
+                right("+type +llen ~<key>", "to know the length"),
+                right("+eval +ltrim", "to trim the list"),
             ],
         }
     }

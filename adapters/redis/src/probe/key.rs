@@ -61,13 +61,13 @@ impl selfheal_contract::Probe for Probe {
         let mut question = pipe();
         question.cmd("TYPE").arg(&params.key).cmd("PTTL").arg(&params.key);
         question.cmd("MEMORY").arg("USAGE").arg(&params.key);
-        let (kind, ttl_ms, memory): (String, i64, Option<u64>) =
+        let (kind, ttl_ms, memory): (String, i64, Option<i64>) =
             self.0.find(&params.target)?.read(&question).await?;
         let ttl = if ttl_ms < 0 { Value::Null } else { json!(ttl_ms as f64 / 1000.0) };
         Ok(Reading::Known(json!({
             "exists": kind != "none",
             "type": kind,
-            "memory_bytes": memory.unwrap_or_default(),
+            "memory_bytes": memory.unwrap_or_default().max(0),
             "ttl_seconds": ttl,
         })))
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use redis::{Value, pipe};
 use selfheal_contract::{AboutProbe, Failure, FieldSpec, Reading};
 use serde_json::json;
 
 use super::right;
+use crate::list::{self, Found};
 use crate::targets::{self, Targets};
-use crate::text::quoted;
+use crate::text::{plain, quoted};
 
 selfheal_contract::parameters! {
     /// Which list.
@@ -34,7 +34,7 @@ impl selfheal_contract::Probe for Probe {
                 removes a list with its last entry. Inconclusive when the key holds something else than a list.",
             fields: &[FieldSpec { name: "length", doc: "Entries of the list, from 0." }],
             main_field: "length",
-            permissions: vec![right("+eval +type +llen %R~<key>", "to read the length")],
+            permissions: vec![right("+type +llen %R~<key>", "to read the length")],
         }
     }
 
@@ -45,21 +45,13 @@ impl selfheal_contract::Probe for Probe {
 
     async fn read(&self, params: &Parameters) -> Result<Reading, Failure> {
         targets::key(&params.key)?;
-        let server = self.0.find(&params.target)?;
-        // In one transaction, and no LLEN of another type, which would be an error and so no answer about the type.
-        let question = "local kind = redis.call('TYPE', KEYS[1]).ok \
-            if kind == 'list' then return {kind, redis.call('LLEN', KEYS[1])} end \
-            return {kind, 0}";
-        let mut script = pipe();
-        script.cmd("EVAL").arg(question).arg(1).arg(&params.key);
-        let ((kind, length),): ((String, Value),) = server.read(&script).await?;
-        Ok(match (kind.as_str(), length) {
-            ("list" | "none", Value::Int(length)) if length >= 0 => {
-                Reading::Known(json!({ "length": length }))
-            }
-            (kind, _) => {
-                Reading::Inconclusive(format!("the key {} holds no list but a {kind}", quoted(&params.key)))
-            }
+        Ok(match list::look(self.0.find(&params.target)?, &params.key).await? {
+            Found::List(length) => Reading::Known(json!({ "length": length })),
+            Found::Other(kind) => Reading::Inconclusive(format!(
+                "the key {} holds no list but a {}",
+                quoted(&params.key),
+                plain(&kind)
+            )),
         })
     }
 }

@@ -6,7 +6,7 @@ use selfheal_contract::{Effect, FailureKind};
 use selfheal_test_servers::{Redis, RedisOptions, require, wait_until};
 use serde_json::json;
 
-use crate::support::{Shell, Use, adapter, adapter_with, read};
+use crate::support::{Shell, Use, adapter, adapter_with, idler, read};
 
 fn trim(adapter: &selfheal_contract::Adapter) -> Use<'_> {
     Use::of(adapter, "trim_list", json!({ "key": "celery", "keep": 1, "side": "head", "delete_max": 100 }))
@@ -99,8 +99,70 @@ async fn logins_and_rights_are_explained() {
     }
     let blind = adapter_with(json!({ "url": redis.url(), "user": "blind", "password": "pw" }));
     assert!(read(&blind, "info", json!({})).await.is_ok(), "no right to name itself is no fault");
-    let full = adapter_with(json!({ "url": redis.url(), "password": "s3cret" }));
+    let absent = adapter_with(json!({ "url": format!("{}99", redis.url()), "password": "s3cret" }));
+    assert!(read(&absent, "info", json!({})).await.unwrap_err().what.contains("DB index is out of range"));
+    let full = adapter_with(json!({ "url": format!("{}3", redis.url()), "password": "s3cret" }));
+    shell.run::<()>("SELECT 3");
+    shell.fill("celery", 7);
+    let length = read(&full, "list_length", json!({ "key": "celery" })).await.unwrap();
+    assert_eq!(length.field("length"), Ok(&json!(7)));
     assert!(read(&full, "info", json!({})).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_a_free_connection_is_tried_again() {
+    for password in [None, Some("pw")] {
+        let args = password.map(|password| ["--requirepass", password].map(str::to_owned).to_vec());
+        let redis = require!(Redis::start_with(&RedisOptions { args: args.unwrap_or_default() }));
+        let login = password.map(|password| format!(":{password}@")).unwrap_or_default();
+        let url = format!("redis://{login}127.0.0.1:{}/", redis.port());
+        let (shell, adapter) = (Shell::open(&url), adapter(&url));
+        shell.run::<()>("CONFIG SET maxclients 1");
+        let failure = read(&adapter, "info", json!({})).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Transient, "{failure}");
+        shell.run::<()>("CONFIG SET maxclients 100");
+        read(&adapter, "info", json!({})).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rights_that_are_named_are_enough() {
+    let redis = require!(Redis::start());
+    let shell = Shell::open(&redis.url());
+    shell.fill("celery", 5);
+    shell.run::<()>("SET cache:a x PX 86400000");
+    let _victim = idler(&redis.url(), "victim");
+
+    let offered = adapter(&redis.url());
+    let of_actions = offered.actions.iter().map(|action| (action.about().name, action.about().permissions));
+    let of_probes = offered.probes.iter().map(|probe| (probe.about().name, probe.about().permissions));
+    for (name, permissions) in of_actions.chain(of_probes) {
+        let rights: Vec<String> =
+            permissions.iter().map(|permission| permission.right.replace("<key>", "*")).collect();
+        shell.run::<()>(&format!("ACL SETUSER {name} reset on >pw {} +client|setname", rights.join(" ")));
+        let adapter = adapter_with(json!({ "url": redis.url(), "user": name, "password": "pw" }));
+        let json = match name {
+            "config_set" => json!({ "parameter": "maxmemory", "value": "1gb" }),
+            "expire_key" => json!({ "key": "cache:a", "ttl": "1m" }),
+            "trim_list" => json!({ "key": "celery", "keep": 1, "side": "head", "delete_max": 9 }),
+            "kill_client" => json!({ "id": shell.clients("victim")[0] }),
+            "kill_idle_clients" => json!({ "idle_for": "1h" }),
+            "list_length" => json!({ "key": "celery" }),
+            "key" => json!({ "key": "cache:a" }),
+            "config" => json!({ "parameter": "maxmemory" }),
+            _ => json!({}),
+        };
+        if offered.probes.iter().any(|probe| probe.about().name == name) {
+            read(&adapter, name, json).await.unwrap();
+            continue;
+        }
+        let used = Use::of(&adapter, name, json);
+        used.preview().await.unwrap();
+        let prior = used.capture().await.unwrap();
+        used.apply(&prior).await.unwrap();
+        used.effect(&prior).await.unwrap();
+        used.undo(&prior).await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,20 +53,22 @@ async fn answers_that_no_redis_gives_are_no_readings() {
         Some(match word {
             "CLIENT" => ":7\r\n",
             "INFO" => "*1\r\n$1\r\nx\r\n",
-            "EVAL" => "$3\r\nyes\r\n",
+            "TYPE" => "+list\r\n",
+            "LLEN" => ":-3\r\n",
             "CONFIG" => "*2\r\n$9\r\nmaxmemory\r\n*0\r\n",
             _ => "+OK\r\n",
         })
     }
     let adapter = adapter(&impostor(lies).await);
-    for (probe, json) in [
-        ("info", json!({})),
-        ("list_length", json!({ "key": "celery" })),
-        ("config", json!({ "parameter": "maxmemory" })),
+    let nonsense = "what a Redis does not answer";
+    for (probe, json, said) in [
+        ("info", json!({}), nonsense),
+        ("list_length", json!({ "key": "celery" }), "-3 entries"),
+        ("config", json!({ "parameter": "maxmemory" }), nonsense),
     ] {
         let failure = read(&adapter, probe, json).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Refused, "{probe}: {failure}");
-        assert!(failure.what.contains("what a Redis does not answer"), "{probe}: {failure}");
+        assert!(failure.what.contains(said), "{probe}: {failure}");
     }
 }
 
@@ -93,7 +95,7 @@ async fn figures_that_are_not_there_are_inconclusive() {
 async fn a_connection_lost_in_the_middle_of_a_change_leaves_it_open() {
     fn leaves(word: &str) -> Option<&'static str> {
         match word {
-            "EVAL" => None,
+            "EVAL" | "TYPE" => None,
             "CLIENT" => Some(":7\r\n"),
             _ => Some("+PONG\r\n"),
         }

@@ -233,7 +233,7 @@ impl Run<'_> {
         self.pen.note_all(news::remediated(engine, issue, &self.remediation, outcome, &why));
         self.pen.note(Write::End { id, outcome, why: why.clone(), at: now });
         let rule = self.remediation.rule.clone();
-        let again = engine.rules.current().set.by_name(&rule).map_or(engine.policy.cooldown_min, |rule| {
+        let again = engine.rules.current().rule(&rule).map_or(engine.policy.cooldown_min, |rule| {
             Duration::from(rule.header().cooldown).max(engine.policy.cooldown_min)
         });
         let wake_at = outcome.may_try_again().then(|| engine.clock.after(again));

@@ -163,13 +163,20 @@ fn api_token(section: &mut Section<'_>) -> Option<ApiToken> {
 
 /// Reports doors that would be open to other machines. A door counts as locked when something is written for its lock: if
 /// that is faulty, it is reported as such.
-pub(super) fn forbid_open_doors(root: &Section<'_>, listen: SocketAddr, webhook_locked: bool, api_locked: bool) {
+pub(super) fn forbid_open_doors(
+    root: &Section<'_>,
+    listen: SocketAddr,
+    webhook_locked: bool,
+    api_locked: bool,
+) {
     if listen.ip().to_canonical().is_loopback() {
         return;
     }
     if !webhook_locked {
-        let problem = format!("{listen} can be reached from other machines, so the webhook needs credentials");
-        let help = "add intake.bearer_tokens: [\"${WEBHOOK_TOKEN}\"] or intake.basic, or listen on 127.0.0.1:8400";
+        let problem =
+            format!("{listen} can be reached from other machines, so the webhook needs credentials");
+        let help =
+            "add intake.bearer_tokens: [\"${WEBHOOK_TOKEN}\"] or intake.basic, or listen on 127.0.0.1:8400";
         root.reject("listen", problem, Some(help));
     }
     if !api_locked {

@@ -61,17 +61,19 @@ pub(super) fn check(section: &mut Section<'_>) -> Alertmanager {
     let mut targets = BTreeMap::new();
     for (name, mut entry) in section.map("targets") {
         if !is_name(name) {
-            section.reject("targets", format!("a name is 1 to 64 letters, digits, - or _, found {name:?}"), None);
+            section.reject(
+                "targets",
+                format!("a name is 1 to 64 letters, digits, - or _, found {name:?}"),
+                None,
+            );
         }
         let url = entry.url("url", &["http", "https"]).trim_end_matches('/').to_owned();
         let credentials = credentials(&mut entry);
         entry.finish();
         targets.insert(name.to_owned(), AlertmanagerTarget { url, credentials });
     }
-    let interval =
-        section.span_or("interval", Span::from_mins(1), Span::from_secs(5)..=Span::from_hours(1));
-    let timeout =
-        section.span_or("timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(1));
+    let interval = section.span_or("interval", Span::from_mins(1), Span::from_secs(5)..=Span::from_hours(1));
+    let timeout = section.span_or("timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(1));
     let receiver = section.optional_text("receiver");
     if let Some(pattern) = &receiver
         && let Err(fault) = Matcher::new("receiver", MatchOp::Matches, pattern)

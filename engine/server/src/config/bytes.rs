@@ -109,7 +109,11 @@ mod tests {
         ];
         for (text, expected) in cases {
             let found = text.parse::<Bytes>().ok();
-            assert_eq!(found.map(|bytes| (bytes.0, bytes.to_string())), expected.map(|(n, t)| (n, t.to_owned())), "{text:?}");
+            assert_eq!(
+                found.map(|bytes| (bytes.0, bytes.to_string())),
+                expected.map(|(n, t)| (n, t.to_owned())),
+                "{text:?}"
+            );
         }
     }
 }

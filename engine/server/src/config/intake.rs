@@ -27,14 +27,9 @@ pub struct Intake {
 /// Reads the section.
 pub(super) fn check(section: &mut Section<'_>) -> Intake {
     let most = Bytes::mebibytes(16 * 1024);
-    let body_max = bytes_or(
-        section,
-        "body_max",
-        Bytes::mebibytes(64),
-        Bytes::kibibytes(1)..=Bytes::mebibytes(1024),
-    );
-    let in_flight_max =
-        bytes_or(section, "in_flight_max", Bytes::mebibytes(128), Bytes::kibibytes(1)..=most);
+    let body_max =
+        bytes_or(section, "body_max", Bytes::mebibytes(64), Bytes::kibibytes(1)..=Bytes::mebibytes(1024));
+    let in_flight_max = bytes_or(section, "in_flight_max", Bytes::mebibytes(128), Bytes::kibibytes(1)..=most);
     if in_flight_max < body_max {
         let problem = format!("{in_flight_max} is less than body_max, which is {body_max}");
         let help = "a body as long as that could never be taken: raise in_flight_max, or lower body_max";

@@ -92,13 +92,21 @@ fn weekly(section: &mut Section<'_>) -> Option<Schedule> {
     let at = section.parsed("at").map(|TimeOfDay(at)| at);
     let lasts = section.optional_span("lasts", Span::from_mins(1)..=LASTS_MAX);
     if !is_written(section, "lasts") {
-        section.reject("lasts", "required, but missing", Some("write how long the window is open, such as 2h"));
+        section.reject(
+            "lasts",
+            "required, but missing",
+            Some("write how long the window is open, such as 2h"),
+        );
     }
     let name = section.optional_text("zone").unwrap_or_else(|| "UTC".to_owned());
     let zone = TimeZone::get(&name).ok();
     if zone.is_none() {
         let problem = format!("there is no time zone {name:?}");
-        section.reject("zone", problem, Some("use a name of the IANA database, such as Europe/Berlin, or UTC"));
+        section.reject(
+            "zone",
+            problem,
+            Some("use a name of the IANA database, such as Europe/Berlin, or UTC"),
+        );
     }
     Some(Schedule::Weekly { days, at: at?, lasts: lasts?.duration(), zone: zone? })
 }
@@ -135,5 +143,8 @@ pub(super) fn shown(window: &MaintenanceWindow) -> Shown<'_> {
 }
 
 fn short_name(day: Weekday) -> &'static str {
-    DAYS.iter().find(|(_, known)| *known == day).map(|(name, _)| *name).expect("every day of the week has a name")
+    DAYS.iter()
+        .find(|(_, known)| *known == day)
+        .map(|(name, _)| *name)
+        .expect("every day of the week has a name")
 }

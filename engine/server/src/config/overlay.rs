@@ -66,7 +66,8 @@ impl Overlay<'_> {
         if let ["adapters", section, ..] = path
             && !self.adapters.contains(section)
         {
-            let note = format!("{name} is set, but does nothing: there is no adapter {section} in this program");
+            let note =
+                format!("{name} is set, but does nothing: there is no adapter {section} in this program");
             return traces.notes.push(note);
         }
         let at = traces.origins.place(Origin::Variable(name));

@@ -48,7 +48,11 @@ pub(super) fn check(section: &mut Section<'_>) -> Policy {
         rule_modes: rule_modes(section),
         delays: delays(section, &default),
         cooldown_min: duration(section, "cooldown_min", default.cooldown_min, Span::ZERO..=WEEK),
-        per_target_per_hour: section.integer_or("per_target_per_hour", default.per_target_per_hour, 1..=10_000),
+        per_target_per_hour: section.integer_or(
+            "per_target_per_hour",
+            default.per_target_per_hour,
+            1..=10_000,
+        ),
         in_all_per_hour: section.integer_or("in_all_per_hour", default.in_all_per_hour, 1..=1_000_000),
         concurrent: section.integer_or("concurrent", default.concurrent, 1..=1000),
         steps: section.integer_or("steps", default.steps, 1..=64),
@@ -132,7 +136,9 @@ fn is_action(pattern: &str) -> bool {
     let is_word = |word: &str| {
         !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
     };
-    pattern.split_once('.').is_some_and(|(adapter, action)| is_word(adapter) && (action == "*" || is_word(action)))
+    pattern
+        .split_once('.')
+        .is_some_and(|(adapter, action)| is_word(adapter) && (action == "*" || is_word(action)))
 }
 
 /// The policy in the shape of its section.

@@ -10,7 +10,9 @@ pub(super) struct Moment(pub(super) Timestamp);
 
 /// A text that is no moment.
 #[derive(Debug, thiserror::Error)]
-#[error("expected a date and time with its offset, such as 2027-01-31T18:00:00Z or 2027-01-31T19:00:00+01:00")]
+#[error(
+    "expected a date and time with its offset, such as 2027-01-31T18:00:00Z or 2027-01-31T19:00:00+01:00"
+)]
 pub(super) struct NoMoment;
 
 impl FromStr for Moment {

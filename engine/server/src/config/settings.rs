@@ -70,7 +70,11 @@ pub(super) fn check(
         };
         if !is_identifier(&key.name) {
             let problem = format!("{:?} cannot be a name in a rule", key.name);
-            collector.push(fault(key.at, problem, "use small letters, digits and _, and begin with a letter"));
+            collector.push(fault(
+                key.at,
+                problem,
+                "use small letters, digits and _, and begin with a letter",
+            ));
             continue;
         }
         match own_value(&node.value) {
@@ -116,7 +120,9 @@ fn own_value(value: &Value) -> Result<Option<Json>, String> {
         Value::Bool(value) => Ok(Some(Json::from(*value))),
         Value::Integer(value) => Ok(Some(Json::from(*value))),
         Value::Float(value) if value.is_finite() => Ok(Some(Json::from(*value))),
-        Value::Text(text) | Value::Open(text) if text.len() <= TEXT_BYTES_MAX => Ok(Some(Json::from(text.as_str()))),
+        Value::Text(text) | Value::Open(text) if text.len() <= TEXT_BYTES_MAX => {
+            Ok(Some(Json::from(text.as_str())))
+        }
         Value::Text(text) | Value::Open(text) => {
             Err(format!("the text has {} bytes, more than {TEXT_BYTES_MAX}", text.len()))
         }
@@ -125,7 +131,10 @@ fn own_value(value: &Value) -> Result<Option<Json>, String> {
 }
 
 fn note_slip(name: &str, entries: &[(Key, Node)], notes: &mut Vec<String>) {
-    let unset = KNOWN.iter().map(|(known, _)| *known).filter(|known| entries.iter().all(|(key, _)| key.name != *known));
+    let unset = KNOWN
+        .iter()
+        .map(|(known, _)| *known)
+        .filter(|known| entries.iter().all(|(key, _)| key.name != *known));
     if let Some(meant) = suggest(name, unset) {
         notes.push(format!("settings.{name} is no name that selfheal knows; did you mean {meant}?"));
     }

@@ -101,7 +101,8 @@ pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
 }
 
 fn sink(mut section: Section<'_>) -> Option<Sink> {
-    let events = if section.node("events").is_some() { chosen(&mut section, "events", Event::NAMES) } else { all() };
+    let events =
+        if section.node("events").is_some() { chosen(&mut section, "events", Event::NAMES) } else { all() };
     if section.node("events").is_some() && !is_written(&mut section, "events") {
         section.reject("events", "the sink would get nothing", Some("leave the key out for all events"));
     }

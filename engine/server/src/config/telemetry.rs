@@ -76,7 +76,9 @@ impl Serialize for LogFilter {
 
 /// A text that is no filter.
 #[derive(Debug, thiserror::Error)]
-#[error("expected a level (off, error, warn, info, debug, trace) or parts with levels such as info,selfheal=debug")]
+#[error(
+    "expected a level (off, error, warn, info, debug, trace) or parts with levels such as info,selfheal=debug"
+)]
 pub struct NoFilter;
 
 impl FromStr for LogFilter {
@@ -84,7 +86,8 @@ impl FromStr for LogFilter {
 
     fn from_str(text: &str) -> Result<Self, NoFilter> {
         let is_part = |part: &str| {
-            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-'))
+            !part.is_empty()
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-'))
         };
         let directive = |directive: &str| match directive.trim().split_once('=') {
             Some((part, level)) => is_part(part) && is_level(level),

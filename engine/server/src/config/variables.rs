@@ -108,7 +108,9 @@ impl Variable {
                 Some(false) => Said::Nothing,
                 None => Said::Fault("expected true or false"),
             },
-            Reads::Seconds if text.bytes().all(|byte| byte.is_ascii_digit()) => Said::Value(format!("{text}s")),
+            Reads::Seconds if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Said::Value(format!("{text}s"))
+            }
             Reads::Seconds => Said::Value(text.to_owned()),
             Reads::Port if text.starts_with("tcp://") => Said::Nothing,
             Reads::Port => Said::Value(text.to_owned()),

@@ -45,7 +45,9 @@ pub(super) struct Name<T>(pub(super) T);
 impl<T: FromStr<Err: Display>> FromSql for Name<T> {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let text = value.as_str()?;
-        text.parse().map(Self).map_err(|fault: T::Err| FromSqlError::Other(format!("{text:?}: {fault}").into()))
+        text.parse()
+            .map(Self)
+            .map_err(|fault: T::Err| FromSqlError::Other(format!("{text:?}: {fault}").into()))
     }
 }
 
@@ -87,8 +89,13 @@ mod tests {
 
     #[test]
     fn times_split_and_join_exactly() {
-        let cases =
-            [Timestamp::UNIX_EPOCH, Timestamp::MIN, Timestamp::MAX, Timestamp::constant(-1, -1), Timestamp::constant(1, 999_999_999)];
+        let cases = [
+            Timestamp::UNIX_EPOCH,
+            Timestamp::MIN,
+            Timestamp::MAX,
+            Timestamp::constant(-1, -1),
+            Timestamp::constant(1, 999_999_999),
+        ];
         for time in cases {
             let (micros, nanos) = split(time);
             assert!((0..1000).contains(&nanos), "{time}");

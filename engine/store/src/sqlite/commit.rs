@@ -53,8 +53,10 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), Trouble> {
         }
         Write::Ask(approval) => people::ask(connection, approval),
         Write::Answer { id, plan_hash, answer } => people::answer(connection, id, *plan_hash, answer),
-        Write::CountFailure { rule, target, at } => effects::count_failure(connection, rule, target, *at),
-        Write::CountResult { rule, action, success } => effects::count_result(connection, rule, action, *success),
+        Write::CountFailure { rule, resource, at } => effects::count_failure(connection, rule, resource, *at),
+        Write::CountResult { rule, action, success } => {
+            effects::count_result(connection, rule, action, *success)
+        }
         Write::Notify { sink, news, at } => people::notify(connection, sink, news, *at),
         Write::Set { key, value } => people::set(connection, key, value),
     }

@@ -109,7 +109,11 @@ pub(super) struct IntentStep<'a> {
 }
 
 /// An intent moves on, from the state that the caller knows it in.
-pub(super) fn move_intent(connection: &Connection, id: IntentId, step: &IntentStep<'_>) -> Result<(), Trouble> {
+pub(super) fn move_intent(
+    connection: &Connection,
+    id: IntentId,
+    step: &IntentStep<'_>,
+) -> Result<(), Trouble> {
     let IntentStep { from, to, .. } = *step;
     if !from.may_become(to) {
         return Err(Trouble::Conflict(format!("an intent that is {from} cannot become {to}")));
@@ -138,14 +142,14 @@ pub(super) fn move_intent(connection: &Connection, id: IntentId, step: &IntentSt
 pub(super) fn count_failure(
     connection: &Connection,
     rule: &str,
-    target: &str,
+    resource: &str,
     at: Timestamp,
 ) -> Result<(), Trouble> {
     let mut count = connection.prepare_cached(
-        "INSERT INTO failures (rule, target, at, tries) VALUES (?1, ?2, ?3, 1)
+        "INSERT INTO failures (rule, resource, at, tries) VALUES (?1, ?2, ?3, 1)
          ON CONFLICT DO UPDATE SET tries = tries + 1",
     )?;
-    count.execute(params![rule, target, Time(at)])?;
+    count.execute(params![rule, resource, Time(at)])?;
     Ok(())
 }
 

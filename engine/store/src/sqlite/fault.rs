@@ -33,7 +33,9 @@ impl Trouble {
             Self::Conflict(_) => Reach::Request,
             Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => match error.code {
                 _ if is_sync(error.extended_code) => Reach::Journal,
-                ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch => Reach::Request,
+                ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch => {
+                    Reach::Request
+                }
                 _ => Reach::Transaction,
             },
             // A value that has no place in a column, or does not read back from one.
@@ -121,7 +123,9 @@ mod tests {
         for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_BUSY, ffi::SQLITE_READONLY] {
             assert!(!commit_is_unknown(&failure(code)), "{code}");
         }
-        for code in [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_SHMMAP, ffi::SQLITE_CORRUPT, ffi::SQLITE_INTERNAL] {
+        for code in
+            [ffi::SQLITE_IOERR_FSYNC, ffi::SQLITE_IOERR_SHMMAP, ffi::SQLITE_CORRUPT, ffi::SQLITE_INTERNAL]
+        {
             assert!(commit_is_unknown(&failure(code)), "{code}");
         }
     }

@@ -15,8 +15,8 @@ use selfheal_runtime::ports::journal::{NewReceipt, Progress, ReceiptId, Record, 
 use serde_json::Value;
 
 use super::columns::{Json, Print, Time, join, split};
-use super::fault::Trouble;
 use super::commit::insert_record;
+use super::fault::Trouble;
 use super::writer::Work;
 
 /// About what a row costs beside its texts, in bytes.
@@ -30,8 +30,9 @@ impl Work for Receive {
 
     fn run(&self, connection: &Connection) -> Result<ReceiptId, Trouble> {
         let Self(receipt) = self;
-        let mut insert = connection
-            .prepare_cached("INSERT INTO receipts (received_at, source, trace, body) VALUES (?1, ?2, ?3, ?4)")?;
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO receipts (received_at, source, trace, body) VALUES (?1, ?2, ?3, ?4)",
+        )?;
         let row = params![Time(receipt.received_at), receipt.source, receipt.trace, receipt.body];
         Ok(ReceiptId(insert.insert(row)?))
     }
@@ -78,8 +79,11 @@ fn note_progress(connection: &Connection, progress: &[Progress]) -> Result<HashS
     let mut done_before = HashSet::new();
     let mut advanced = HashSet::new();
     for Progress { receipt, expanded, finished } in progress {
-        let changed =
-            if *finished { finish.execute([receipt.0])? } else { advance.execute(params![receipt.0, expanded])? };
+        let changed = if *finished {
+            finish.execute([receipt.0])?
+        } else {
+            advance.execute(params![receipt.0, expanded])?
+        };
         if changed == 1 {
             advanced.insert(*receipt);
         } else {
@@ -145,13 +149,25 @@ fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> 
         }
         (Some(latest), Meaning::Refire) => {
             update(connection, &latest, sighting, None)?;
-            tell(connection, &latest, sighting, "refired", format!("the alert fires again since {}", alert.starts_at))?;
+            tell(
+                connection,
+                &latest,
+                sighting,
+                "refired",
+                format!("the alert fires again since {}", alert.starts_at),
+            )?;
             Ok(Sighted::Refired(latest.id))
         }
         (Some(latest), Meaning::Resolve) => {
             let resolved_at = resolved_at(sighting);
             update(connection, &latest, sighting, Some(resolved_at))?;
-            tell(connection, &latest, sighting, "resolved", format!("the alert was resolved at {resolved_at}"))?;
+            tell(
+                connection,
+                &latest,
+                sighting,
+                "resolved",
+                format!("the alert was resolved at {resolved_at}"),
+            )?;
             Ok(Sighted::Resolved(latest.id))
         }
         (Some(latest), Meaning::Known) => {
@@ -162,7 +178,9 @@ fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> 
             }
             Ok(Sighted::Known(latest.id))
         }
-        (_, Meaning::Stale) | (None, Meaning::Refire | Meaning::Resolve | Meaning::Known) => Ok(Sighted::Stale),
+        (_, Meaning::Stale) | (None, Meaning::Refire | Meaning::Resolve | Meaning::Known) => {
+            Ok(Sighted::Stale)
+        }
     }
 }
 
@@ -192,9 +210,9 @@ struct Beginning<'a> {
 
 fn open(connection: &Connection, sighting: &Sighting, beginning: &Beginning<'_>) -> Result<IssueId, Trouble> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO issues (fingerprint, starts_at, starts_nanos, seen, resolved_at, closed_at, due, wake_at,
+        "INSERT INTO issues (fingerprint, starts_at, starts_nanos, seen, resolved_at, closed_at, wake_at,
              received_at, phase, outcome, priority, component, rule, why, resource, trace, alert)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )?;
     let Sighting { alert, opening, .. } = sighting;
     let (starts_at, starts_nanos) = split(alert.starts_at);
@@ -234,7 +252,14 @@ fn update(
     let alert = &sighting.alert;
     let (starts_at, starts_nanos) = split(alert.starts_at);
     let content = fingerprint_of_content(alert);
-    update.execute(params![latest.id.0, starts_at, starts_nanos, content, resolved_at.map(Time), Json(alert)])?;
+    update.execute(params![
+        latest.id.0,
+        starts_at,
+        starts_nanos,
+        content,
+        resolved_at.map(Time),
+        Json(alert)
+    ])?;
     Ok(())
 }
 

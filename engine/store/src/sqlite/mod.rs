@@ -52,7 +52,7 @@ const READERS: usize = 4;
 ///   stops waiting is carried out all the same.
 /// - While the disk is full or cannot be written, changes are `Unavailable` and nothing is changed; it goes on by itself
 ///   as soon as there is space. When a sync fails, or the writer, every later call is `Broken`.
-/// - Times are kept in microseconds; only an alert keeps its nanoseconds. Issues in `Deciding` are due at 1970.
+/// - Times are kept in microseconds; only an alert keeps its nanoseconds.
 ///
 /// Needs a Tokio runtime. Dropping it waits for the changes that are queued.
 pub struct SqliteJournal {
@@ -178,11 +178,11 @@ impl Journal for SqliteJournal {
     async fn failures_since(
         &self,
         rule: &str,
-        targets: &[String],
+        resource: &str,
         since: Timestamp,
     ) -> Result<u32, JournalFault> {
-        let (rule, targets) = (rule.to_owned(), targets.to_owned());
-        self.query(move |connection| queries::failures_since(connection, &rule, &targets, since)).await
+        let (rule, resource) = (rule.to_owned(), resource.to_owned());
+        self.query(move |connection| queries::failures_since(connection, &rule, &resource, since)).await
     }
 
     async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault> {

@@ -27,11 +27,12 @@ struct Way {
 }
 
 static WAYS: LazyLock<Vec<Way>> = LazyLock::new(|| {
-    let events = [Event::Wake, Event::Hold, Event::Ask, Event::Begin, Event::Rest, Event::Close];
+    let events = [Event::Hold, Event::Ask, Event::Begin, Event::Rest, Event::Close];
     let ways = events.iter().flat_map(|event| Phase::NAMES.iter().map(|(_, to)| (*event, *to)));
     ways.filter_map(|(event, to)| {
         let leads = |from: &&(&str, Phase)| from.1.next(event) == Some(to);
-        let from: Vec<String> = Phase::NAMES.iter().filter(leads).map(|(name, _)| format!("'{name}'")).collect();
+        let from: Vec<String> =
+            Phase::NAMES.iter().filter(leads).map(|(name, _)| format!("'{name}'")).collect();
         (!from.is_empty()).then(|| Way { event, to, sql: statement(to, &from.join(", ")) })
     })
     .collect()
@@ -39,9 +40,9 @@ static WAYS: LazyLock<Vec<Way>> = LazyLock::new(|| {
 
 fn statement(to: Phase, from: &str) -> String {
     // Only a closing statement names `closed_at`: naming it makes SQLite rewrite the index of open issues.
-    let closed_at = if to.is_open() { "" } else { ", closed_at = ?6" };
+    let closed_at = if to.is_open() { "" } else { ", closed_at = ?5" };
     format!(
-        "UPDATE issues SET phase = '{to}', wake_at = ?2, due = ?3, outcome = coalesce(?4, outcome), why = ?5{closed_at}
+        "UPDATE issues SET phase = '{to}', wake_at = ?2, outcome = coalesce(?3, outcome), why = ?4{closed_at}
          WHERE id = ?1 AND phase IN ({from})"
     )
 }
@@ -49,19 +50,13 @@ fn statement(to: Phase, from: &str) -> String {
 /// Moves an issue on, or finds a conflict.
 pub(super) fn advance(connection: &Connection, issue: IssueId, step: &Step<'_>) -> Result<(), Trouble> {
     for Way { to, sql, .. } in WAYS.iter().filter(|way| way.event == step.event) {
-        let due = match to {
-            // A decision that a crash interrupts is taken up at once.
-            Phase::Deciding => Some(Timestamp::UNIX_EPOCH),
-            Phase::Closed => None,
-            _ => step.wake_at,
-        };
         let outcome = step.outcome.map(Outcome::name);
         let mut update = connection.prepare_cached(sql)?;
-        let (wake_at, due) = (step.wake_at.map(Time), due.map(Time));
+        let wake_at = step.wake_at.map(Time);
         let changed = if to.is_open() {
-            update.execute(params![issue.0, wake_at, due, outcome, step.why])?
+            update.execute(params![issue.0, wake_at, outcome, step.why])?
         } else {
-            update.execute(params![issue.0, wake_at, due, outcome, step.why, Time(step.at)])?
+            update.execute(params![issue.0, wake_at, outcome, step.why, Time(step.at)])?
         };
         if changed == 1 {
             return Ok(());

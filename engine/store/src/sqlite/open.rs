@@ -72,7 +72,9 @@ fn lock(path: &Path) -> Result<File, OpenFault> {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
         Err(TryLockError::WouldBlock) => {
-            let what = "another selfheal process uses it; stop that one, or give this one a folder of its own".to_owned();
+            let what =
+                "another selfheal process uses it; stop that one, or give this one a folder of its own"
+                    .to_owned();
             Err(OpenFault { kind: OpenFaultKind::InUse, path: path.to_owned(), what })
         }
     }
@@ -108,7 +110,8 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 /// Brings the schema up to date, each version in a transaction of its own.
 fn migrate(path: &Path, connection: &Connection) -> Result<(), OpenFault> {
     let fault = |error| fault(path, &error);
-    let found: usize = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
+    let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
+    let found = usize::try_from(found).unwrap_or(usize::MAX);
     if found > MIGRATIONS.len() {
         let what = format!(
             "it has version {found} and this selfheal knows versions up to {}; use a newer selfheal, or an older copy",

@@ -66,7 +66,9 @@ pub(super) fn answer(
     if let Some(problem) = problem {
         return Err(Trouble::Conflict(problem));
     }
-    connection.prepare_cached("UPDATE approvals SET answer = ?2 WHERE id = ?1")?.execute(params![id, Json(answer)])?;
+    connection
+        .prepare_cached("UPDATE approvals SET answer = ?2 WHERE id = ?1")?
+        .execute(params![id, Json(answer)])?;
     Ok(())
 }
 

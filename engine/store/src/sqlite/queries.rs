@@ -8,8 +8,8 @@ use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Intent, Issue, IssueFilter, OutboxMessage, Receipt, ReceiptId, Remediation, RemediationFilter, Story,
-    Totals,
+    Approval, Intent, Issue, IssueFilter, OutboxMessage, Receipt, ReceiptId, Remediation, RemediationFilter,
+    Story, Totals,
 };
 use serde_json::Value;
 
@@ -111,7 +111,8 @@ pub(super) fn issues(connection: &Connection, filter: &IssueFilter) -> Result<Ve
 
 pub(super) fn story(connection: &Connection, id: IssueId) -> Result<Option<Story>> {
     let Some(issue) = issue(connection, id)? else { return Ok(None) };
-    let select = |columns, table, order| format!("SELECT {columns} FROM {table} WHERE issue = ?1 ORDER BY {order}");
+    let select =
+        |columns, table, order| format!("SELECT {columns} FROM {table} WHERE issue = ?1 ORDER BY {order}");
     Ok(Some(Story {
         issue,
         records: all(connection, &select(RECORD, "records", "id"), [id.0], rows::record)?,
@@ -132,10 +133,12 @@ pub(super) fn wakes(
     most: usize,
 ) -> Result<Vec<(Timestamp, IssueId)>> {
     let (time, id) = after.map_or((i64::MIN, 0), |(time, id)| (split(time).0, id.0));
-    let sql = "SELECT due, id FROM issues WHERE due IS NOT NULL AND (due, id) > (?1, ?2) ORDER BY due, id LIMIT ?3";
+    let sql = "SELECT wake_at, id FROM issues
+               WHERE wake_at IS NOT NULL AND closed_at IS NULL AND (wake_at, id) > (?1, ?2)
+               ORDER BY wake_at, id LIMIT ?3";
     all(connection, sql, [time, id, limit(most)], |row| {
-        let Time(due) = row.get(0)?;
-        Ok((due, IssueId(row.get(1)?)))
+        let Time(wake_at) = row.get(0)?;
+        Ok((wake_at, IssueId(row.get(1)?)))
     })
 }
 
@@ -214,26 +217,19 @@ pub(super) fn approvals(connection: &Connection, only_open: bool, most: u32) -> 
 pub(super) fn failures_since(
     connection: &Connection,
     rule: &str,
-    targets: &[String],
+    resource: &str,
     since: Timestamp,
 ) -> Result<u32> {
-    let mut count = connection.prepare_cached(
-        "SELECT coalesce(sum(tries), 0) FROM failures WHERE rule = ?1 AND target = ?2 AND at >= ?3",
-    )?;
-    let mut asked: Vec<&String> = targets.iter().collect();
-    asked.sort_unstable();
-    asked.dedup();
-    asked.into_iter().try_fold(0_u32, |sum, target| {
-        let tries: u32 = count.query_row(params![rule, target, Time(since)], |row| row.get(0))?;
-        Ok(sum.saturating_add(tries))
-    })
+    let sql = "SELECT coalesce(sum(tries), 0) FROM failures WHERE rule = ?1 AND resource = ?2 AND at >= ?3";
+    connection.prepare_cached(sql)?.query_row(params![rule, resource, Time(since)], |row| row.get(0))
 }
 
 pub(super) fn successes(connection: &Connection) -> Result<Vec<((String, String), SuccessRecord)>> {
     let sql = "SELECT rule, action, successes, failures FROM successes ORDER BY rule, action";
     all(connection, sql, [], |row| {
         let (successes, failures): (i64, i64) = (row.get(2)?, row.get(3)?);
-        let record = SuccessRecord { successes: successes.cast_unsigned(), failures: failures.cast_unsigned() };
+        let record =
+            SuccessRecord { successes: successes.cast_unsigned(), failures: failures.cast_unsigned() };
         Ok(((row.get(0)?, row.get(1)?), record))
     })
 }

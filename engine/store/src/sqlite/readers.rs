@@ -50,9 +50,10 @@ impl Readers {
         });
         match task.await {
             Ok(result) => result.map_err(|error| unavailable(&error)),
-            Err(error) => {
-                Err(JournalFault { kind: JournalFaultKind::Unavailable, what: format!("a query failed: {error}") })
-            }
+            Err(error) => Err(JournalFault {
+                kind: JournalFaultKind::Unavailable,
+                what: format!("a query failed: {error}"),
+            }),
         }
     }
 }

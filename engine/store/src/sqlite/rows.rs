@@ -23,7 +23,10 @@ fn name<T: std::str::FromStr<Err: std::fmt::Display>>(row: &Row<'_>, column: &st
     row.get(column).map(|Name(value)| value)
 }
 
-fn maybe_name<T: std::str::FromStr<Err: std::fmt::Display>>(row: &Row<'_>, column: &str) -> Result<Option<T>> {
+fn maybe_name<T: std::str::FromStr<Err: std::fmt::Display>>(
+    row: &Row<'_>,
+    column: &str,
+) -> Result<Option<T>> {
     let name: Option<Name<T>> = row.get(column)?;
     Ok(name.map(|Name(value)| value))
 }

@@ -150,7 +150,8 @@ struct BreakOnPanic(Breakage);
 impl Drop for BreakOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let _ = self.0.set("the writer failed; its last transaction may or may not be on disk".to_owned());
+            let _ =
+                self.0.set("the writer failed; its last transaction may or may not be on disk".to_owned());
         }
     }
 }
@@ -199,7 +200,9 @@ fn attempt(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Res
             let fault = broken(format!("commit failed, and what is on disk is not known: {error}"));
             Err(Failure { reach: Reach::Journal, fault })
         }
-        Err(error) => Err(roll_back(connection, Failure { reach: Reach::Transaction, fault: unavailable(&error) })),
+        Err(error) => {
+            Err(roll_back(connection, Failure { reach: Reach::Transaction, fault: unavailable(&error) }))
+        }
     }
 }
 

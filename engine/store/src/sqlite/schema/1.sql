@@ -19,7 +19,6 @@ CREATE TABLE issues (
     seen         INTEGER NOT NULL, -- hash of what may change about a known alert
     resolved_at  INTEGER,
     closed_at    INTEGER,
-    due          INTEGER, -- when a restart must look at it: wake_at, or 0 while it is being decided
     wake_at      INTEGER,
     received_at  INTEGER NOT NULL,
     level        INTEGER NOT NULL DEFAULT 0,
@@ -37,7 +36,7 @@ CREATE TABLE issues (
 -- The latest issue of a fingerprint: the number of the row is part of every index.
 CREATE INDEX issues_by_fingerprint ON issues (fingerprint);
 CREATE INDEX issues_open ON issues (id) WHERE closed_at IS NULL;
-CREATE INDEX issues_due ON issues (due) WHERE due IS NOT NULL;
+CREATE INDEX issues_by_wake ON issues (wake_at) WHERE wake_at IS NOT NULL AND closed_at IS NULL;
 
 CREATE TABLE records (
     id      INTEGER PRIMARY KEY,
@@ -119,11 +118,11 @@ CREATE INDEX approvals_by_issue ON approvals (issue);
 CREATE INDEX approvals_open ON approvals (sequence) WHERE answer IS NULL;
 
 CREATE TABLE failures (
-    rule   TEXT NOT NULL,
-    target TEXT NOT NULL,
-    at     INTEGER NOT NULL,
-    tries  INTEGER NOT NULL,
-    PRIMARY KEY (rule, target, at)
+    rule     TEXT NOT NULL,
+    resource TEXT NOT NULL,
+    at       INTEGER NOT NULL,
+    tries    INTEGER NOT NULL,
+    PRIMARY KEY (rule, resource, at)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE successes (

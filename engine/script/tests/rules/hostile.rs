@@ -1,0 +1,1 @@
+//! Scripts that want out, or want everything.

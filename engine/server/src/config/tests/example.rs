@@ -1,0 +1,73 @@
+//! The example file is the documentation of the configuration: it shows the defaults, all of them, and is valid.
+
+use super::super::{FILE_VARIABLE, VARIABLES};
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../../../deploy/selfheal.example.yaml");
+
+#[test]
+fn the_example_shows_the_defaults() {
+    let around = Around::default();
+    let mut shown = in_force(Some(EXAMPLE), &around);
+    let mut default = in_force(None, &around);
+    assert_eq!(shown, default);
+
+    // Every key has its line, be it behind a #.
+    let mut keys = Vec::new();
+    for part in [&mut shown, &mut default] {
+        collect_keys(part, &mut keys);
+    }
+    for key in keys {
+        let has_line = |line: &str| line.trim_start().trim_start_matches('#').starts_with(&format!("{key}:"));
+        assert!(EXAMPLE.lines().any(has_line), "{key} is not in the example");
+    }
+}
+
+fn collect_keys(value: &Value, keys: &mut Vec<String>) {
+    if let Value::Object(entries) = value {
+        for (key, value) in entries {
+            keys.push(key.clone());
+            collect_keys(value, keys);
+        }
+    }
+}
+
+#[test]
+fn every_setting_behind_a_hash_is_valid_too() {
+    let around = Around {
+        environment: vec![
+            ("WEBHOOK_TOKEN", "0123456789abcdef"),
+            ("WEBHOOK_PASSWORD", "0123456789abcdef"),
+            ("WEBHOOK_SECRET", "0123456789abcdef"),
+            ("API_TOKEN", "0123456789abcdef"),
+            ("LEDGER_PASSWORD", "x"),
+            ("ALERTMANAGER_PASSWORD", "x"),
+        ],
+        ..Around::default()
+    };
+    let is_setting = |line: &&str| {
+        let hidden = line.trim_start().strip_prefix('#');
+        hidden.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    let mut tried = 0;
+    for line in EXAMPLE.lines().filter(is_setting) {
+        let key = line.trim_start().trim_start_matches('#').split_once(':').expect("a key").0;
+        let indent = &line[..line.len() - line.trim_start().len()];
+        // A key that is shown with its default as well is replaced by the example.
+        let default = format!("{indent}{key}: ");
+        let kept = EXAMPLE.lines().filter(|other| !other.starts_with(&default));
+        let text: String = kept
+            .map(|other| if other == line { line.replacen('#', "", 1) } else { other.to_owned() } + "\n")
+            .collect();
+        in_force(Some(&text), &around);
+        tried += 1;
+    }
+    assert!(tried > 10, "{tried}");
+}
+
+#[test]
+fn every_variable_is_in_the_example() {
+    for name in VARIABLES.iter().map(|variable| variable.name).chain([FILE_VARIABLE]) {
+        assert!(EXAMPLE.contains(name), "{name}");
+    }
+}
