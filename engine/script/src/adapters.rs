@@ -4,7 +4,7 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, EvalAltResult, FuncRegistration, Module, NativeCallContext, RhaiFunc};
+use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext, Position, RhaiFunc};
 use selfheal_contract::{AnyAction, AnyProbe, Catalog, ParameterSpec};
 use selfheal_core::condition::ProbeCall;
 use selfheal_core::plan::ActionCall;
@@ -12,12 +12,10 @@ use serde_json::{Map, Value};
 
 use crate::arguments::by_name;
 use crate::conditions::{Probe, ProbeFacts};
-use crate::fault::refused;
+use crate::fault::{Refusal, refused};
 use crate::limits::Limits;
 use crate::meter;
 use crate::steps::Step;
-
-type Outcome = Result<Dynamic, Box<EvalAltResult>>;
 
 /// Makes the catalog's adapters known to scripts.
 pub(crate) fn register(engine: &mut Engine, catalog: &Catalog, limits: &Arc<Limits>) {
@@ -41,7 +39,7 @@ fn use_of_action(
     adapter: &'static str,
     name: &'static str,
     action: Arc<dyn AnyAction>,
-) -> impl Fn(Map<String, Value>, Option<u32>) -> Outcome + Clone + Send + Sync + 'static {
+) -> impl Fn(Map<String, Value>, Option<u32>) -> Result<Dynamic, Refusal> + Clone + Send + Sync + 'static {
     move |params, line| {
         action.assess(&params).map_err(|failure| refused(format!("{adapter}::{name}: {failure}")))?;
         let action = ActionCall { adapter: adapter.to_owned(), action: name.to_owned(), params };
@@ -53,7 +51,7 @@ fn use_of_probe(
     adapter: &'static str,
     name: &'static str,
     probe: Arc<dyn AnyProbe>,
-) -> impl Fn(Map<String, Value>, Option<u32>) -> Outcome + Clone + Send + Sync + 'static {
+) -> impl Fn(Map<String, Value>, Option<u32>) -> Result<Dynamic, Refusal> + Clone + Send + Sync + 'static {
     let facts = Arc::new(ProbeFacts::new(adapter, &probe.about()));
     move |params, _line| {
         probe.check(&params).map_err(|failure| refused(format!("{adapter}::{name}: {failure}")))?;
@@ -68,24 +66,22 @@ fn add(
     name: &'static str,
     specs: &'static [ParameterSpec],
     limits: &Arc<Limits>,
-    make: impl Fn(Map<String, Value>, Option<u32>) -> Outcome + Clone + Send + Sync + 'static,
+    make: impl Fn(Map<String, Value>, Option<u32>) -> Result<Dynamic, Refusal> + Clone + Send + Sync + 'static,
 ) {
     for arguments in required(specs)..=specs.len() {
         let make = make.clone();
         let limits = Arc::clone(limits);
-        let call = move |context: Option<NativeCallContext>, given: &mut [&mut Dynamic]| -> Outcome {
+        let call = move |context: Option<NativeCallContext>, given: &mut [&mut Dynamic]| {
             if !meter::make(&limits) {
-                return Err(refused("too many steps, probes and conditions").into());
+                return Err(meter::too_many_made().into());
             }
-            let line = context.and_then(|context| context.call_position().line());
-            make(by_name(specs, given)?, line.and_then(|line| u32::try_from(line).ok()))
+            // Rhai fills in the place of an error everywhere but in functions of modules.
+            let at = context.map_or(Position::NONE, |context| context.call_position());
+            let line = at.line().and_then(|line| u32::try_from(line).ok());
+            by_name(specs, given).and_then(|params| make(params, line)).map_err(|refusal| refusal.at(at))
         };
-        let function = RhaiFunc::Pure {
-            func: Arc::new(call),
-            has_context: true,
-            is_pure: true,
-            is_volatile: false,
-        };
+        let function =
+            RhaiFunc::Pure { func: Arc::new(call), has_context: true, is_pure: true, is_volatile: false };
         let types = vec![TypeId::of::<Dynamic>(); arguments];
         FuncRegistration::new(name).set_into_module_raw(module, types, function);
     }

@@ -34,7 +34,8 @@ pub(crate) fn span(name: &str, value: &Dynamic) -> Result<Span, Refusal> {
     match value.as_immutable_string_ref() {
         Ok(text) => text.parse::<Span>().map_err(|fault| refused(format!("{name}: {fault}"))),
         Err(_) => {
-            let refusal = refused(format!("{name}: expected {}, found {}", Kind::Duration.name(), shown(value)));
+            let refusal =
+                refused(format!("{name}: expected {}, found {}", Kind::Duration.name(), shown(value)));
             Err(match value.as_int() {
                 Ok(number) if number > 0 => refusal.help(format!("for seconds write \"{number}s\"")),
                 _ => refusal,

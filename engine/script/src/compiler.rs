@@ -71,6 +71,8 @@ impl Compiler {
         let header = header::read(&file.name, &ast, source, &mut faults);
         let known = Known { names: &self.names, settings: &self.settings };
         faults.extend(lint::check(&ast, source, &known));
+        faults.sort_by_key(|fault| (fault.line, fault.column));
+        faults.dedup();
         if faults.iter().any(|fault| fault.severity == Severity::Error) {
             return Err(faults);
         }
@@ -83,7 +85,8 @@ impl Compiler {
 
     fn check_file(&self, file: &RuleFile, source: Source<'_>) -> Result<(), Diagnostic> {
         let stem = std::path::Path::new(&*file.path).file_stem().and_then(|stem| stem.to_str());
-        let fault = |message: String, help: &str| Err(source.error(Position::NONE, message, Some(help.to_owned())));
+        let fault =
+            |message: String, help: &str| Err(source.error(Position::NONE, message, Some(help.to_owned())));
         if !header::is_rule_name(&file.name) {
             return fault(
                 format!("{:?} is no name for a rule", crate::fault::cut(&file.name)),
@@ -91,7 +94,10 @@ impl Compiler {
             );
         }
         if stem != Some(&*file.name) {
-            return fault(format!("the rule {} is in a file of another name", file.name), "name the file as the rule");
+            return fault(
+                format!("the rule {} is in a file of another name", file.name),
+                "name the file as the rule",
+            );
         }
         let most = self.sandbox.limits.source_bytes;
         if file.text.len() > most {
@@ -114,8 +120,9 @@ impl Compiler {
             return Ok(Arc::clone(&self.bare));
         }
         let literal = |value: &Expr| value.get_literal_value(None);
-        let literals: Option<Vec<(Box<str>, Dynamic)>> =
-            defined().map(|(name, value, _)| literal(value).map(|value| (name.as_str().into(), value))).collect();
+        let literals: Option<Vec<(Box<str>, Dynamic)>> = defined()
+            .map(|(name, value, _)| literal(value).map(|value| (name.as_str().into(), value)))
+            .collect();
         let mut constants = match literals {
             Some(literals) => literals,
             None => {
@@ -148,20 +155,25 @@ fn parse_fault(error: &ParseError, source: Source<'_>) -> Diagnostic {
         P::Reserved(word) if DISABLED.iter().any(|(disabled, _)| disabled == word) => {
             (format!("{word} is not available in rules"), Some(reserved_help(word)))
         }
-        P::Reserved(word) => {
-            (format!("{word} is reserved by the rule language"), Some(reserved_help(word)))
-        }
+        P::Reserved(word) => (format!("{word} is reserved by the rule language"), Some(reserved_help(word))),
         P::BadInput(lexical) => bad_input(lexical),
-        P::UnexpectedEOF => ("the text ends too early".to_owned(), Some("a bracket, brace or quote is not closed".to_owned())),
-        P::MissingToken(token, why) => (format!("expected {token} {why}"), None),
-        P::ExprTooDeep => {
-            ("expressions or blocks are nested too deeply".to_owned(), Some("move the inner part into a function".to_owned()))
+        P::UnexpectedEOF => {
+            ("the text ends too early".to_owned(), Some("a bracket, brace or quote is not closed".to_owned()))
         }
+        P::MissingToken(token, why) => (format!("expected {token} {why}"), None),
+        P::ExprTooDeep => (
+            "expressions or blocks are nested too deeply".to_owned(),
+            Some("move the inner part into a function".to_owned()),
+        ),
         P::FnDuplicatedDefinition(name, parameters) => {
             (format!("{name} with {parameters} parameter(s) is defined twice"), None)
         }
-        P::AssignmentToConstant(name) => (format!("cannot change the constant {name}"), Some("define it with let".to_owned())),
-        P::LiteralTooLarge(what, most) => (format!("too large: {} (at most {most})", what.to_lowercase()), None),
+        P::AssignmentToConstant(name) => {
+            (format!("cannot change the constant {name}"), Some("define it with let".to_owned()))
+        }
+        P::LiteralTooLarge(what, most) => {
+            (format!("too large: {} (at most {most})", what.to_lowercase()), None)
+        }
         other => (first_lower(&other.to_string()), None),
     };
     source.error(at, message, help)
@@ -175,7 +187,10 @@ fn bad_input(error: &rhai::LexError) -> (String, Option<String>) {
         }
         L::UnterminatedString => (
             "the text is not closed".to_owned(),
-            Some("close it with the quote that opened it; texts over several lines stand in backticks".to_owned()),
+            Some(
+                "close it with the quote that opened it; texts over several lines stand in backticks"
+                    .to_owned(),
+            ),
         ),
         L::StringTooLong(most) => (format!("a text or name is longer than {most} bytes"), None),
         other => (first_lower(&other.to_string()), None),

@@ -138,7 +138,7 @@ pub(crate) struct Judged {
 }
 
 fn made(limits: &Limits) -> Outcome<()> {
-    if meter::make(limits) { Ok(()) } else { Err(refused("too many steps, probes and conditions").into()) }
+    if meter::make(limits) { Ok(()) } else { Err(meter::too_many_made().into()) }
 }
 
 fn join(
@@ -187,7 +187,10 @@ fn scalar(name: &str, value: &Dynamic) -> Outcome<serde_json::Value> {
 }
 
 /// Registers every comparison for one type that can be compared.
-fn register_comparisons<C: Comparable + Clone + Send + Sync + 'static>(engine: &mut Engine, limits: &Arc<Limits>) {
+fn register_comparisons<C: Comparable + Clone + Send + Sync + 'static>(
+    engine: &mut Engine,
+    limits: &Arc<Limits>,
+) {
     type Make = fn(&Dynamic) -> Outcome<Test>;
     let tests: [(&str, Make); 8] = [
         ("below", |bound| Ok(Test::Below(number("below", bound)?))),
@@ -206,7 +209,11 @@ fn register_comparisons<C: Comparable + Clone + Send + Sync + 'static>(engine: &
 }
 
 /// Makes probes and conditions known to scripts; `fields` are those that probes document, which are found fastest.
-pub(crate) fn register(engine: &mut Engine, limits: &Arc<Limits>, fields: impl Iterator<Item = &'static str>) {
+pub(crate) fn register(
+    engine: &mut Engine,
+    limits: &Arc<Limits>,
+    fields: impl Iterator<Item = &'static str>,
+) {
     engine.register_type_with_name::<Probe>("Probe");
     engine.register_type_with_name::<Measure>("Measure");
     engine.register_type_with_name::<Judged>("Condition");
@@ -229,7 +236,9 @@ pub(crate) fn register(engine: &mut Engine, limits: &Arc<Limits>, fields: impl I
     }
     for name in ["to_string", "to_debug"] {
         engine.register_fn(name, |probe: &mut Probe| probe.call.key());
-        engine.register_fn(name, |measure: &mut Measure| format!("{}.{}", measure.probe.call.key(), measure.field));
+        engine.register_fn(name, |measure: &mut Measure| {
+            format!("{}.{}", measure.probe.call.key(), measure.field)
+        });
         engine.register_fn(name, |judged: &mut Judged| judged.condition.to_string());
     }
 }

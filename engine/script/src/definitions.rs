@@ -9,9 +9,15 @@ use crate::language::words;
 /// The definitions of the rule language and of every adapter, as one file. The same catalog gives the same text.
 pub fn definitions(catalog: &Catalog) -> String {
     let mut file = String::from("module static;\n");
-    file.push_str("\n/// The operator's thresholds, from configuration and environment.\nlet settings: Reading;\n");
+    file.push_str(
+        "\n/// The operator's thresholds, from configuration and environment.\nlet settings: Reading;\n",
+    );
     for word in words() {
-        let on = if word.on.is_empty() { String::new() } else { format!("{}: {}, ", word.on.to_lowercase(), word.on) };
+        let on = if word.on.is_empty() {
+            String::new()
+        } else {
+            format!("{}: {}, ", word.on.to_lowercase(), word.on)
+        };
         let signature = word.signature.replacen('(', &format!("({on}"), 1).replace(", )", ")");
         function(&mut file, "", word.doc, &format!("{}{signature}", word.name));
     }
@@ -35,9 +41,12 @@ pub fn definitions(catalog: &Catalog) -> String {
 fn members(file: &mut String, text: &str, name: &str, specs: &[ParameterSpec], gives: &str) {
     for arguments in crate::adapters::required(specs)..=specs.len() {
         let specs = &specs[..arguments];
-        let params: Vec<String> = specs.iter().map(|spec| format!("{}: {}", spec.name, kind(spec.kind))).collect();
-        let params_doc: String =
-            specs.iter().map(|spec| format!("\n- `{}`: {}", spec.name, spec.doc.trim().replace('\n', " "))).collect();
+        let params: Vec<String> =
+            specs.iter().map(|spec| format!("{}: {}", spec.name, kind(spec.kind))).collect();
+        let params_doc: String = specs
+            .iter()
+            .map(|spec| format!("\n- `{}`: {}", spec.name, spec.doc.trim().replace('\n', " ")))
+            .collect();
         let separator = if params_doc.is_empty() { "" } else { "\n" };
         let text = format!("{}{separator}{params_doc}", text.trim());
         function(file, "    ", &text, &format!("{name}({}) -> {gives}", params.join(", ")));

@@ -97,6 +97,19 @@ impl Source<'_> {
         self.diagnostic(Severity::Warning, at, message.into(), help)
     }
 
+    /// Where a function of the rule begins.
+    pub fn function(&self, name: &str) -> Position {
+        let begins = |line: &str| {
+            let rest = line.trim_start().strip_prefix("fn ")?.trim_start().strip_prefix(name)?;
+            rest.trim_start().starts_with('(').then(|| line.len() - line.trim_start().len())
+        };
+        let found = self.text.lines().enumerate().find_map(|(at, line)| Some((at, begins(line)?)));
+        match found.map(|(line, column)| (u16::try_from(line + 1), u16::try_from(column + 1))) {
+            Some((Ok(line), Ok(column))) => Position::new(line, column),
+            _ => Position::NONE,
+        }
+    }
+
     fn diagnostic(
         &self,
         severity: Severity,

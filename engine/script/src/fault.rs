@@ -86,12 +86,17 @@ impl Refusal {
         self.help = Some(help.into());
         self
     }
+
+    /// The refusal as an error at a place of the text.
+    pub fn at(self, at: Position) -> Box<EvalAltResult> {
+        EvalAltResult::ErrorRuntime(Dynamic::from(self), at).into()
+    }
 }
 
 impl From<Refusal> for Box<EvalAltResult> {
     /// Without a place: Rhai fills in that of the call.
     fn from(refusal: Refusal) -> Self {
-        EvalAltResult::ErrorRuntime(Dynamic::from(refusal), Position::NONE).into()
+        refusal.at(Position::NONE)
     }
 }
 
@@ -117,7 +122,7 @@ impl Cause {
     pub fn read(error: &EvalAltResult, stop: Option<Stop>, limits: &Limits) -> Self {
         let error = innermost(error);
         let what = match stop {
-            Some(stop) => stopped(stop, limits),
+            Some(stop) => stop.explain(limits),
             None => explain(error, limits),
         };
         Self { at: error.position(), what }
@@ -138,26 +143,31 @@ fn innermost(error: &EvalAltResult) -> &EvalAltResult {
     }
 }
 
-fn stopped(stop: Stop, limits: &Limits) -> Refusal {
-    match stop {
-        Stop::Operations => {
-            Refusal::new(FaultKind::Operations, format!("stopped after {} operations", limits.operations))
-                .help("a rule decides; what needs long loops belongs into an adapter")
+impl Stop {
+    /// What is said of a call that this limit stopped.
+    pub fn explain(self, limits: &Limits) -> Refusal {
+        match self {
+            Self::Operations => {
+                Refusal::new(FaultKind::Operations, format!("stopped after {} operations", limits.operations))
+                    .help("a rule decides; what needs long loops belongs into an adapter")
+            }
+            Self::Deadline => {
+                Refusal::new(FaultKind::Deadline, format!("stopped after {} ms", limits.deadline.as_millis()))
+                    .help("a rule decides; what needs long loops belongs into an adapter")
+            }
+            Self::Heavy(why) => {
+                Refusal::new(FaultKind::Size, format!("a value is too large: {why}")).help(sizes(limits))
+            }
+            Self::Handled => Refusal::new(
+                FaultKind::Size,
+                format!("stopped after handling {} bytes of texts, arrays and maps", limits.handled_bytes),
+            )
+            .help("keep large values out of loops"),
+            Self::Made => Refusal::new(
+                FaultKind::Size,
+                format!("stopped after making {} steps, probes and conditions", limits.made),
+            ),
         }
-        Stop::Deadline => {
-            Refusal::new(FaultKind::Deadline, format!("stopped after {} ms", limits.deadline.as_millis()))
-                .help("a rule decides; what needs long loops belongs into an adapter")
-        }
-        Stop::Heavy(why) => Refusal::new(FaultKind::Size, format!("a value is too large: {why}")).help(sizes(limits)),
-        Stop::Handled => Refusal::new(
-            FaultKind::Size,
-            format!("stopped after handling {} bytes of texts, arrays and maps", limits.handled_bytes),
-        )
-        .help("keep large values out of loops"),
-        Stop::Made => Refusal::new(
-            FaultKind::Size,
-            format!("stopped after making {} steps, probes and conditions", limits.made),
-        ),
     }
 }
 
@@ -176,16 +186,17 @@ fn explain(error: &EvalAltResult, limits: &Limits) -> Refusal {
             Some(refusal) => refusal.clone(),
             None => script(format!("the rule threw: {}", cut(&thrown.to_string()))),
         },
-        E::ErrorTooManyOperations(_) | E::ErrorTerminated(..) => stopped(Stop::Operations, limits),
+        E::ErrorTooManyOperations(_) | E::ErrorTerminated(..) => Stop::Operations.explain(limits),
         E::ErrorDataTooLarge(what, _) => {
             Refusal::new(FaultKind::Size, format!("too large: {}", what.to_lowercase())).help(sizes(limits))
         }
         E::ErrorTooManyVariables(_) => {
             Refusal::new(FaultKind::Size, format!("more than {} variables at a time", limits.variables))
         }
-        E::ErrorStackOverflow(_) => {
-            Refusal::new(FaultKind::Size, format!("functions call each other more than {} deep", limits.call_depth))
-        }
+        E::ErrorStackOverflow(_) => Refusal::new(
+            FaultKind::Size,
+            format!("functions call each other more than {} deep", limits.call_depth),
+        ),
         E::ErrorFunctionNotFound(signature, _) => crate::language::wrong_call(signature),
         E::ErrorDotExpr(text, _) => property(text),
         E::ErrorIndexingType(text, _) => script(format!("cannot be indexed: {text}")),
@@ -228,7 +239,9 @@ fn property(text: &str) -> Refusal {
         (true, [name, "()"]) => refusal(format!("nothing has no property {name}"))
             .help("what stands left of the dot is missing: a label, a field of a reading, or a result"),
         (true, [name, type_name]) => refusal(format!("{type_name} has no property {name}")),
-        (false, [name, type_name, ..]) => refusal(format!("{name} of {type_name} cannot be set")).help(FROZEN),
+        (false, [name, type_name, ..]) => {
+            refusal(format!("{name} of {type_name} cannot be set")).help(FROZEN)
+        }
         _ => refusal(lower(text)),
     }
 }

@@ -17,15 +17,40 @@ pub(crate) const HEADER: &str = "RULE";
 /// The keys of a header: name, type, default, meaning; for the reference.
 pub(crate) const KEYS: &[(&str, &str, &str, &str)] = &[
     ("matchers", "array of texts", "required", "Alertmanager matchers, all of which must hold"),
-    ("priority", "text", "`\"medium\"`", "`critical` acts at once; `high`, `medium` and `low` wait first for the alert to go away"),
+    (
+        "priority",
+        "text",
+        "`\"medium\"`",
+        "`critical` acts at once; `high`, `medium` and `low` wait first for the alert to go away",
+    ),
     ("cooldown", "duration", "`\"5m\"`", "least time between two remediations of one target by this rule"),
-    ("component", "text", "`\"compute\"`", "part of the health score it weighs on: `compute`, `network`, `storage`, `database`, `security`"),
-    ("mode", "text", "the operator's", "`shadow`, `approve` or `auto`; the stricter of this and the operator's holds"),
-    ("escalation", "map", "`#{ failures: 3, within: \"10m\" }`", "failed tries, and the window in which they are counted, that lead to the next plan of `escalate`"),
+    (
+        "component",
+        "text",
+        "`\"compute\"`",
+        "part of the health score it weighs on: `compute`, `network`, `storage`, `database`, `security`",
+    ),
+    (
+        "mode",
+        "text",
+        "the operator's",
+        "`shadow`, `approve` or `auto`; the stricter of this and the operator's holds",
+    ),
+    (
+        "escalation",
+        "map",
+        "`#{ failures: 3, within: \"10m\" }`",
+        "failed tries, and the window in which they are counted, that lead to the next plan of `escalate`",
+    ),
 ];
 
 /// A header with its faults: as complete as it could be read.
-pub(crate) fn read(name: &str, ast: &AST, source: Source<'_>, faults: &mut Vec<Diagnostic>) -> Option<RuleHeader> {
+pub(crate) fn read(
+    name: &str,
+    ast: &AST,
+    source: Source<'_>,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<RuleHeader> {
     let header = ast.statements().iter().find_map(|statement| match statement {
         Stmt::Var(var, flags, at) if var.0.as_str() == HEADER => Some((&var.1, *flags, *at)),
         _ => None,
@@ -81,7 +106,9 @@ type Entries<'a> = BTreeMap<&'a str, (Position, &'a Expr)>;
 /// The entries of a literal map.
 fn entries(value: &Expr) -> Option<Entries<'_>> {
     match value {
-        Expr::Map(map, _) => Some(map.0.iter().map(|(key, value)| (key.as_str(), (key.pos, value))).collect()),
+        Expr::Map(map, _) => {
+            Some(map.0.iter().map(|(key, value)| (key.as_str(), (key.pos, value))).collect())
+        }
         _ => None,
     }
 }

@@ -21,18 +21,53 @@ const fn word(on: &'static str, name: &'static str, signature: &'static str, doc
 
 /// Functions that join steps to a plan.
 pub(crate) const COMBINATORS: &[Word] = &[
-    word("", "sequence", "(parts: Array) -> Plan", "All in order; the first failure undoes what was applied."),
-    word("", "fallback", "(parts: Array) -> Plan", "The first whose verification holds; each that does not help is undone before the next."),
-    word("", "best", "(parts: Array) -> Plan", "A fallback, ordered by how often each part's first action helped before."),
-    word("", "escalate", "(parts: Array) -> Plan", "One plan for each escalation level, weakest first; beyond the last, a person."),
+    word(
+        "",
+        "sequence",
+        "(parts: Array) -> Plan",
+        "All in order; the first failure undoes what was applied.",
+    ),
+    word(
+        "",
+        "fallback",
+        "(parts: Array) -> Plan",
+        "The first whose verification holds; each that does not help is undone before the next.",
+    ),
+    word(
+        "",
+        "best",
+        "(parts: Array) -> Plan",
+        "A fallback, ordered by how often each part's first action helped before.",
+    ),
+    word(
+        "",
+        "escalate",
+        "(parts: Array) -> Plan",
+        "One plan for each escalation level, weakest first; beyond the last, a person.",
+    ),
     word("", "skip", "(why: String) -> Skip", "Decides to do nothing, and says why."),
 ];
 
 /// What can be said of a step.
 pub(crate) const STEP_OPTIONS: &[Word] = &[
-    word("Step", "verify", "(condition: Condition, within: String) -> Step", "The step has helped when the condition holds within this time; otherwise it is undone."),
-    word("Step", "retry", "(times: int, first_delay: String) -> Step", "Further tries (1 to 10) after a passing failure; each delay is twice the one before."),
-    word("Step", "timeout", "(time: String) -> Step", "How long one application may take; 30s when not said."),
+    word(
+        "Step",
+        "verify",
+        "(condition: Condition, within: String) -> Step",
+        "The step has helped when the condition holds within this time; otherwise it is undone.",
+    ),
+    word(
+        "Step",
+        "retry",
+        "(times: int, first_delay: String) -> Step",
+        "Further tries (1 to 10) after a passing failure; each delay is twice the one before.",
+    ),
+    word(
+        "Step",
+        "timeout",
+        "(time: String) -> Step",
+        "How long one application may take; 30s when not said.",
+    ),
     word("Step", "revert_after", "(time: String) -> Step", "Undo it after this time, although it helped."),
     word("Step", "keep_on_failure", "() -> Step", "Leave it applied when it did not help."),
     word("Step", "needs_approval", "(why: String) -> Step", "Ask a person first."),
@@ -45,18 +80,48 @@ pub(crate) const COMPARISONS: &[Word] = &[
     word("Probe", "above", "(bound: float) -> Condition", "Greater than the bound."),
     word("Probe", "at_least", "(bound: float) -> Condition", "Greater than the bound, or equal."),
     word("Probe", "equals", "(value: ?) -> Condition", "Equal to a text, a number, true or false."),
-    word("Probe", "differs", "(value: ?) -> Condition", "Known, and other than a text, a number, true or false."),
-    word("Probe", "falls_by", "(share: float) -> Condition", "At least this share (above 0, up to 1) lower than just before the step."),
-    word("Probe", "rises_by", "(share: float) -> Condition", "At least this share (above 0) higher than just before the step."),
-    word("Probe", "field", "(path: String) -> Measure", "A field of the reading by its dotted path; `probe.name` is the same as `probe.field(\"name\")`."),
+    word(
+        "Probe",
+        "differs",
+        "(value: ?) -> Condition",
+        "Known, and other than a text, a number, true or false.",
+    ),
+    word(
+        "Probe",
+        "falls_by",
+        "(share: float) -> Condition",
+        "At least this share (above 0, up to 1) lower than just before the step.",
+    ),
+    word(
+        "Probe",
+        "rises_by",
+        "(share: float) -> Condition",
+        "At least this share (above 0) higher than just before the step.",
+    ),
+    word(
+        "Probe",
+        "field",
+        "(path: String) -> Measure",
+        "A field of the reading by its dotted path; `probe.name` is the same as `probe.field(\"name\")`.",
+    ),
 ];
 
 /// Functions that join conditions, and helpers.
 pub(crate) const HELPERS: &[Word] = &[
     word("", "all_of", "(conditions: Array) -> Condition", "Holds when all of them hold."),
     word("", "any_of", "(conditions: Array) -> Condition", "Holds when at least one of them holds."),
-    word("", "is_known", "(value: ?) -> bool", "False for an inconclusive reading and for `()`, true for everything else."),
-    word("", "duration", "(text: String) -> float", "The seconds of a span of time: `duration(\"1h30m\")` is 5400.0."),
+    word(
+        "",
+        "is_known",
+        "(value: ?) -> bool",
+        "False for an inconclusive reading and for `()`, true for everything else.",
+    ),
+    word(
+        "",
+        "duration",
+        "(text: String) -> float",
+        "The seconds of a span of time: `duration(\"1h30m\")` is 5400.0.",
+    ),
     word("", "min", "(a: float, b: float) -> float", "The smaller number; whole when both are."),
     word("", "max", "(a: float, b: float) -> float", "The greater number; whole when both are."),
     word("", "ceil", "(number: float) -> float", "The next whole number upwards; also `ceiling`."),
@@ -93,20 +158,30 @@ pub(crate) fn wrong_call(signature: &str) -> Refusal {
         let operands = types.join(" and ");
         let refusal = script(format!("the operator {name} does not take {operands}"));
         return match types.contains(&"nothing") {
-            true => refusal.help("what is missing is a label, a field of a reading, or a result; test it with is_known()"),
+            true => refusal.help(
+                "what is missing is a label, a field of a reading, or a result; test it with is_known()",
+            ),
             false => refusal,
         };
     }
     let refusal = script(format!("{name}() does not take {}", types.join(", ")));
     let takes: Vec<String> = words()
         .filter(|word| word.name == name)
-        .map(|word| if word.on.is_empty() { format!("{name}{}", word.signature) } else { format!("{}.{name}{}", word.on, word.signature) })
+        .map(|word| {
+            if word.on.is_empty() {
+                format!("{name}{}", word.signature)
+            } else {
+                format!("{}.{name}{}", word.on, word.signature)
+            }
+        })
         .collect();
+    if types.first() == Some(&"Plan") && STEP_OPTIONS.iter().any(|word| word.name == name) {
+        return refusal.help(format!("{name} belongs to a step, not to a combinator"));
+    }
     match (takes.is_empty(), types.first()) {
         (false, _) => refusal.help(takes.join(" or ")),
-        (true, Some(&"nothing")) => {
-            refusal.help("what is missing is a label, a field of a reading, or a result; test it with is_known()")
-        }
+        (true, Some(&"nothing")) => refusal
+            .help("what is missing is a label, a field of a reading, or a result; test it with is_known()"),
         (true, _) => refusal,
     }
 }

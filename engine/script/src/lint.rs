@@ -13,7 +13,7 @@ use crate::adapters::required;
 use crate::diagnostic::{Diagnostic, Source};
 use crate::names::Names;
 use crate::record::unknown_setting;
-use crate::view::{ALERT_PROPERTIES, property_help};
+use crate::view::{properties, property_help};
 
 /// The name under which the operator's settings are seen.
 pub(crate) const SETTINGS: &str = "settings";
@@ -24,7 +24,7 @@ pub(crate) struct Known<'a> {
     pub settings: &'a serde_json::Map<String, serde_json::Value>,
 }
 
-/// Everything that is wrong, in the order of the text.
+/// Everything that is wrong, in no order.
 pub(crate) fn check(ast: &AST, source: Source<'_>, known: &Known<'_>) -> Vec<Diagnostic> {
     let mut lint = Lint { source, known, facts: Facts::gather(ast), faults: Vec::new() };
     lint.top(ast);
@@ -33,8 +33,6 @@ pub(crate) fn check(ast: &AST, source: Source<'_>, known: &Known<'_>) -> Vec<Dia
         lint.node(path);
         true
     });
-    lint.faults.sort_by_key(|fault| (fault.line, fault.column));
-    lint.faults.dedup();
     lint.faults
 }
 
@@ -77,7 +75,11 @@ impl Facts {
         ast.walk(&mut |path| {
             match path.last() {
                 Some(ASTNode::Stmt(Stmt::Var(var, ..))) => {
-                    let names = if path.len() == 1 && is_top(ast, path) { &mut facts.constants } else { &mut facts.declared };
+                    let names = if path.len() == 1 && is_top(ast, path) {
+                        &mut facts.constants
+                    } else {
+                        &mut facts.declared
+                    };
                     names.insert(var.0.as_str().to_owned());
                 }
                 Some(ASTNode::Stmt(Stmt::For(each, _))) => {
@@ -142,7 +144,9 @@ fn probes(ast: &AST) -> Option<BTreeSet<String>> {
             Some(ASTNode::Expr(Expr::Map(map, _))) => {
                 names.extend(map.0.iter().map(|(key, _)| key.as_str().to_owned()));
             }
-            Some(ASTNode::Stmt(Stmt::Assignment(_))) | Some(ASTNode::Expr(Expr::MethodCall(..))) => simple = false,
+            Some(ASTNode::Stmt(Stmt::Assignment(_))) | Some(ASTNode::Expr(Expr::MethodCall(..))) => {
+                simple = false
+            }
             // A function of the rule's own may return the map.
             Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) => {
                 simple &= call.is_qualified();
@@ -189,7 +193,8 @@ impl Lint<'_> {
             let wanted = if parameters == 1 { "fn observe(alert)" } else { "fn plan(alert, seen)" };
             match self.facts.functions.get(name) {
                 None if required => {
-                    let what = ast.iter_functions().map(|function| function.name.to_owned()).collect::<Vec<_>>();
+                    let what =
+                        ast.iter_functions().map(|function| function.name.to_owned()).collect::<Vec<_>>();
                     let help = match suggest(name, what.iter().map(String::as_str)) {
                         Some(meant) => format!("did you mean {name} where you wrote {meant}?"),
                         None => format!("{wanted} {{ .. }} decides what to do"),
@@ -198,8 +203,8 @@ impl Lint<'_> {
                 }
                 Some(found) if !found.contains(&parameters) => {
                     let found = found.iter().next().copied().unwrap_or(0);
-                    let message = format!("{name} takes {found} parameter(s), expected {wanted}");
-                    self.fault(Position::NONE, message, None);
+                    let message = format!("{name} has {found} parameter(s), expected {wanted}");
+                    self.fault(self.source.function(name), message, None);
                 }
                 _ => {}
             }
@@ -218,17 +223,25 @@ impl Lint<'_> {
                     self.variable(name, *at);
                 } else if !namespace.is_empty() && namespace.root() != "global" {
                     let module = namespace.root().to_owned();
-                    let help = self.known.names.parameters(&module, name).map(|_| format!("call it: {module}::{name}(..)"));
+                    let help = self
+                        .known
+                        .names
+                        .parameters(&module, name)
+                        .map(|_| format!("call it: {module}::{name}(..)"));
                     self.fault(*at, format!("unknown constant {module}::{name}"), help);
                 }
             }
             Some(ASTNode::Expr(Expr::Dot(chain, ..))) => {
-                if let (Expr::Variable(variable, ..), Some((property, at))) = (&chain.lhs, first_property(&chain.rhs)) {
+                if let (Expr::Variable(variable, ..), Some((property, at))) =
+                    (&chain.lhs, first_property(&chain.rhs))
+                {
                     self.property(&variable.1, property, at);
                 }
             }
             Some(ASTNode::Expr(Expr::Index(chain, ..))) => {
-                if let (Expr::Variable(variable, ..), Expr::StringConstant(property, at)) = (&chain.lhs, &chain.rhs) {
+                if let (Expr::Variable(variable, ..), Expr::StringConstant(property, at)) =
+                    (&chain.lhs, &chain.rhs)
+                {
                     self.property(&variable.1, property, *at);
                 }
             }
@@ -265,8 +278,11 @@ impl Lint<'_> {
             }
         };
         if !arities.contains(&arguments) {
-            let expected: Vec<String> =
-                arities.iter().filter_map(|arity| arity.checked_sub(receiver)).map(|arity| arity.to_string()).collect();
+            let expected: Vec<String> = arities
+                .iter()
+                .filter_map(|arity| arity.checked_sub(receiver))
+                .map(|arity| arity.to_string())
+                .collect();
             let given = call.args.len();
             let message = format!("{name} does not take {given} argument(s)");
             let help = format!("it takes {}", expected.join(" or "));
@@ -306,7 +322,8 @@ impl Lint<'_> {
             return;
         }
         let names = facts.declared.iter().chain(&facts.constants).map(String::as_str).chain([SETTINGS]);
-        let help = match suggest(name, names) {
+        // Of names of one letter any is as near as any other.
+        let help = match suggest(name, names).filter(|_| name.len() > 1) {
             Some(meant) if meant != name => Some(format!("did you mean {meant}?")),
             Some(_) => Some("it is defined elsewhere, and not seen here: pass it as an argument".to_owned()),
             None => self.known.names.has_adapter(name).then(|| format!("write {name}::..")),
@@ -318,7 +335,7 @@ impl Lint<'_> {
         if of == SETTINGS && !self.known.settings.contains_key(property) {
             let refusal = unknown_setting(SETTINGS, property, self.known.settings.keys().map(String::as_str));
             self.fault(at, refusal.message, refusal.help);
-        } else if self.facts.alert.contains(of) && !ALERT_PROPERTIES.iter().any(|(known, _)| *known == property) {
+        } else if self.facts.alert.contains(of) && !properties().any(|known| known == property) {
             let message = format!("an alert has no property {property}");
             self.fault(at, message, Some(property_help(property)));
         } else if self.facts.seen.contains(of)

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rhai::Dynamic;
 
+use crate::fault::{FaultKind, Refusal};
 use crate::limits::{Clock, Limits};
 
 /// A limit that stopped a call.
@@ -142,13 +143,20 @@ pub(crate) fn make(limits: &Limits) -> bool {
     })
 }
 
+/// What a function says that made too much; the call ends right after it, and tells the limit.
+pub(crate) fn too_many_made() -> Refusal {
+    Refusal::new(FaultKind::Size, "too many steps, probes and conditions")
+}
+
 /// Keeps a printed line, as far as the limits allow.
 pub(crate) fn note(text: &str, limits: &Limits) {
     METER.with(|meter| {
         let mut notes = meter.notes.borrow_mut();
         match notes.len() {
             kept if kept < limits.notes => notes.push(text.chars().take(limits.note_chars).collect()),
-            kept if kept == limits.notes => notes.push("(what was printed after this was not kept)".to_owned()),
+            kept if kept == limits.notes => {
+                notes.push("(what was printed after this was not kept)".to_owned())
+            }
             _ => {}
         }
     });

@@ -7,7 +7,8 @@ use selfheal_contract::settings::suggest;
 use selfheal_contract::{Catalog, ParameterSpec};
 
 /// Functions that Rhai handles itself, whatever their arguments.
-const SYNTACTIC: &[&str] = &["print", "debug", "type_of", "call", "curry", "is_def_var", "is_def_fn", "is_shared", "Fn"];
+const SYNTACTIC: &[&str] =
+    &["print", "debug", "type_of", "call", "curry", "is_def_var", "is_def_fn", "is_shared", "Fn"];
 
 /// What can be called.
 pub(crate) struct Names {

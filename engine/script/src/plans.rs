@@ -66,12 +66,19 @@ impl Part {
     }
 }
 
-fn combine(name: &'static str, join: fn(Vec<Draft>) -> Draft, given: &Array, limits: &Limits) -> Outcome<Plan> {
+fn combine(
+    name: &'static str,
+    join: fn(Vec<Draft>) -> Draft,
+    given: &Array,
+    limits: &Limits,
+) -> Outcome<Plan> {
     if !meter::make(limits) {
-        return Err(refused("too many steps, probes and conditions").into());
+        return Err(meter::too_many_made().into());
     }
     if given.is_empty() {
-        return Err(refused(format!("{name}([]) has no steps")).help("to do nothing, return skip(why)").into());
+        return Err(refused(format!("{name}([]) has no steps"))
+            .help("to do nothing, return skip(why)")
+            .into());
     }
     let (mut parts, mut size, mut depth) = (Vec::with_capacity(given.len()), 1, 1);
     for (at, value) in given.iter().enumerate() {
@@ -122,10 +129,13 @@ pub(crate) fn decision(value: Dynamic) -> Result<Decision, Refusal> {
 
 fn no_decision(value: &Dynamic) -> Refusal {
     let refusal = |found: &str| {
-        Refusal::new(FaultKind::WrongReturn, format!("plan must return a step, a combinator or skip(why), found {found}"))
+        Refusal::new(
+            FaultKind::WrongReturn,
+            format!("plan must return a step, a combinator or skip(why), found {found}"),
+        )
     };
     if value.is_unit() {
-        refusal("nothing").help("every way through plan must end in one of them; the last expression has no semicolon")
+        refusal("nothing").help("every way through plan must end in one of them")
     } else if value.is_array() {
         refusal("an array").help("say how its steps belong together: sequence([..]), fallback([..])")
     } else {

@@ -52,7 +52,11 @@ impl Record {
 }
 
 /// An unknown name in a strict record.
-pub(crate) fn unknown_setting<'a>(of: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Refusal {
+pub(crate) fn unknown_setting<'a>(
+    of: &str,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Refusal {
     let refusal = Refusal::new(FaultKind::Script, format!("unknown setting {of}.{name}"));
     match suggest(name, known.clone()) {
         Some(meant) => refusal.help(format!("did you mean {of}.{meant}?")),
@@ -108,7 +112,9 @@ pub(crate) fn register(engine: &mut Engine, names: impl Iterator<Item = &'static
         engine.register_get(name, move |record: &mut Record| record.get(name));
     }
     engine.register_indexer_get(|record: &mut Record, name: ImmutableString| record.get(&name));
-    engine.register_fn("contains", |record: &mut Record, name: ImmutableString| record.fields.contains_key(&*name));
+    engine.register_fn("contains", |record: &mut Record, name: ImmutableString| {
+        record.fields.contains_key(&*name)
+    });
     engine.register_fn("get", |record: &mut Record, name: ImmutableString| {
         record.fields.get(&*name).map_or(Dynamic::UNIT, to_dynamic)
     });

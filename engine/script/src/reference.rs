@@ -6,7 +6,7 @@ use selfheal_contract::{About, AboutProbe, Catalog, ParameterSpec, Permission};
 
 use crate::header::KEYS;
 use crate::language::{COMBINATORS, COMPARISONS, HELPERS, STEP_OPTIONS, Word};
-use crate::view::ALERT_PROPERTIES;
+use crate::view::PROPERTIES;
 
 /// The reference as Markdown: the language first, then each adapter by name. The same catalog gives the same text.
 pub fn reference(catalog: &Catalog) -> String {
@@ -48,41 +48,68 @@ fn table<const N: usize>(page: &mut String, head: [&str; N], rows: impl Iterator
 
 fn language(page: &mut String) {
     section(page, 2, "The header", "`const RULE = #{ .. };` is read without running the rule.");
-    table(page, ["key", "type", "default", "meaning"], KEYS.iter().map(|key| [
-        format!("`{}`", key.0), key.1.to_owned(), key.2.to_owned(), key.3.to_owned(),
-    ]));
-    section(page, 2, "What a rule sees", "`fn observe(alert)` returns a map of probes; `fn plan(alert, seen)` returns a \
+    table(
+        page,
+        ["key", "type", "default", "meaning"],
+        KEYS.iter().map(|key| [format!("`{}`", key.0), key.1.to_owned(), key.2.to_owned(), key.3.to_owned()]),
+    );
+    section(
+        page,
+        2,
+        "What a rule sees",
+        "`fn observe(alert)` returns a map of probes; `fn plan(alert, seen)` returns a \
         step, a combinator or `skip(why)`. Both also see the constants at the top of their file, and `settings`, the operator's \
         thresholds, by plain name. `seen` has a reading for each probe of `observe`. Of a reading that is inconclusive only the \
         field `inconclusive` is there, which says why; any other field is `()`, as is a label that an alert does not have. A \
-        comparison with `()` is false; ask `is_known(seen.name)` first.");
-    table(page, ["of `alert`", "is"], ALERT_PROPERTIES.iter().map(|(name, doc)| [
-        format!("`alert.{name}`"), (*doc).to_owned(),
-    ]));
+        comparison with `()` is false; ask `is_known(seen.name)` first.",
+    );
+    table(
+        page,
+        ["of `alert`", "is"],
+        PROPERTIES.iter().map(|(name, doc, _)| [format!("`alert.{name}`"), (*doc).to_owned()]),
+    );
     section(page, 2, "Plans", "");
     words(page, COMBINATORS);
-    section(page, 2, "Steps", "A step is one use of an action: `pg::terminate_idle(\"main\", \"10m\").verify(..)`.");
+    section(
+        page,
+        2,
+        "Steps",
+        "A step is one use of an action: `pg::terminate_idle(\"main\", \"10m\").verify(..)`.",
+    );
     words(page, STEP_OPTIONS);
-    section(page, 2, "Conditions", "A probe is compared by its main field, `probe.name` by another field of its reading.");
+    section(
+        page,
+        2,
+        "Conditions",
+        "A probe is compared by its main field, `probe.name` by another field of its reading.",
+    );
     words(page, COMPARISONS);
     section(page, 2, "Helpers", "");
     words(page, HELPERS);
 }
 
 fn words(page: &mut String, words: &[Word]) {
-    table(page, ["function", "does"], words.iter().map(|word| {
-        let on = if word.on.is_empty() { "" } else { "." };
-        [format!("`{on}{}{}`", word.name, word.signature), word.doc.to_owned()]
-    }));
+    table(
+        page,
+        ["function", "does"],
+        words.iter().map(|word| {
+            let on = if word.on.is_empty() { "" } else { "." };
+            [format!("`{on}{}{}`", word.name, word.signature), word.doc.to_owned()]
+        }),
+    );
 }
 
 fn probe_section(page: &mut String, adapter: &str, about: &AboutProbe, specs: &[ParameterSpec]) {
     section(page, 3, &format!("Probe `{adapter}::{}`", about.name), about.doc);
     parameters(page, specs);
-    table(page, ["field", "is"], about.fields.iter().map(|field| {
-        let main = if field.name == about.main_field { " (compared when none is named)" } else { "" };
-        [format!("`{}`{main}", field.name), field.doc.to_owned()]
-    }));
+    table(
+        page,
+        ["field", "is"],
+        about.fields.iter().map(|field| {
+            let main = if field.name == about.main_field { " (compared when none is named)" } else { "" };
+            [format!("`{}`{main}", field.name), field.doc.to_owned()]
+        }),
+    );
     permissions(page, &about.permissions);
 }
 
@@ -97,17 +124,25 @@ fn parameters(page: &mut String, specs: &[ParameterSpec]) {
     if specs.is_empty() {
         return;
     }
-    table(page, ["parameter", "type", "meaning"], specs.iter().map(|spec| {
-        let optional = if spec.optional { ", may be left out" } else { "" };
-        [format!("`{}`", spec.name), format!("{}{optional}", spec.kind.name()), spec.doc.to_owned()]
-    }));
+    table(
+        page,
+        ["parameter", "type", "meaning"],
+        specs.iter().map(|spec| {
+            let optional = if spec.optional { ", may be left out" } else { "" };
+            [format!("`{}`", spec.name), format!("{}{optional}", spec.kind.name()), spec.doc.to_owned()]
+        }),
+    );
 }
 
 fn permissions(page: &mut String, permissions: &[Permission]) {
     if permissions.is_empty() {
         return;
     }
-    table(page, ["permission", "for"], permissions.iter().map(|permission| {
-        [format!("`{}`", permission.right), permission.purpose.to_owned()]
-    }));
+    table(
+        page,
+        ["permission", "for"],
+        permissions
+            .iter()
+            .map(|permission| [format!("`{}`", permission.right), permission.purpose.to_owned()]),
+    );
 }

@@ -125,8 +125,11 @@ impl Rule {
     }
 
     fn traced<T>(&self, function: &'static str, ran: Ran<T>) -> Traced<T> {
-        let result = ran.result.map_err(|cause| {
+        let result = ran.result.map_err(|mut cause| {
             let source = Source { file: &self.file.path, text: &self.file.text };
+            if cause.at.is_none() {
+                cause.at = source.function(function);
+            }
             let kind = cause.what.kind;
             let diagnostic = Box::new(cause.into_diagnostic(source));
             RuleFault { rule: self.header.name.clone(), function, kind, diagnostic }
@@ -155,9 +158,9 @@ fn probes(value: Dynamic, most: usize) -> Result<BTreeMap<String, ProbeCall>, Re
     }
     let probe = |(name, value): (rhai::Identifier, Dynamic)| match value.read_lock::<Probe>() {
         Some(probe) => Ok((name.to_string(), ProbeCall::clone(&probe.call))),
-        None if value.is::<Measure>() => {
-            Err(wrong(format!("observe: {name} is one field of a probe; read the whole probe, and its field in plan")))
-        }
+        None if value.is::<Measure>() => Err(wrong(format!(
+            "observe: {name} is one field of a probe; read the whole probe, and its field in plan"
+        ))),
         None => Err(wrong(format!("observe: {name} must be a probe, found {}", shown(&value)))),
     };
     map.into_iter().map(probe).collect()

@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use rhai::packages::{
-    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
-    BasicStringPackage, LogicPackage, MoreStringPackage, Package,
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
+    BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
 };
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, OptimizationLevel, Scope};
 use selfheal_contract::Catalog;
@@ -74,16 +74,24 @@ impl Sandbox {
         arguments: impl FuncArgs,
         read: impl FnOnce(Dynamic) -> Result<T, Refusal>,
     ) -> Ran<T> {
-        self.run(constants, |engine| {
-            let options = CallFnOptions::new().eval_ast(false);
-            engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, function, arguments)
-        }, read)
+        self.run(
+            constants,
+            |engine| {
+                let options = CallFnOptions::new().eval_ast(false);
+                engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, function, arguments)
+            },
+            read,
+        )
     }
 
     /// Runs the top of a rule's text, which defines its constants.
     pub fn constants(&self, ast: &AST, settings: &Arc<Constants>) -> Ran<Vec<(Box<str>, Dynamic)>> {
         let mut scope = Scope::new();
-        let ran = self.run(settings, |engine| engine.run_ast_with_scope(&mut scope, ast).map(Dynamic::from), |_| Ok(()));
+        let ran = self.run(
+            settings,
+            |engine| engine.run_ast_with_scope(&mut scope, ast).map(Dynamic::from),
+            |_| Ok(()),
+        );
         let defined = scope.iter().map(|(name, _, value)| (name.into(), value)).collect();
         Ran { result: ran.result.map(|()| defined), notes: ran.notes, operations: ran.operations }
     }
@@ -97,9 +105,11 @@ impl Sandbox {
         let running = Running::start(&self.limits, &self.clock, constants);
         // A panic would be a fault of the engine or of an adapter. What was being computed is dropped, the engine
         // itself is immutable, so nothing half-done can be seen afterwards.
-        let result = catch_unwind(AssertUnwindSafe(|| match body(&self.engine) {
-            Ok(value) => read(value).map_err(Cause::of_function),
-            Err(error) => Err(Cause::read(&error, running.stopped(), &self.limits)),
+        let result = catch_unwind(AssertUnwindSafe(|| match (body(&self.engine), running.stopped()) {
+            (Ok(value), None) => read(value).map_err(Cause::of_function),
+            // `sort` takes a failed comparison for an answer and goes on.
+            (Ok(_), Some(stop)) => Err(Cause::of_function(stop.explain(&self.limits))),
+            (Err(error), stop) => Err(Cause::read(&error, stop, &self.limits)),
         }))
         .unwrap_or_else(|panic| Err(Cause::of_function(panicked(&*panic))));
         let (notes, operations) = running.finish();
@@ -113,7 +123,13 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Refusal {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no text");
-    Refusal::new(FaultKind::Engine, format!("the engine failed: {text}")).help("please report this with the rule")
+    // The standard library's own protest against a comparer that contradicts itself.
+    if text.contains("total order") {
+        return Refusal::new(FaultKind::Script, "sort: the function that compares contradicts itself")
+            .help("it must give the same answer for the same two, and the opposite for them swapped");
+    }
+    Refusal::new(FaultKind::Engine, format!("the engine failed: {text}"))
+        .help("please report this with the rule")
 }
 
 fn packages(engine: &mut Engine) {

@@ -86,9 +86,8 @@ impl RuleSet {
             return Err(faults);
         }
         let index = MatchIndex::new(rules.iter().map(|rule| rule.header().matchers.clone()).collect());
-        let hash = ContentHash::of_parts(
-            files.iter().flat_map(|file| [file.name.as_bytes(), file.text.as_bytes()]),
-        );
+        let hash =
+            ContentHash::of_parts(files.iter().flat_map(|file| [file.name.as_bytes(), file.text.as_bytes()]));
         Ok(Self { rules, index, hash })
     }
 

@@ -61,9 +61,9 @@ impl Step {
 
     fn verify(&self, condition: &Dynamic, within: &Dynamic) -> Outcome<Self> {
         let Some(judged) = condition.read_lock::<Judged>() else {
-            let refusal =
-                refused(format!("verify: expected a condition, found {}", shown(condition)));
-            let probe = condition.read_lock::<Probe>().is_some() || condition.read_lock::<Measure>().is_some();
+            let refusal = refused(format!("verify: expected a condition, found {}", shown(condition)));
+            let probe =
+                condition.read_lock::<Probe>().is_some() || condition.read_lock::<Measure>().is_some();
             return Err(match probe {
                 true => refusal.help("compare the probe: probe.below(0.05)").into(),
                 false => refusal.into(),
@@ -76,7 +76,9 @@ impl Step {
     fn retry(&self, times: i64, first_delay: &Dynamic) -> Outcome<Self> {
         let times = u32::try_from(times).ok().filter(|times| (1..=RETRIES_MAX).contains(times));
         let Some(times) = times else {
-            return Err(refused(format!("retry: a step may be tried 1 to {RETRIES_MAX} further times")).into());
+            return Err(
+                refused(format!("retry: a step may be tried 1 to {RETRIES_MAX} further times")).into()
+            );
         };
         let first_delay = positive("retry", first_delay)?;
         self.set("retry", |options| &mut options.retry, Retry { times, first_delay })

@@ -29,26 +29,69 @@ impl View {
     }
 }
 
-/// The properties of `alert`, with what they say; for the lint and the reference.
-pub(crate) const ALERT_PROPERTIES: &[(&str, &str)] = &[
-    ("labels", "its labels: `alert.labels.namespace` or `alert.labels[\"name\"]`; a label that is not there is `()`"),
-    ("annotations", "its annotations, read as labels are"),
-    ("name", "the label `alertname`, or an empty text"),
-    ("alertname", "the same"),
-    ("status", "`\"firing\"` or `\"resolved\"`"),
-    ("age", "how long it has fired, in seconds, with a fraction"),
-    ("level", "how often it has been escalated, from 0"),
-    ("starts_at", "since when it fires, as text (RFC 3339)"),
-    ("fingerprint", "Alertmanager's identity of its labels, as text"),
-    ("generator_url", "where it can be looked at, or an empty text"),
+/// The properties of `alert`: their names, what they say, and how they are read.
+pub(crate) const PROPERTIES: &[(&str, &str, fn(&mut View) -> Dynamic)] = &[
+    (
+        "labels",
+        "its labels: `alert.labels.namespace` or `alert.labels[\"name\"]`; a label that is not there is `()`",
+        |view| Dynamic::from(LabelsView(view.alert.labels.clone())),
+    ),
+    ("annotations", "its annotations, read as labels are", |view| {
+        Dynamic::from(LabelsView(view.alert.annotations.clone()))
+    }),
+    ("name", "the label `alertname`, or an empty text", |view| view.alert.name().into()),
+    ("alertname", "the same", |view| view.alert.name().into()),
+    ("status", "`\"firing\"` or `\"resolved\"`", |view| view.alert.status.as_str().into()),
+    ("age", "how long it has fired, in seconds, with a fraction", |view| {
+        view.age.duration().as_secs_f64().into()
+    }),
+    ("level", "how often it has been escalated, from 0", |view| i64::from(view.level).into()),
+    ("starts_at", "since when it fires, as text (RFC 3339)", |view| view.alert.starts_at.to_string().into()),
+    ("fingerprint", "Alertmanager's identity of its labels, as text", |view| {
+        view.alert.fingerprint.to_string().into()
+    }),
+    ("generator_url", "where it can be looked at, or an empty text", |view| {
+        (&*view.alert.generator_url).into()
+    }),
 ];
+
+/// The names of the properties of `alert`.
+pub(crate) fn properties() -> impl Iterator<Item = &'static str> {
+    PROPERTIES.iter().map(|(name, ..)| *name)
+}
 
 /// Labels that many rules ask for. A property with a getter is found at once; one without is found by the indexer, after
 /// Rhai has looked for a getter in vain.
 const LABELS_OFTEN_ASKED_FOR: &[&str] = &[
-    "alertname", "app", "cluster", "container", "database", "datname", "deployment", "device", "env", "environment",
-    "group", "host", "instance", "job", "key", "namespace", "node", "pod", "queue", "region", "rollout", "server",
-    "service", "severity", "statefulset", "table", "target", "team", "topic",
+    "alertname",
+    "app",
+    "cluster",
+    "container",
+    "database",
+    "datname",
+    "deployment",
+    "device",
+    "env",
+    "environment",
+    "group",
+    "host",
+    "instance",
+    "job",
+    "key",
+    "namespace",
+    "node",
+    "pod",
+    "queue",
+    "region",
+    "rollout",
+    "server",
+    "service",
+    "severity",
+    "statefulset",
+    "table",
+    "target",
+    "team",
+    "topic",
 ];
 
 /// Labels or annotations, as a script sees them.
@@ -68,20 +111,17 @@ impl LabelsView {
 /// Makes views known to scripts.
 pub(crate) fn register(engine: &mut Engine) {
     engine.register_type_with_name::<View>("Alert");
-    engine.register_get("labels", |view: &mut View| LabelsView(view.alert.labels.clone()));
-    engine.register_get("annotations", |view: &mut View| LabelsView(view.alert.annotations.clone()));
-    for name in ["name", "alertname"] {
-        engine.register_get(name, |view: &mut View| ImmutableString::from(view.alert.name()));
+    for (name, _, read) in PROPERTIES {
+        engine.register_get(*name, *read);
     }
-    engine.register_get("status", |view: &mut View| ImmutableString::from(view.alert.status.as_str()));
-    engine.register_get("age", |view: &mut View| view.age.duration().as_secs_f64());
-    engine.register_get("level", |view: &mut View| i64::from(view.level));
-    engine.register_get("starts_at", |view: &mut View| view.alert.starts_at.to_string());
-    engine.register_get("fingerprint", |view: &mut View| view.alert.fingerprint.to_string());
-    engine.register_get("generator_url", |view: &mut View| ImmutableString::from(&*view.alert.generator_url));
-    engine.register_indexer_get(|_: &mut View, name: ImmutableString| -> Result<Dynamic, Box<rhai::EvalAltResult>> {
-        Err(unknown_property(&name).into())
-    });
+    engine.register_indexer_get(
+        |view: &mut View, name: ImmutableString| -> Result<Dynamic, Box<rhai::EvalAltResult>> {
+            match PROPERTIES.iter().find(|(known, ..)| *known == name) {
+                Some((.., read)) => Ok(read(view)),
+                None => Err(unknown_property(&name).into()),
+            }
+        },
+    );
     engine.register_fn("to_string", |view: &mut View| format!("alert {}", view.alert.name()));
     engine.register_fn("to_debug", |view: &mut View| format!("alert {}", view.alert.name()));
 
@@ -90,7 +130,9 @@ pub(crate) fn register(engine: &mut Engine) {
         engine.register_get(name, |labels: &mut LabelsView| labels.get(name));
     }
     engine.register_indexer_get(|labels: &mut LabelsView, name: ImmutableString| labels.get(&name));
-    engine.register_fn("contains", |labels: &mut LabelsView, name: ImmutableString| labels.0.get(&name).is_some());
+    engine.register_fn("contains", |labels: &mut LabelsView, name: ImmutableString| {
+        labels.0.get(&name).is_some()
+    });
     engine.register_fn("get", |labels: &mut LabelsView, name: ImmutableString| labels.get(&name));
     engine.register_fn("keys", |labels: &mut LabelsView| labels.names());
     engine.register_fn("len", |labels: &mut LabelsView| i64::try_from(labels.0.len()).unwrap_or(i64::MAX));
@@ -105,7 +147,7 @@ fn unknown_property(name: &str) -> Refusal {
 
 /// What to do about a property that an alert does not have.
 pub(crate) fn property_help(name: &str) -> String {
-    match suggest(name, ALERT_PROPERTIES.iter().map(|(known, _)| *known)) {
+    match suggest(name, properties()) {
         Some(meant) => format!("did you mean alert.{meant}?"),
         None => format!("a label is alert.labels.{name}"),
     }

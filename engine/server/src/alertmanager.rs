@@ -104,8 +104,7 @@ impl Alertmanager {
             return Err(AlertmanagerSettingsFault("no url is given: expected at least one".into()));
         }
         let peer = |text: &String| {
-            let fault =
-                |fault: outgoing::OutgoingFault| AlertmanagerSettingsFault(fault.to_string());
+            let fault = |fault: outgoing::OutgoingFault| AlertmanagerSettingsFault(fault.to_string());
             let mut url = outgoing::address(text).map_err(fault)?;
             let client = outgoing::client(&url, settings.timeout).map_err(fault)?;
             let shown = shown(&url);

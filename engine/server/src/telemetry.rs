@@ -75,7 +75,9 @@ impl Default for TelemetrySettings {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryFault {
     /// The filter cannot be read.
-    #[error("the log filter {filter:?} cannot be read ({problem}): expected a level such as \"info\", or directives such as \"info,selfheal_runtime=debug\"")]
+    #[error(
+        "the log filter {filter:?} cannot be read ({problem}): expected a level such as \"info\", or directives such as \"info,selfheal_runtime=debug\""
+    )]
     Filter {
         /// The filter.
         filter: String,

@@ -25,6 +25,12 @@ pub(crate) async fn build(
     let lost = |after: Failure| {
         Failure::indeterminate(format!("{after}; an index was being built on {}", table.name))
     };
+    if failure.is_some() {
+        // An answer comes a moment before the server is through with the statement, and one that nobody waits for any
+        // more was told to stop.
+        let is_over = || async { Ok(indexes::own(server, table, intent).await?.builder.is_none()) };
+        server.settles(is_over).await.map_err(lost)?;
+    }
     let found = indexes::own(server, table, intent).await.map_err(lost)?;
     match (failure, found) {
         // It may be complete although the answer was lost.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use selfheal_contract::{
-    About, AboutProbe, Action, Adapter, Applied, Assessment, BlastRadius, Catalog, Effect, Failure, FieldSpec,
-    IntentId, Permission, Preview, Probe, Reading, Reversal, Undone, parameters,
+    About, AboutProbe, Action, Adapter, Applied, Assessment, BlastRadius, Catalog, Effect, Failure,
+    FieldSpec, IntentId, Permission, Preview, Probe, Reading, Reversal, Undone, parameters,
 };
 use selfheal_core::span::Span;
 
@@ -76,7 +76,11 @@ impl<P: selfheal_contract::Parameters> Action for FakeAction<P> {
 
     fn assess(&self, params: &P) -> Result<Assessment, Failure> {
         let params = serde_json::to_value(params).map_err(|fault| Failure::refused(fault.to_string()))?;
-        let quoted = params.as_object().into_iter().flatten().find(|(_, value)| value.as_str().is_some_and(|text| text.contains('"')));
+        let quoted = params
+            .as_object()
+            .into_iter()
+            .flatten()
+            .find(|(_, value)| value.as_str().is_some_and(|text| text.contains('"')));
         if let Some((name, value)) = quoted {
             return Err(Failure::refused(format!("{name}: {value} has a quote in it")));
         }
@@ -183,11 +187,7 @@ pub fn catalog() -> Catalog {
         name: "prom",
         doc: "Prometheus.",
         actions: vec![],
-        probes: vec![probe::<Query>(
-            "query",
-            "Asks for one value.",
-            VALUE,
-        )],
+        probes: vec![probe::<Query>("query", "Asks for one value.", VALUE)],
     };
     let pg = Adapter {
         name: "pg",
@@ -196,11 +196,7 @@ pub fn catalog() -> Catalog {
             action::<Idle>("terminate_idle", "Ends idle connections.\nNever its own."),
             action::<Database>("cancel", "Cancels | all."),
         ],
-        probes: vec![probe::<Database>(
-            "connections",
-            "Counts connections.",
-            COUNTS,
-        )],
+        probes: vec![probe::<Database>("connections", "Counts connections.", COUNTS)],
     };
     let log = Adapter {
         name: "log",

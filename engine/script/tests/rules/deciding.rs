@@ -89,14 +89,20 @@ fn plan(alert, seen) { skip("no") }"#;
     let matchers: Vec<String> = header.matchers.iter().map(ToString::to_string).collect();
     assert_eq!(matchers, [r#"a="1""#, r#"b!="2""#, r#"c=~"x|y""#]);
     assert_eq!(header.doc, "First line.\n\n  * second");
-    assert_eq!((header.priority, header.component, header.mode), (Priority::Low, Component::Database, Some(Mode::Approve)));
+    assert_eq!(
+        (header.priority, header.component, header.mode),
+        (Priority::Low, Component::Database, Some(Mode::Approve))
+    );
     assert_eq!((header.escalation.failures, header.escalation.within.to_string().as_str()), (5, "1h"));
     assert_eq!(header.cooldown.to_string(), "1h");
     assert!(rule.observe(&view()).unwrap().is_empty());
 
     let defaults = crate::support::rule(&with_header("fn plan(alert, seen) { skip(\"no\") }"));
     let header = defaults.header();
-    assert_eq!((header.priority, header.component, header.mode), (Priority::Medium, Component::Compute, None));
+    assert_eq!(
+        (header.priority, header.component, header.mode),
+        (Priority::Medium, Component::Compute, None)
+    );
     assert_eq!((header.cooldown.to_string().as_str(), header.escalation.failures), ("5m", 3));
 }
 
@@ -157,13 +163,17 @@ fn expressions_do_what_authors_expect() {
         ("type_of(pg::connections(\"main\"))", "Probe"),
         ("LIMIT_FREE()", "7"),
         ("pg::connections(\"main\").share", r#"pg::connections(database: "main").share"#),
-        ("pg::connections(\"main\").by.user.below(5)", r#"pg::connections(database: "main").by.user is below 5"#),
+        (
+            "pg::connections(\"main\").by.user.below(5)",
+            r#"pg::connections(database: "main").by.user is below 5"#,
+        ),
         ("log::write(\"a\")", r#"log::write(text: "a")"#),
         ("if alert.level > 0 { \"again\" } else { \"first\" }", "again"),
         ("switch alert.status { \"firing\" => 1, _ => 2 }", "1"),
     ];
     for (expression, expected) in cases {
-        let expression = expression.replace("LIMIT_FREE()", "{ let limit = 3; let f = |x| x + limit; f.call(4) }");
+        let expression =
+            expression.replace("LIMIT_FREE()", "{ let limit = 3; let f = |x| x + limit; f.call(4) }");
         match says(&expression) {
             Ok(text) if expected == "()" => assert_eq!(text, "", "{expression}"),
             Ok(text) => assert_eq!(text, expected, "{expression}"),
@@ -191,7 +201,10 @@ fn plan(alert, seen) {
     let probes = rule.observe(&view_of(&[("alertname", "X")])).unwrap();
     assert_eq!(probes["db"].key(), r#"pg::connections(database: "main")"#);
     let plan = settle(rule.plan(&view(), &BTreeMap::new()).unwrap());
-    assert_eq!(plan.steps()[0].action.text(), r#"pg::terminate_idle(database: "main", idle_for: "10m", limit: 5)"#);
+    assert_eq!(
+        plan.steps()[0].action.text(),
+        r#"pg::terminate_idle(database: "main", idle_for: "10m", limit: 5)"#
+    );
 }
 
 #[test]
@@ -208,7 +221,9 @@ fn step_options_reach_the_plan() {
     let call = r#"pg::connections(database: "main")"#;
     assert_eq!(
         plan.steps()[0].options.verify.as_ref().unwrap().condition.to_string(),
-        format!("({call}.share is below 0.7) and (({call}.total is at most 50) or ({call}.by.user is 20 % lower than before))")
+        format!(
+            "({call}.share is below 0.7) and (({call}.total is at most 50) or ({call}.by.user is 20 % lower than before))"
+        )
     );
     assert_eq!(options["retry"], json!({ "times": 3, "first_delay": "2s" }));
     assert_eq!(options["timeout"], "10s");
@@ -226,8 +241,14 @@ fn plans_take_every_form() {
         (format!("fallback([{step}, sequence([{step}, {step}])])"), vec!["0.0", "0.1.0", "0.1.1"]),
         (format!("best([{step}, {step}])"), vec!["0.0", "0.1"]),
         (format!("escalate([{step}, fallback([{step}])])"), vec!["0"]),
-        (format!("let s = {step}; let t = s.timeout(\"1s\"); sequence([s, t, s])"), vec!["0.0", "0.1", "0.2"]),
-        (format!("let all = []; for i in 0..3 {{ all.push({step}); }} sequence(all)"), vec!["0.0", "0.1", "0.2"]),
+        (
+            format!("let s = {step}; let t = s.timeout(\"1s\"); sequence([s, t, s])"),
+            vec!["0.0", "0.1", "0.2"],
+        ),
+        (
+            format!("let all = []; for i in 0..3 {{ all.push({step}); }} sequence(all)"),
+            vec!["0.0", "0.1", "0.2"],
+        ),
         (format!("return {step};"), vec!["0"]),
     ];
     for (body, expected) in cases {
@@ -244,7 +265,10 @@ fn an_inconclusive_reading_says_why_and_nothing_else() {
         fn plan(alert, seen) { skip(`${is_known(seen.db)} ${seen.db.inconclusive} ${seen.db.share == ()} ${seen.db.share > 0.5}`) }"#,
     );
     let readings = BTreeMap::from([("db".to_owned(), Reading::Inconclusive("no data".into()))]);
-    assert_eq!(rule(&text).plan(&view(), &readings).unwrap(), Decision::Skip("false no data true false".into()));
+    assert_eq!(
+        rule(&text).plan(&view(), &readings).unwrap(),
+        Decision::Skip("false no data true false".into())
+    );
 }
 
 #[test]

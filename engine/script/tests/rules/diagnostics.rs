@@ -69,8 +69,14 @@ fn texts_that_are_no_rules() {
         ("const RULE = #{ }; fn plan(alert, seen) { skip(\"x\") }", ""),
         ("const RULE = #{ matchers: [] }; fn plan(alert, seen) { skip(\"x\") }", ""),
         ("const RULE = #{ matchers: `a=b` }; fn plan(alert, seen) { skip(\"x\") }", ""),
-        ("const RULE = #{ matchers: [`a=b`, 5], priority: \"urgent\", cooldown: 5 }; fn plan(alert, seen) { skip(\"x\") }", ""),
-        ("const RULE = #{ matchers: [`a=b`], escalation: #{ failures: 0, within: \"x\", of: 1 } }; fn plan(alert, seen) { skip(\"x\") }", ""),
+        (
+            "const RULE = #{ matchers: [`a=b`, 5], priority: \"urgent\", cooldown: 5 }; fn plan(alert, seen) { skip(\"x\") }",
+            "",
+        ),
+        (
+            "const RULE = #{ matchers: [`a=b`], escalation: #{ failures: 0, within: \"x\", of: 1 } }; fn plan(alert, seen) { skip(\"x\") }",
+            "",
+        ),
         ("const RULE = #{ matchers: [`a=~\"(\"`] }; fn plan(alert, seen) { skip(\"x\") }", ""),
         ("H fn paln(alert, seen) { skip(\"x\") }", ""),
         ("H fn plan(alert) { skip(\"x\") }", ""),
@@ -139,13 +145,23 @@ fn faults_of_running_rules() {
     ];
     for (body, kind, expected) in cases {
         match plan(body) {
-            Err(fault) => println!("{body}\n    {} {}:{} {} | {:?}", fault.kind.name(), fault.diagnostic.line, fault.diagnostic.column, fault.diagnostic.message, fault.diagnostic.help),
+            Err(fault) => println!(
+                "{body}\n    {} {}:{} {} | {:?}",
+                fault.kind.name(),
+                fault.diagnostic.line,
+                fault.diagnostic.column,
+                fault.diagnostic.message,
+                fault.diagnostic.help
+            ),
             Ok(decision) => println!("{body}\n    OK {decision:?}"),
         }
         let _ = (kind, expected);
     }
     let _ = says;
-    let observe = |body: &str| rule(&with_header(&format!("fn observe(alert) {{ {body} }} fn plan(alert, seen) {{ skip(\"x\") }}"))).observe(&view());
+    let observe = |body: &str| {
+        rule(&with_header(&format!("fn observe(alert) {{ {body} }} fn plan(alert, seen) {{ skip(\"x\") }}")))
+            .observe(&view())
+    };
     for body in ["5", "#{ a: 5 }", "#{ a: pg::connections(\"a\").share }", "pg::connections(\"a\")", ""] {
         println!("observe {body}: {:?}", observe(body).map_err(|fault| fault.to_string()));
     }

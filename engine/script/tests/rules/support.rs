@@ -46,7 +46,13 @@ pub fn texts(faults: &[Diagnostic]) -> String {
 }
 
 pub fn view() -> View {
-    view_of(&[("alertname", "X"), ("namespace", "shop"), ("rollout", "web"), ("app", "web"), ("database", "main")])
+    view_of(&[
+        ("alertname", "X"),
+        ("namespace", "shop"),
+        ("rollout", "web"),
+        ("app", "web"),
+        ("database", "main"),
+    ])
 }
 
 pub fn view_of(labels: &[(&str, &str)]) -> View {
@@ -70,7 +76,8 @@ pub fn readings(of: &[(&str, Value)]) -> BTreeMap<String, Reading> {
 /// What a rule with this body of `plan` decides.
 pub fn plan(body: &str) -> Result<Decision, RuleFault> {
     let text = with_header(&format!("fn plan(alert, seen) {{\n{body}\n}}"));
-    rule(&text).plan(&view(), &readings(&[("db", json!({ "share": 0.9, "by": { "user": 3 }, "list": [1, 2, 3] }))]))
+    rule(&text)
+        .plan(&view(), &readings(&[("db", json!({ "share": 0.9, "by": { "user": 3 }, "list": [1, 2, 3] }))]))
 }
 
 /// The same for an expression, as the text that `skip` says.

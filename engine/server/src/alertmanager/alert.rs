@@ -18,7 +18,7 @@ struct GettableAlert {
     labels: Labels,
     #[serde(default)]
     annotations: Labels,
-    starts_at: Timestamp,
+    starts_at: String,
     #[serde(default, rename = "generatorURL")]
     generator_url: Option<Box<str>>,
     #[serde(default)]
@@ -45,6 +45,10 @@ pub(super) fn read(json: &[u8]) -> Result<StandingAlert, String> {
     if read.labels.is_empty() {
         return Err("labels: empty, expected at least one".into());
     }
+    let starts_at: Timestamp = read.starts_at.parse().map_err(|_| {
+        let shown: String = read.starts_at.chars().take(64).collect();
+        format!("startsAt: {shown:?} is no time, expected one such as \"2026-11-22T03:34:39.289Z\"")
+    })?;
     let generator_url = read.generator_url.unwrap_or_default();
     if generator_url.len() > GENERATOR_URL_BYTES_MAX {
         return Err(format!(
@@ -57,7 +61,7 @@ pub(super) fn read(json: &[u8]) -> Result<StandingAlert, String> {
         fingerprint: read.fingerprint.unwrap_or_else(|| read.labels.fingerprint()),
         labels: read.labels,
         annotations: read.annotations,
-        starts_at: read.starts_at,
+        starts_at,
         ends_at: None,
         generator_url,
     };

@@ -150,7 +150,10 @@ mod tests {
             ("[]", Some(&[])),
             (" [ \n ] \n", Some(&[])),
             ("[1]", Some(&["1"])),
-            (r#"[{"a":[1,{}]}, "]", {"b":"\"],\\"}]"#, Some(&[r#"{"a":[1,{}]}"#, r#""]""#, r#"{"b":"\"],\\"}"#])),
+            (
+                r#"[{"a":[1,{}]}, "]", {"b":"\"],\\"}]"#,
+                Some(&[r#"{"a":[1,{}]}"#, r#""]""#, r#"{"b":"\"],\\"}"#]),
+            ),
             ("[{} , nonsense ,[[]],\"ä,\"]", Some(&["{}", "nonsense", "[[]]", "\"ä,\""])),
             ("[1,]", Some(&["1", ""])),
             ("[,1]", Some(&["", "1"])),
@@ -174,7 +177,8 @@ mod tests {
 
     #[test]
     fn an_absurd_element_is_passed_over() {
-        let text = format!("[1,\"{}\",2,[{}]]", "x".repeat(ELEMENT_BYTES_MAX), "[],".repeat(ELEMENT_BYTES_MAX / 3));
+        let text =
+            format!("[1,\"{}\",2,[{}]]", "x".repeat(ELEMENT_BYTES_MAX), "[],".repeat(ELEMENT_BYTES_MAX / 3));
         for piece in [1000, 65_536, text.len()] {
             let found = cut(&text, piece).unwrap();
             assert_eq!(found.len(), 4);

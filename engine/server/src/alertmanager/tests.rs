@@ -39,7 +39,7 @@ async fn a_real_alertmanager_tells_what_stands() {
     let silence: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     let alert = |name: &str, more: &str| {
         format!(
-            r#"{{"labels":{{"alertname":"{name}","odd name":"\"ä\n"}},"annotations":{{"summary":"<!channel>"}},
+            r#"{{"labels":{{"alertname":"{name}","odd_name":"\"ä\n"}},"annotations":{{"summary":"<!channel>"}},
             "generatorURL":"http://prometheus/graph","startsAt":"2026-01-01T00:00:00.123456789Z"{more}}}"#
         )
     };
@@ -75,7 +75,7 @@ async fn a_real_alertmanager_tells_what_stands() {
     let loud = &standing.iter().find(|one| one.alert.name() == "Loud").unwrap().alert;
     assert_eq!(loud.starts_at.to_string(), "2026-01-01T00:00:00.123Z", "the API cuts at milliseconds");
     assert_eq!((loud.ends_at, loud.fingerprint), (None, loud.labels.fingerprint()));
-    assert_eq!(loud.labels.get("odd name"), Some("\"ä\n"));
+    assert_eq!(loud.labels.get("odd_name"), Some("\"ä\n"));
     assert_eq!(loud.annotations.get("summary"), Some("<!channel>"));
     assert_eq!(&*loud.generator_url, "http://prometheus/graph");
 

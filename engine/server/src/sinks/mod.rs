@@ -55,4 +55,4 @@ fn issue_link(news: &News, external_url: Option<&str>) -> Option<String> {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

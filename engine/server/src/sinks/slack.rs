@@ -51,8 +51,7 @@ impl Slack {
     pub fn new(settings: SlackSettings, clock: Arc<dyn Clock>) -> Result<Self, SinkSettingsFault> {
         let name = &settings.name;
         let url = outgoing::address(settings.url.expose()).map_err(SinkSettingsFault::outgoing(name))?;
-        let client =
-            outgoing::client(&url, settings.timeout).map_err(SinkSettingsFault::outgoing(name))?;
+        let client = outgoing::client(&url, settings.timeout).map_err(SinkSettingsFault::outgoing(name))?;
         Ok(Self { settings, url, client, clock })
     }
 }

@@ -115,8 +115,7 @@ fn hostile_texts_stay_within_limits_and_call_nobody() {
 
 #[test]
 fn a_message_reads_well() {
-    let message =
-        News { title: "Disk <!channel> & co".into(), text: "a <b>\nc".into(), ..news() };
+    let message = News { title: "Disk <!channel> & co".into(), text: "a <b>\nc".into(), ..news() };
     let link = issue_link(&message, Some("https://selfheal.example.org/")).unwrap();
     let expected = serde_json::json!({
         "text": "outcome: Disk &lt;!channel&gt; &amp; co",
@@ -178,7 +177,10 @@ async fn answers_decide_about_another_try() {
         }
         let requests = channel.requests();
         assert_eq!(requests.len(), 1, "{reply:?}");
-        assert_eq!((requests[0].method.as_str(), requests[0].path.as_str()), ("POST", "/services/T0/B0/token"));
+        assert_eq!(
+            (requests[0].method.as_str(), requests[0].path.as_str()),
+            ("POST", "/services/T0/B0/token")
+        );
         let payload: Value = serde_json::from_slice(&requests[0].body).unwrap();
         check_limits(&payload, "as sent");
     }

@@ -116,8 +116,7 @@ impl Webhook {
             ));
         }
         let url = outgoing::address(settings.url.expose()).map_err(SinkSettingsFault::outgoing(name))?;
-        let client =
-            outgoing::client(&url, settings.timeout).map_err(SinkSettingsFault::outgoing(name))?;
+        let client = outgoing::client(&url, settings.timeout).map_err(SinkSettingsFault::outgoing(name))?;
         Ok(Self { settings, url, client, clock })
     }
 

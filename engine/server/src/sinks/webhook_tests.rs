@@ -8,7 +8,8 @@ use sha2::Digest;
 use super::*;
 use crate::sinks::testing::{EVERY_KIND, clock, install_tls, news};
 
-const SECRET: &str = "a key that is longer than one block of the hash, which has 64 bytes, so that it is hashed first";
+const SECRET: &str =
+    "a key that is longer than one block of the hash, which has 64 bytes, so that it is hashed first";
 
 fn webhook(url: &str, timeout: Duration) -> Webhook {
     install_tls();
@@ -117,8 +118,14 @@ async fn answers_decide_about_another_try() {
             Reply::status(401).header("retry-after", "9").body("bad signature"),
             Some((false, None, "bad signature")),
         ),
-        (Reply::status(422).body("a\u{1b}[31m\r\nb".repeat(10_000)), Some((false, None, "answered 422: a [31m"))),
-        (Reply::status(307).header("location", &elsewhere), Some((false, None, "redirects are not followed"))),
+        (
+            Reply::status(422).body("a\u{1b}[31m\r\nb".repeat(10_000)),
+            Some((false, None, "answered 422: a [31m")),
+        ),
+        (
+            Reply::status(307).header("location", &elsewhere),
+            Some((false, None, "redirects are not followed")),
+        ),
         (Reply::hang_up(), Some((true, None, "no answer"))),
     ];
     for (reply, expected) in cases {

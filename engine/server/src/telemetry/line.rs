@@ -35,7 +35,12 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let metadata = event.metadata();
         let (now, level, target) = (self.clock.now(), metadata.level().as_str(), metadata.target());
         let line = match self.format {
@@ -129,7 +134,8 @@ impl TextFields {
             return;
         }
         let _ = write!(self.others, " {}=", field.name());
-        let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\'));
+        let bare = !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'=' | b'\\'));
         if bare && text.len() <= FIELD_BYTES_MAX {
             self.others.push_str(text);
         } else {

@@ -11,7 +11,7 @@ use crate::sinks::testing::{clock, install_tls};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 /// What the root's id is computed to be.
-const ROOT: &str = "e837bda2e4bd0a90";
+const ROOT: &str = "e837bda879bd0a90";
 
 fn logged(settings: &TelemetrySettings, log: impl FnOnce()) -> String {
     let lines = Lines::default();
@@ -36,7 +36,8 @@ fn a_line_stays_one_line() {
     assert_eq!(line, expected, "{json}");
 
     let text = logged(&TelemetrySettings { format: LogFormat::Text, ..Default::default() }, log);
-    let start = format!("2026-11-22T12:00:00.000000Z  WARN {}: said a\\nb\\r\\u001b[31m \"q\"", module_path!());
+    let start =
+        format!("2026-11-22T12:00:00.000000Z  WARN {}: said a\\nb\\r\\u001b[31m \"q\"", module_path!());
     assert!(text.starts_with(&start), "{text}");
     assert!(text.ends_with(" count=3 ratio=NaN level=true error=\"disk\\nfull\"\n"), "{text}");
 
@@ -68,7 +69,9 @@ fn filters_decide_what_is_logged() {
         });
         let messages: Vec<String> = text
             .lines()
-            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["message"].as_str().unwrap().into())
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["message"].as_str().unwrap().into()
+            })
             .collect();
         assert_eq!(messages, expected, "{filter}");
     }

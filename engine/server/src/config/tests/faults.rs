@@ -117,20 +117,34 @@ fn of_intake_and_api() {
 
 #[test]
 fn of_the_policy() {
-    let zone = "(use a name of the IANA database, such as Europe/Berlin, or UTC)";
     check(&[
-        ("policy: {mode: dry}", "1:16 policy.mode: expected one of shadow, approve, auto, found the text \"dry\""),
+        (
+            "policy: {mode: dry}",
+            "1:16 policy.mode: expected one of shadow, approve, auto, found the text \"dry\"",
+        ),
         (
             "policy: {rule_modes: {a: aut, b: }}",
             "1:26 policy.rule_modes.a: expected one of shadow, approve, auto, found the text \"aut\" (did you mean \"auto\"?)\n\
              1:32 policy.rule_modes.b: a mode is required: shadow, approve or auto",
         ),
         ("policy: {delays: {hihg: 5m}}", "1:19 policy.delays.hihg: unknown key (did you mean \"high\"?)"),
-        ("policy: {delays: {high: 5}}", "1:25 policy.delays.high: expected a duration, found the number 5 (add the unit: 500ms, 30s, 5m, 1h or 7d)"),
+        (
+            "policy: {delays: {high: 5}}",
+            "1:25 policy.delays.high: expected a duration, found the number 5 (add the unit: 500ms, 30s, 5m, 1h or 7d)",
+        ),
         ("policy: {cooldown_min: 8d}", "1:24 policy.cooldown_min: must be between 0s and 1w, found 8d"),
-        ("policy: {per_target_per_hour: 0}", "1:31 policy.per_target_per_hour: must be between 1 and 10000, found 0"),
-        ("policy: {failure_share_max: 30}", "1:29 policy.failure_share_max: must be between 0 and 1, found 30"),
-        ("policy: {breaker: {fails: 3}}", "1:20 policy.breaker.fails: unknown key (known here: failures, open)"),
+        (
+            "policy: {per_target_per_hour: 0}",
+            "1:31 policy.per_target_per_hour: must be between 1 and 10000, found 0",
+        ),
+        (
+            "policy: {failure_share_max: 30}",
+            "1:29 policy.failure_share_max: must be between 0 and 1, found 30",
+        ),
+        (
+            "policy: {breaker: {fails: 3}}",
+            "1:20 policy.breaker.fails: unknown key (known here: failures, open)",
+        ),
         (
             "policy: {replicas_max: 3, replicas_min: 4}",
             "1:41 policy.replicas_min: 4 is more than replicas_max, which is 3 (raise replicas_max, or lower replicas_min)",
@@ -153,12 +167,12 @@ fn of_the_policy() {
             "policy:\n  maintenance:\n  - matchers: ['a=~\"(\"']\n    days: [saturday]\n    at: 24:00\n    zone: Europe/Berln",
             "3:5 policy.maintenance[0].reason: required, but missing\n\
              3:5 policy.maintenance[0].lasts: required, but missing (write how long the window is open, such as 2h)\n\
-             3:15 policy.maintenance[0].matchers: MATCHER\n\
+             3:15 policy.maintenance[0].matchers: \"a=~\\\"(\\\"\" is no matcher: the expression is malformed: unclosed group at byte 4; balance the parentheses, or write \\( for the character itself\n\
              4:11 policy.maintenance[0].days: expected only mon, tue, wed, thu, fri, sat, sun, found \"saturday\"\n\
              5:9 policy.maintenance[0].at: expected a time of day between 00:00 and 23:59, found the text \"24:00\"\n\
-             6:11 policy.maintenance[0].zone: there is no time zone \"Europe/Berln\" ZONE",
+             6:11 policy.maintenance[0].zone: there is no time zone \"Europe/Berln\" (use a name of the IANA database, such as Europe/Berlin, or UTC)",
         ),
-    ].map(|(text, expected)| (text, expected.replace("ZONE", zone))).iter().map(|(text, expected)| (*text, expected.as_str())).collect::<Vec<_>>());
+    ]);
 }
 
 #[test]
