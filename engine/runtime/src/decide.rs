@@ -258,7 +258,7 @@ async fn plan(
     };
     let name = &rule.header().name;
     let (plan, choices) = draft
-        .resolve(level, &|action| engine.success(name, action))
+        .resolve(level, &|action| engine.evidence(name, action))
         .map_err(|beyond| Ending::Beyond { why: beyond.to_string() })?;
     let assessments = assess(engine, rule, &plan)?;
     Ok(Drafted { plan, choices, assessments })

@@ -63,6 +63,8 @@ pub struct Parts {
     pub adopt: Adopt,
     /// Where the switch stands until somebody turns it.
     pub switch_on: bool,
+    /// Whether `best` goes by recorded success, rather than by the order in which a rule names the alternatives.
+    pub learning: bool,
     /// Alerts that may wait to be worked off; above 80 % of it notifications are answered 503.
     pub backlog_max: usize,
 }
@@ -97,6 +99,7 @@ pub struct Engine {
     pub(crate) intake: Intake,
     pub(crate) reconciler: Reconciler,
     successes: RwLock<HashMap<(String, String), SuccessRecord>>,
+    learning: bool,
     adopt: Adopt,
 }
 
@@ -157,6 +160,7 @@ impl Engine {
             intake,
             reconciler: Reconciler::new(parts.source.is_some()),
             successes: RwLock::new(successes),
+            learning: parts.learning,
             adopt: parts.adopt,
             clock: parts.clock,
         });
@@ -338,6 +342,11 @@ impl Engine {
         if !span.is_disabled() {
             (self.adopt)(span, trace);
         }
+    }
+
+    /// How often an action of a rule helped, as far as that is to order alternatives.
+    pub(crate) fn evidence(&self, rule: &str, action: &str) -> SuccessRecord {
+        if self.learning { self.success(rule, action) } else { SuccessRecord::default() }
     }
 
     /// How often an action of a rule helped.

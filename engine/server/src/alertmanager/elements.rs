@@ -6,6 +6,9 @@
 /// The largest element; larger ones are passed over.
 const ELEMENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// An element's bytes, without space around it, or why it was passed over.
+pub(super) type Element<'e> = Result<&'e [u8], String>;
+
 /// Where in the array the next byte is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Place {
@@ -39,11 +42,7 @@ impl Elements {
     ///
     /// # Errors
     /// It is no array.
-    pub(super) fn feed(
-        &mut self,
-        bytes: &[u8],
-        visit: &mut dyn FnMut(Result<&[u8], String>),
-    ) -> Result<(), String> {
+    pub(super) fn feed(&mut self, bytes: &[u8], visit: &mut dyn FnMut(Element<'_>)) -> Result<(), String> {
         // Where the part of the element begins that is not copied yet.
         let mut start = 0;
         for (at, byte) in bytes.iter().copied().enumerate() {
@@ -114,7 +113,7 @@ impl Elements {
         self.element_bytes <= ELEMENT_BYTES_MAX && self.element.trim_ascii().is_empty()
     }
 
-    fn end(&mut self, visit: &mut dyn FnMut(Result<&[u8], String>)) {
+    fn end(&mut self, visit: &mut dyn FnMut(Element<'_>)) {
         if self.element_bytes > ELEMENT_BYTES_MAX {
             visit(Err(format!(
                 "an alert has {} bytes, expected at most {ELEMENT_BYTES_MAX}",

@@ -1,0 +1,171 @@
+//! From checked configuration to connected parts: journal, ledger, adapters, sinks, the source of alerts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use selfheal_contract::Catalog;
+use selfheal_runtime::engine::Parts;
+use selfheal_runtime::metrics::Metrics;
+use selfheal_runtime::ports::{AlertSource, Clock, Journal, Ledger, NewsKind, Sink};
+use selfheal_runtime::scripts::Scripts;
+use selfheal_script::{Compiler, Limits};
+use selfheal_store::{EmbeddedLedger, RedisLedger, SqliteJournal};
+
+use crate::alertmanager::{Alertmanager, AlertmanagerSettings, Credentials};
+use crate::clock::SystemEntropy;
+use crate::config::{self, Configuration};
+use crate::sinks::{Log, LogSettings, Slack, SlackSettings, Webhook, WebhookSettings};
+use crate::telemetry;
+
+/// How long one delivery to a sink may take.
+const SINK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What keeps selfheal from starting.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleFault {
+    /// The journal cannot be opened.
+    #[error("{0}")]
+    Journal(String),
+    /// The ledger's settings cannot be used.
+    #[error("ledger: {0}")]
+    Ledger(String),
+    /// An adapter's settings cannot be used.
+    #[error("adapters.{section}: {problem}")]
+    Adapter {
+        /// Its section.
+        section: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A sink's settings cannot be used.
+    #[error("{0}")]
+    Sink(String),
+    /// Alertmanager's settings cannot be used.
+    #[error("{0}")]
+    Alertmanager(String),
+    /// The system refuses something.
+    #[error("{0}")]
+    System(String),
+}
+
+/// What assembling takes besides the configuration: real, or a test's.
+pub struct Outside {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// The journal.
+    pub journal: Arc<dyn Journal>,
+    /// Where metrics are registered.
+    pub registry: Registry,
+}
+
+/// Opens the configured journal, making the data directory where it is missing.
+///
+/// # Errors
+/// The directory or the file cannot be used, or another process does.
+pub fn journal(configuration: &Configuration) -> Result<Arc<dyn Journal>, AssembleFault> {
+    let path = configuration.journal_path();
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|fault| {
+            AssembleFault::Journal(format!("the data directory {} cannot be made: {fault}", directory.display()))
+        })?;
+    }
+    let journal = SqliteJournal::open(&path).map_err(|fault| AssembleFault::Journal(fault.to_string()))?;
+    Ok(Arc::new(journal))
+}
+
+/// Connects everything else.
+///
+/// # Errors
+/// Something that is configured cannot be used. A target that is merely down is no error.
+pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Parts, AssembleFault> {
+    let Outside { clock, journal, registry } = outside;
+    let catalog = catalog(configuration)?;
+    let compiler = Compiler::new(&catalog, configuration.settings.clone(), Limits::default());
+    let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get().clamp(2, 8));
+    let system = |fault: &dyn std::fmt::Display| AssembleFault::System(fault.to_string());
+    Ok(Parts {
+        journal,
+        ledger: ledger(&configuration.ledger)?,
+        entropy: Arc::new(SystemEntropy),
+        catalog,
+        policy: configuration.policy.clone(),
+        compiler,
+        scripts: Scripts::start(threads).map_err(|fault| system(&fault))?,
+        sinks: sinks(configuration, &clock)?,
+        source: source(&configuration.alertmanager)?,
+        metrics: Metrics::new(&registry).map_err(|fault| system(&fault))?,
+        adopt: Arc::new(telemetry::adopt),
+        switch_on: configuration.switch.enabled,
+        learning: configuration.learning,
+        backlog_max: configuration.intake.backlog_max as usize,
+        clock,
+    })
+}
+
+/// Makes every adapter ready for use.
+///
+/// # Errors
+/// The settings of one cannot be used.
+pub fn catalog(configuration: &mut Configuration) -> Result<Catalog, AssembleFault> {
+    let adapters = std::mem::take(&mut configuration.adapters).into_sections();
+    let connected: Result<Vec<_>, AssembleFault> = adapters
+        .map(|(section, prepared)| {
+            prepared.connect().map_err(|problem| AssembleFault::Adapter { section, problem })
+        })
+        .collect();
+    Ok(Catalog::new(connected?))
+}
+
+fn ledger(settings: &config::Ledger) -> Result<Arc<dyn Ledger>, AssembleFault> {
+    let Some(url) = &settings.url else { return Ok(Arc::new(EmbeddedLedger::new())) };
+    let ledger = RedisLedger::connect(url.expose(), &settings.prefix, settings.timeout.into());
+    Ok(Arc::new(ledger.map_err(|fault| AssembleFault::Ledger(fault.to_string()))?))
+}
+
+fn sinks(configuration: &Configuration, clock: &Arc<dyn Clock>) -> Result<Vec<Arc<dyn Sink>>, AssembleFault> {
+    let made = configuration.sinks.iter().map(|(name, sink)| {
+        let (name, events) = (name.clone(), sink.events.iter().map(|event| kind(*event)).collect());
+        let external_url = configuration.external_url.clone();
+        let fault = |fault: crate::sinks::SinkSettingsFault| AssembleFault::Sink(fault.to_string());
+        Ok(match sink.receiver.clone() {
+            config::Receiver::Log {} => Arc::new(Log::new(LogSettings { name, events })) as Arc<dyn Sink>,
+            config::Receiver::Slack { url, channel } => {
+                let settings = SlackSettings { name, url, events, timeout: SINK_TIMEOUT, external_url, channel };
+                Arc::new(Slack::new(settings, Arc::clone(clock)).map_err(fault)?)
+            }
+            config::Receiver::Webhook { url, secret } => {
+                let settings = WebhookSettings { name, url, secret, events, timeout: SINK_TIMEOUT, external_url };
+                Arc::new(Webhook::new(settings, Arc::clone(clock)).map_err(fault)?)
+            }
+        })
+    });
+    made.collect()
+}
+
+fn kind(event: config::Event) -> NewsKind {
+    match event {
+        config::Event::Outcome => NewsKind::Outcome,
+        config::Event::Approval => NewsKind::Approval,
+        config::Event::Person => NewsKind::Person,
+        config::Event::Switch => NewsKind::Switch,
+        config::Event::Storm => NewsKind::Storm,
+    }
+}
+
+fn source(settings: &config::Alertmanager) -> Result<Option<(Arc<dyn AlertSource>, Duration)>, AssembleFault> {
+    let Some(first) = settings.targets.values().next() else { return Ok(None) };
+    let credentials = match first.credentials.clone() {
+        config::ClientCredentials::Bearer { bearer_token } => Credentials::Bearer(bearer_token),
+        config::ClientCredentials::Basic { user, password } => Credentials::Basic { user, password },
+        config::ClientCredentials::Anonymous {} => Credentials::None,
+    };
+    let source = Alertmanager::new(AlertmanagerSettings {
+        urls: settings.targets.values().map(|target| target.url.clone()).collect(),
+        credentials,
+        timeout: settings.timeout.into(),
+        receiver: settings.receiver.clone(),
+    });
+    let source = source.map_err(|fault| AssembleFault::Alertmanager(fault.to_string()))?;
+    Ok(Some((Arc::new(source), settings.interval.into())))
+}

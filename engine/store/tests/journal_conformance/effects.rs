@@ -1,0 +1,185 @@
+//! Remediations, intents and what is counted.
+
+use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::remediation::IntentState;
+use selfheal_core::success::SuccessRecord;
+use selfheal_runtime::ports::Journal;
+use selfheal_runtime::ports::journal::{Remediation, RemediationFilter, Totals, Write};
+
+use super::sample::{at, conflict, hash, intent, issue, move_intent, opened, remediation, remediation_id};
+
+fn end(issue: IssueId, ordinal: u32, outcome: Outcome, seconds: i64) -> Write {
+    Write::End { id: remediation_id(issue, ordinal), outcome, why: format!("it {outcome}"), at: at(seconds) }
+}
+
+fn begin(issue: IssueId, ordinal: u32, seconds: i64) -> Write {
+    Write::Begin(Box::new(remediation(remediation_id(issue, ordinal), seconds)))
+}
+
+pub async fn a_remediation_begins_once_and_ends_once(journal: &dyn Journal) {
+    let id = opened(journal, "a").await;
+    journal.commit(vec![begin(id, 1, 10)]).await.unwrap();
+    conflict(journal, vec![begin(id, 1, 11)]).await;
+    let what = conflict(journal, vec![begin(id, 2, 11)]).await;
+    assert!(what.contains("running"), "{what}");
+    journal.commit(vec![end(id, 1, Outcome::Unwound, 25)]).await.unwrap();
+    for again in [end(id, 1, Outcome::Recovered, 26), end(id, 7, Outcome::Recovered, 26), begin(id, 1, 26)] {
+        conflict(journal, vec![again]).await;
+    }
+    journal.commit(vec![begin(id, 2, 30)]).await.unwrap();
+    let (first, intents) = journal.remediation(remediation_id(id, 1)).await.unwrap().unwrap();
+    let expected = Remediation {
+        ended_at: Some(at(25)),
+        outcome: Some(Outcome::Unwound),
+        why: "it unwound".to_owned(),
+        ..remediation(remediation_id(id, 1), 10)
+    };
+    assert_eq!((first, intents.len()), (expected, 0));
+    assert_eq!(issue(journal, id).await.remediations, 2);
+    assert_eq!(journal.remediation(remediation_id(id, 3)).await.unwrap(), None);
+}
+
+pub async fn intents_go_by_the_table(journal: &dyn Journal) {
+    use IntentState::{Applied, Executing, Undoing};
+    let id = remediation_id(opened(journal, "a").await, 1);
+    for (from_name, from) in IntentState::NAMES {
+        for (to_name, to) in IntentState::NAMES {
+            let name = format!("{from_name} to {to_name}");
+            let mut begun = intent(id, &name);
+            begun.state = *from;
+            journal.commit(vec![Write::Intend(Box::new(begun))]).await.unwrap();
+            let write = move_intent(hash(&name), *from, *to, 40, Some(90));
+            if from.may_become(*to) {
+                journal.commit(vec![write.clone()]).await.unwrap();
+            }
+            conflict(journal, vec![write]).await;
+        }
+    }
+    conflict(journal, vec![Write::Intend(Box::new(intent(id, "done to undoing")))]).await;
+    conflict(journal, vec![move_intent(hash("absent"), Executing, Applied, 1, None)]).await;
+
+    let second = remediation_id(opened(journal, "b").await, 1);
+    journal
+        .commit(vec![
+            Write::Begin(Box::new(remediation(second, 10))),
+            Write::Intend(Box::new(intent(second, "one"))),
+            move_intent(hash("one"), Executing, Applied, 50, Some(99)),
+        ])
+        .await
+        .unwrap();
+    let only = |intents: Vec<_>| <[_; 1]>::try_from(intents).unwrap().into_iter().next().unwrap();
+    let mut expected = intent(second, "one");
+    expected.state = Applied;
+    expected.said = "applied".to_owned();
+    (expected.applied_at, expected.changed_at, expected.revert_at) = (Some(at(50)), at(50), Some(at(99)));
+    assert_eq!(only(journal.remediation(second).await.unwrap().unwrap().1), expected);
+    journal.commit(vec![move_intent(hash("one"), Applied, Undoing, 60, None)]).await.unwrap();
+    let now = only(journal.remediation(second).await.unwrap().unwrap().1);
+    assert_eq!((now.applied_at, now.changed_at, now.revert_at), (Some(at(50)), at(60), None));
+}
+
+pub async fn reverts_are_found_when_they_are_due(journal: &dyn Journal) {
+    use IntentState::{Applied, Done, Executing, Undoing};
+    let id = remediation_id(opened(journal, "a").await, 1);
+    assert_eq!(journal.next_revert().await.unwrap(), None);
+    for (name, revert) in [("late", Some(300)), ("soon", Some(100)), ("never", None), ("undoing", Some(50))] {
+        journal
+            .commit(vec![
+                Write::Intend(Box::new(intent(id, name))),
+                move_intent(hash(name), Executing, Applied, 30, None),
+                move_intent(hash(name), Applied, Done, 31, revert),
+            ])
+            .await
+            .unwrap();
+    }
+    assert_eq!(journal.next_revert().await.unwrap(), Some(at(50)));
+    journal.commit(vec![move_intent(hash("undoing"), Done, Undoing, 51, None)]).await.unwrap();
+    assert_eq!(journal.next_revert().await.unwrap(), Some(at(100)));
+    for (now, expected) in [(99, vec![]), (100, vec!["soon"]), (400, vec!["soon", "late"])] {
+        let due = journal.reverts_due(at(now)).await.unwrap();
+        let due: Vec<_> = due.iter().map(|intent| intent.id).collect();
+        assert_eq!(due, expected.into_iter().map(hash).collect::<Vec<_>>(), "{now}");
+    }
+}
+
+pub async fn remediations_are_listed_newest_first_and_by_filter(journal: &dyn Journal) {
+    let (a, b) = (opened(journal, "a").await, opened(journal, "b").await);
+    journal.commit(vec![begin(a, 1, 10), end(a, 1, Outcome::Kept, 12)]).await.unwrap();
+    journal.commit(vec![begin(b, 1, 20), begin(a, 2, 30)]).await.unwrap();
+    let any = || RemediationFilter { limit: 100, ..RemediationFilter::default() };
+    let cases: [(RemediationFilter, &[(i64, u32)]); 9] = [
+        (any(), &[(1, 2), (2, 1), (1, 1)]),
+        (RemediationFilter { limit: 1, ..any() }, &[(1, 2)]),
+        (RemediationFilter { issue: Some(a), ..any() }, &[(1, 2), (1, 1)]),
+        (RemediationFilter { running: Some(true), ..any() }, &[(1, 2), (2, 1)]),
+        (RemediationFilter { running: Some(false), ..any() }, &[(1, 1)]),
+        (RemediationFilter { since: Some(at(20)), ..any() }, &[(1, 2), (2, 1)]),
+        (RemediationFilter { before: Some(remediation_id(a, 2)), ..any() }, &[(2, 1), (1, 1)]),
+        (RemediationFilter { before: Some(remediation_id(b, 1)), issue: Some(b), ..any() }, &[]),
+        (RemediationFilter { since: Some(at(31)), ..any() }, &[]),
+    ];
+    for (filter, expected) in cases {
+        let found = journal.remediations(filter.clone()).await.unwrap();
+        let found: Vec<(i64, u32)> = found.iter().map(|found| (found.id.issue.0, found.id.ordinal)).collect();
+        assert_eq!(found, expected, "{filter:?}");
+    }
+}
+
+pub async fn failures_and_results_are_counted(journal: &dyn Journal) {
+    let failure = |rule: &str, resource: &str, seconds| Write::CountFailure {
+        rule: rule.to_owned(),
+        resource: resource.to_owned(),
+        at: at(seconds),
+    };
+    let failures =
+        [failure("r", "x", 10), failure("r", "x", 10), failure("r", "x", 20), failure("r", "y", 20)];
+    journal.commit(failures.into()).await.unwrap();
+    for (rule, resource, since, expected) in [
+        ("r", "x", 0, 3),
+        ("r", "x", 10, 3),
+        ("r", "x", 11, 1),
+        ("r", "x", 21, 0),
+        ("r", "y", 0, 1),
+        ("s", "x", 0, 0),
+    ] {
+        let found = journal.failures_since(rule, resource, at(since)).await.unwrap();
+        assert_eq!(found, expected, "{rule} {resource} {since}");
+    }
+    let result = |rule: &str, success| Write::CountResult {
+        rule: rule.to_owned(),
+        action: "pg.cancel".to_owned(),
+        success,
+    };
+    journal
+        .commit(vec![result("r", true), result("r", false), result("s", true), result("r", true)])
+        .await
+        .unwrap();
+    let key = |rule: &str| (rule.to_owned(), "pg.cancel".to_owned());
+    let expected = [
+        (key("r"), SuccessRecord { successes: 2, failures: 1 }),
+        (key("s"), SuccessRecord { successes: 1, failures: 0 }),
+    ];
+    let mut found = journal.successes().await.unwrap();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(found, expected);
+}
+
+pub async fn totals_add_up(journal: &dyn Journal) {
+    assert_eq!(journal.totals().await.unwrap(), Totals::default());
+    let (a, b) = (opened(journal, "a").await, opened(journal, "b").await);
+    journal.commit(vec![begin(a, 1, 10), end(a, 1, Outcome::Unwound, 12)]).await.unwrap();
+    journal.commit(vec![begin(a, 2, 20), end(a, 2, Outcome::Recovered, 25)]).await.unwrap();
+    // A clock that was set back makes no negative duration.
+    journal.commit(vec![begin(b, 1, 40), end(b, 1, Outcome::Recovered, 30)]).await.unwrap();
+    journal
+        .commit(vec![begin(b, 2, 40), super::sample::step(b, selfheal_core::issue::Event::Close)])
+        .await
+        .unwrap();
+    let expected = Totals {
+        issues: 2,
+        open_issues: 1,
+        remediations: [(Outcome::Unwound, 1), (Outcome::Recovered, 2)].into(),
+        duration_seconds: 7.0,
+    };
+    assert_eq!(journal.totals().await.unwrap(), expected);
+}

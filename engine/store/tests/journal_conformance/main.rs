@@ -1,0 +1,51 @@
+//! What every journal must do, as cases that run for each implementation.
+
+mod effects;
+mod intake;
+mod issues;
+mod people;
+mod sample;
+
+/// Runs every case against a fresh journal of each kind.
+macro_rules! cases {
+    ($($room:ident::$case:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let journal = selfheal_store::SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+                    super::$room::$case(&journal).await;
+                }
+            )+
+        }
+    };
+}
+
+cases! {
+    intake::receipts_are_numbered_and_listed_until_they_are_expanded,
+    intake::sightings_follow_the_table,
+    intake::expanding_again_changes_nothing,
+    intake::an_alert_resolved_before_it_was_seen_is_closed_at_once,
+    intake::what_is_said_about_a_known_alert_is_kept_up_to_date,
+    intake::an_alert_keeps_its_nanoseconds,
+    intake::many_sightings_are_answered_in_their_order,
+    issues::every_event_goes_by_the_table,
+    issues::a_conflict_changes_nothing_of_its_transaction,
+    issues::issues_are_listed_newest_first_and_by_filter,
+    issues::wakes_come_soonest_first_and_in_pages,
+    issues::rule_and_level_are_replaced,
+    issues::a_story_has_everything_in_order,
+    issues::concurrent_commits_move_an_issue_once,
+    effects::a_remediation_begins_once_and_ends_once,
+    effects::intents_go_by_the_table,
+    effects::reverts_are_found_when_they_are_due,
+    effects::remediations_are_listed_newest_first_and_by_filter,
+    effects::failures_and_results_are_counted,
+    effects::totals_add_up,
+    people::an_approval_is_answered_once_and_for_its_plan,
+    people::approvals_are_listed_newest_first,
+    people::the_outbox_gives_what_is_due,
+    people::settings_are_replaced,
+    people::it_can_be_checked,
+}

@@ -1,0 +1,102 @@
+//! A ledger under test, the time it goes by, and claims on it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use selfheal_runtime::ports::ledger::LedgerReading;
+use selfheal_runtime::ports::{Claim, Ledger, Reserved};
+use selfheal_store::{EmbeddedLedger, RedisLedger};
+use selfheal_test_servers::Redis;
+
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const MOMENT: Duration = Duration::from_millis(40);
+/// How long to wait for what must come; generous, because tests of a whole workspace share few cores.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Place {
+    pub ledger: Box<dyn Ledger>,
+    /// The caller's clock, in milliseconds. A ledger with a clock of its own goes by that instead.
+    now: AtomicI64,
+}
+
+impl Place {
+    pub fn embedded() -> Self {
+        Self::of(Box::new(EmbeddedLedger::new()))
+    }
+
+    pub fn redis(server: &Redis) -> Self {
+        Self::of(Box::new(
+            RedisLedger::connect(&server.url(), "conformance", Duration::from_secs(20)).unwrap(),
+        ))
+    }
+
+    fn of(ledger: Box<dyn Ledger>) -> Self {
+        Self { ledger, now: AtomicI64::new(1_800_000_000_000) }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now.load(Ordering::SeqCst)).unwrap()
+    }
+
+    pub fn set_back(&self, by: Duration) {
+        self.now.fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub async fn reserve(&self, claim: &Claim) -> Reserved {
+        self.ledger.reserve(claim, self.now()).await.unwrap()
+    }
+
+    pub async fn granted(&self, claim: &Claim) -> bool {
+        self.reserve(claim).await.granted
+    }
+
+    /// What refused a claim.
+    pub async fn refusal(&self, claim: &Claim) -> LedgerReading {
+        let Reserved { granted, reading } = self.reserve(claim).await;
+        assert!(!granted, "{claim:?}");
+        reading
+    }
+
+    pub async fn look(&self, claim: &Claim) -> LedgerReading {
+        self.ledger.look(claim, self.now()).await.unwrap()
+    }
+
+    pub async fn release(&self, claim: &Claim) {
+        self.ledger.release(claim, self.now()).await.unwrap();
+    }
+
+    /// Lets time pass, by both clocks, until something holds.
+    pub async fn until(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while !holds().await {
+            assert!(std::time::Instant::now() < deadline, "{what}");
+            self.now.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Whether a moment of the caller's clock lies within a duration from now; Redis's clock goes on meanwhile.
+    pub fn within(&self, moment: Option<Timestamp>, duration: Duration) -> bool {
+        moment.is_some_and(|moment| {
+            let ahead = Duration::try_from(moment.duration_since(self.now())).unwrap_or_default();
+            ahead <= duration && ahead + PATIENCE >= duration
+        })
+    }
+}
+
+/// A claim of some holder on some target, by which nothing else is limited.
+pub fn claim(holder: &str, target: &str) -> Claim {
+    Claim {
+        holder: holder.to_owned(),
+        duplicate_key: format!("issue of {holder}/rule"),
+        targets: vec![target.to_owned()],
+        rule: "rule".to_owned(),
+        cooldown: Duration::ZERO,
+        per_target_max: 100,
+        in_all_max: 100,
+        rate_window: HOUR,
+        concurrent_max: 100,
+        lease: HOUR,
+    }
+}

@@ -1,0 +1,146 @@
+//! The ledger in Redis when Redis is not as it should be: down, hanging, forgetful, evicting, a replica.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use selfheal_runtime::ports::{Claim, Ledger};
+use selfheal_store::{RedisLedger, RedisSettingsFaultKind};
+use selfheal_test_servers::{Redis, RedisOptions, require};
+
+const TIMEOUT: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn claim(holder: &str) -> Claim {
+    Claim {
+        holder: holder.to_owned(),
+        duplicate_key: holder.to_owned(),
+        targets: vec!["t".to_owned(), "u".to_owned()],
+        rule: "rule".to_owned(),
+        cooldown: Duration::from_secs(300),
+        per_target_max: 10,
+        in_all_max: 100,
+        rate_window: Duration::from_secs(3600),
+        concurrent_max: 10,
+        lease: Duration::from_secs(30),
+    }
+}
+
+fn ledger(server: &Redis, prefix: &str) -> RedisLedger {
+    RedisLedger::connect(&server.url(), prefix, TIMEOUT).unwrap()
+}
+
+fn with(args: &[&str]) -> RedisOptions {
+    RedisOptions { args: args.iter().map(|arg| (*arg).to_owned()).collect() }
+}
+
+async fn until_granted(ledger: &RedisLedger, claim: &Claim) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ledger.reserve(claim, Timestamp::UNIX_EPOCH).await {
+            Ok(answer) => return assert!(answer.granted, "{answer:?}"),
+            Err(fault) => assert!(Instant::now() < deadline, "{fault}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_comes_back_when_redis_does() {
+    let server = require!(Redis::start());
+    let ledger = ledger(&server, "selfheal");
+    until_granted(&ledger, &claim("a")).await;
+    server.stop();
+    let fault = ledger.reserve(&claim("b"), Timestamp::UNIX_EPOCH).await.unwrap_err().to_string();
+    assert!(fault.starts_with("ledger: Redis"), "{fault}");
+    assert!(ledger.check().await.is_err());
+    server.restart().unwrap();
+    // The new process knows neither the connection nor the scripts.
+    until_granted(&ledger, &claim("b")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_can_be_made_while_redis_is_down() {
+    let server = require!(Redis::start());
+    server.stop();
+    let ledger = ledger(&server, "selfheal");
+    assert!(ledger.check().await.is_err());
+    server.restart().unwrap();
+    until_granted(&ledger, &claim("a")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_hangs_is_a_fault_in_time() {
+    let server = require!(Redis::start());
+    let ledger = ledger(&server, "selfheal");
+    until_granted(&ledger, &claim("a")).await;
+    server.pause();
+    let begun = Instant::now();
+    assert!(ledger.reserve(&claim("b"), Timestamp::UNIX_EPOCH).await.is_err());
+    assert!(begun.elapsed() < PATIENCE);
+    server.resume();
+    // The lost answer may have been a grant: asking again with the same holder is safe. The first still has the target.
+    let deadline = Instant::now() + PATIENCE;
+    let answer = loop {
+        match ledger.reserve(&claim("b"), Timestamp::UNIX_EPOCH).await {
+            Ok(answer) => break answer,
+            Err(fault) => assert!(Instant::now() < deadline, "{fault}"),
+        }
+    };
+    assert_eq!(answer.reading.busy, Some(("t".to_owned(), "a".to_owned())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_is_in_the_hash_tag_and_ends() {
+    let server = require!(Redis::start());
+    let ledger = ledger(&server, "selfheal:test");
+    until_granted(&ledger, &claim("a")).await;
+    ledger.renew(&claim("a"), Timestamp::UNIX_EPOCH).await.unwrap();
+    ledger.release(&claim("b"), Timestamp::UNIX_EPOCH).await.unwrap();
+    let mut connection =
+        redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    assert_eq!(keys.len(), 10, "{keys:?}");
+    for key in keys {
+        assert!(key.starts_with("{selfheal:test}:"), "{key}");
+        let remaining: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
+        assert!(remaining > 0, "{key} lives for ever");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prefixes_are_apart() {
+    let server = require!(Redis::start());
+    until_granted(&ledger(&server, "one"), &claim("a")).await;
+    until_granted(&ledger(&server, "two"), &claim("b")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_would_lose_limits_is_refused() {
+    let master = require!(Redis::start());
+    let port = master.port().to_string();
+    let cases: [(&[&str], &str); 3] = [
+        (&["--maxmemory-policy", "allkeys-lru"], "maxmemory-policy allkeys-lru"),
+        (&["--maxmemory-policy", "volatile-ttl"], "maxmemory-policy volatile-ttl"),
+        (&["--replicaof", "127.0.0.1", &port], "address of the master"),
+    ];
+    for (args, expected) in cases {
+        let server = require!(Redis::start_with(&with(args)));
+        let fault = ledger(&server, "selfheal").check().await.unwrap_err().to_string();
+        assert!(fault.contains(expected), "{fault}");
+    }
+    ledger(&master, "selfheal").check().await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_used_are_named() {
+    let cases = [
+        ("http://127.0.0.1", "selfheal", RedisSettingsFaultKind::Url),
+        ("redis://user:hunter2@127.0.0.1:notaport", "selfheal", RedisSettingsFaultKind::Url),
+        ("redis://127.0.0.1", "", RedisSettingsFaultKind::Prefix),
+        ("redis://127.0.0.1", "a{b}", RedisSettingsFaultKind::Prefix),
+    ];
+    for (url, prefix, kind) in cases {
+        let fault = RedisLedger::connect(url, prefix, TIMEOUT).err().unwrap();
+        assert_eq!(fault.kind, kind);
+        assert!(!fault.to_string().contains("hunter2"), "{fault}");
+    }
+}
