@@ -91,7 +91,7 @@ async fn look(
         .iter()
         .filter(|standing| standing.suppressed_by.is_none())
         .map(|standing| &standing.alert)
-        .filter(|alert| known.get(&alert.fingerprint).is_none_or(|(_, starts)| alert.starts_at > *starts))
+        .filter(|alert| known.get(&alert.fingerprint).is_none_or(|(_, starts)| is_newer(alert, *starts)))
         .collect();
     for chunk in unheard.chunks(CHUNK) {
         let received = receive(engine, chunk).await?;
@@ -118,6 +118,11 @@ async fn look(
         receive(engine, &[&gone]).await?;
     }
     Ok(())
+}
+
+/// The source's own API cuts starts off to milliseconds.
+fn is_newer(alert: &Alert, known: jiff::Timestamp) -> bool {
+    alert.starts_at.as_millisecond() > known.as_millisecond()
 }
 
 /// Puts alerts through the intake; gives how many were new to it.

@@ -14,7 +14,7 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, OptimizationLevel, Scope};
+use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Module, OptimizationLevel, Scope};
 use selfheal_contract::Catalog;
 use selfheal_core::span::Span;
 
@@ -132,21 +132,23 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> Refusal {
         .help("please report this with the rule")
 }
 
+/// All packages in one module: Rhai looks a function up in one module after the other, anew in every call.
 fn packages(engine: &mut Engine) {
-    let packages = [
-        ArithmeticPackage::new().as_shared_module(),
-        LogicPackage::new().as_shared_module(),
-        BasicMathPackage::new().as_shared_module(),
-        BasicStringPackage::new().as_shared_module(),
-        MoreStringPackage::new().as_shared_module(),
-        BasicIteratorPackage::new().as_shared_module(),
-        BasicArrayPackage::new().as_shared_module(),
-        BasicMapPackage::new().as_shared_module(),
-        BasicFnPackage::new().as_shared_module(),
-    ];
-    for package in packages {
-        engine.register_global_module(package);
+    let mut module = Module::new();
+    for init in [
+        ArithmeticPackage::init,
+        LogicPackage::init,
+        BasicMathPackage::init,
+        BasicStringPackage::init,
+        MoreStringPackage::init,
+        BasicIteratorPackage::init,
+        BasicArrayPackage::init,
+        BasicMapPackage::init,
+        BasicFnPackage::init,
+    ] {
+        init(&mut module);
     }
+    engine.register_global_module(module.into());
 }
 
 fn bounds(engine: &mut Engine, limits: &Limits) {

@@ -51,10 +51,8 @@ pub enum Credentials {
 /// Which Alertmanagers to ask, and how.
 #[derive(Clone, Debug)]
 pub struct AlertmanagerSettings {
-    /// The peers' addresses, with the path prefix if there is one; at least one.
-    pub urls: Vec<String>,
-    /// The same for all peers.
-    pub credentials: Credentials,
+    /// The peers' addresses, with the path prefix if there is one, and how to show oneself there; at least one.
+    pub peers: Vec<(String, Credentials)>,
     /// The longest time for a peer's answer, read to its end.
     pub timeout: Duration,
     /// Only alerts that are routed to a receiver whose name this regular expression matches as a whole; all without it.
@@ -69,7 +67,6 @@ pub struct AlertmanagerSettingsFault(String);
 /// Alertmanager, one or several peers, as the source of alerts.
 pub struct Alertmanager {
     peers: Vec<Peer>,
-    credentials: Credentials,
 }
 
 struct Peer {
@@ -77,6 +74,7 @@ struct Peer {
     shown: String,
     url: Url,
     client: Client,
+    credentials: Credentials,
 }
 
 /// What one peer said.
@@ -100,10 +98,10 @@ impl Alertmanager {
     /// # Errors
     /// There is no address, or one cannot be used.
     pub fn new(settings: AlertmanagerSettings) -> Result<Self, AlertmanagerSettingsFault> {
-        if settings.urls.is_empty() {
+        if settings.peers.is_empty() {
             return Err(AlertmanagerSettingsFault("no url is given: expected at least one".into()));
         }
-        let peer = |text: &String| {
+        let peer = |(text, credentials): &(String, Credentials)| {
             let fault = |fault: outgoing::OutgoingFault| AlertmanagerSettingsFault(fault.to_string());
             let mut url = outgoing::address(text).map_err(fault)?;
             let client = outgoing::client(&url, settings.timeout).map_err(fault)?;
@@ -119,16 +117,16 @@ impl Alertmanager {
                 query.append_pair("receiver", receiver);
             }
             drop(query);
-            Ok(Peer { shown, url, client })
+            Ok(Peer { shown, url, client, credentials: credentials.clone() })
         };
-        let peers = settings.urls.iter().map(peer).collect::<Result<_, _>>()?;
-        Ok(Self { peers, credentials: settings.credentials })
+        let peers = settings.peers.iter().map(peer).collect::<Result<_, _>>()?;
+        Ok(Self { peers })
     }
 
     /// Asks one peer.
     async fn ask(&self, peer: &Peer) -> Result<Answer, String> {
         let request = peer.client.get(peer.url.clone()).header("accept", "application/json");
-        let request = match &self.credentials {
+        let request = match &peer.credentials {
             Credentials::None => request,
             Credentials::Bearer(token) => request.bearer_auth(token.expose()),
             Credentials::Basic { user, password } => request.basic_auth(user, Some(password.expose())),

@@ -18,9 +18,6 @@ use crate::config::{self, Configuration};
 use crate::sinks::{Log, LogSettings, Slack, SlackSettings, Webhook, WebhookSettings};
 use crate::telemetry;
 
-/// How long one delivery to a sink may take.
-const SINK_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// What keeps selfheal from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleFault {
@@ -31,13 +28,8 @@ pub enum AssembleFault {
     #[error("ledger: {0}")]
     Ledger(String),
     /// An adapter's settings cannot be used.
-    #[error("adapters.{section}: {problem}")]
-    Adapter {
-        /// Its section.
-        section: &'static str,
-        /// What is wrong.
-        problem: String,
-    },
+    #[error("adapters: {0}")]
+    Adapter(String),
     /// A sink's settings cannot be used.
     #[error("{0}")]
     Sink(String),
@@ -80,20 +72,23 @@ pub fn journal(configuration: &Configuration) -> Result<Arc<dyn Journal>, Assemb
 /// Something that is configured cannot be used. A target that is merely down is no error.
 pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Parts, AssembleFault> {
     let Outside { clock, journal, registry } = outside;
-    let catalog = catalog(configuration)?;
+    let ledger = ledger(&configuration.ledger)?;
+    let sinks = sinks(configuration, &clock)?;
+    let source = source(&configuration.alertmanager)?;
+    let catalog = catalog(std::mem::take(&mut configuration.adapters))?;
     let compiler = Compiler::new(&catalog, configuration.settings.clone(), Limits::default());
     let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get().clamp(2, 8));
     let system = |fault: &dyn std::fmt::Display| AssembleFault::System(fault.to_string());
     Ok(Parts {
         journal,
-        ledger: ledger(&configuration.ledger)?,
+        ledger,
         entropy: Arc::new(SystemEntropy),
         catalog,
         policy: configuration.policy.clone(),
         compiler,
         scripts: Scripts::start(threads).map_err(|fault| system(&fault))?,
-        sinks: sinks(configuration, &clock)?,
-        source: source(&configuration.alertmanager)?,
+        sinks,
+        source,
         metrics: Metrics::new(&registry).map_err(|fault| system(&fault))?,
         adopt: Arc::new(telemetry::adopt),
         switch_on: configuration.switch.enabled,
@@ -107,12 +102,11 @@ pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Part
 ///
 /// # Errors
 /// The settings of one cannot be used.
-pub fn catalog(configuration: &mut Configuration) -> Result<Catalog, AssembleFault> {
-    let adapters = std::mem::take(&mut configuration.adapters).into_sections();
+pub fn catalog(adapters: config::Adapters) -> Result<Catalog, AssembleFault> {
     let connected: Result<Vec<_>, AssembleFault> = adapters
-        .map(|(section, prepared)| {
-            prepared.connect().map_err(|problem| AssembleFault::Adapter { section, problem })
-        })
+        .into_prepared()
+        .into_iter()
+        .map(|prepared| prepared.connect().map_err(AssembleFault::Adapter))
         .collect();
     Ok(Catalog::new(connected?))
 }
@@ -130,12 +124,14 @@ fn sinks(configuration: &Configuration, clock: &Arc<dyn Clock>) -> Result<Vec<Ar
         let fault = |fault: crate::sinks::SinkSettingsFault| AssembleFault::Sink(fault.to_string());
         Ok(match sink.receiver.clone() {
             config::Receiver::Log {} => Arc::new(Log::new(LogSettings { name, events })) as Arc<dyn Sink>,
-            config::Receiver::Slack { url, channel } => {
-                let settings = SlackSettings { name, url, events, timeout: SINK_TIMEOUT, external_url, channel };
+            config::Receiver::Slack { url, channel, timeout } => {
+                let timeout = timeout.into();
+                let settings = SlackSettings { name, url, events, timeout, external_url, channel };
                 Arc::new(Slack::new(settings, Arc::clone(clock)).map_err(fault)?)
             }
-            config::Receiver::Webhook { url, secret } => {
-                let settings = WebhookSettings { name, url, secret, events, timeout: SINK_TIMEOUT, external_url };
+            config::Receiver::Webhook { url, secret, timeout } => {
+                let timeout = timeout.into();
+                let settings = WebhookSettings { name, url, secret, events, timeout, external_url };
                 Arc::new(Webhook::new(settings, Arc::clone(clock)).map_err(fault)?)
             }
         })
@@ -154,15 +150,17 @@ fn kind(event: config::Event) -> NewsKind {
 }
 
 fn source(settings: &config::Alertmanager) -> Result<Option<(Arc<dyn AlertSource>, Duration)>, AssembleFault> {
-    let Some(first) = settings.targets.values().next() else { return Ok(None) };
-    let credentials = match first.credentials.clone() {
+    if settings.urls.is_empty() {
+        return Ok(None);
+    }
+    let credentials = match settings.credentials.clone() {
         config::ClientCredentials::Bearer { bearer_token } => Credentials::Bearer(bearer_token),
         config::ClientCredentials::Basic { user, password } => Credentials::Basic { user, password },
         config::ClientCredentials::Anonymous {} => Credentials::None,
     };
+    let peers = settings.urls.iter().map(|url| (url.clone(), credentials.clone())).collect();
     let source = Alertmanager::new(AlertmanagerSettings {
-        urls: settings.targets.values().map(|target| target.url.clone()).collect(),
-        credentials,
+        peers,
         timeout: settings.timeout.into(),
         receiver: settings.receiver.clone(),
     });

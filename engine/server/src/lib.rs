@@ -1,1 +1,13 @@
-//! selfheal-server
+//! selfheal's server: configuration, HTTP, command line, sinks, telemetry. Alone in the project it reads files, flags,
+//! the environment and the clock.
+
+pub mod alertmanager;
+pub mod assemble;
+pub mod clock;
+pub mod config;
+pub mod load;
+pub mod outgoing;
+pub mod shipped;
+pub mod sinks;
+pub mod telemetry;
+pub mod watch;

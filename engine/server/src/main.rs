@@ -1,2 +1,7 @@
 //! The binary `selfheal`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    selfheal_server::cli::main()
+}

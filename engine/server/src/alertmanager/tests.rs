@@ -11,8 +11,7 @@ use crate::telemetry::testing::{Lines, dispatch};
 fn settings(urls: impl IntoIterator<Item = String>) -> AlertmanagerSettings {
     install_tls();
     AlertmanagerSettings {
-        urls: urls.into_iter().collect(),
-        credentials: Credentials::None,
+        peers: urls.into_iter().map(|url| (url, Credentials::None)).collect(),
         timeout: Duration::from_secs(10),
         receiver: None,
     }
@@ -189,9 +188,9 @@ async fn it_shows_itself_and_asks_for_everything() {
     for (credentials, prefix, receiver, expected) in cases {
         server.forget();
         let settings = AlertmanagerSettings {
-            credentials,
+            peers: vec![(format!("{}{prefix}", server.url()), credentials)],
             receiver: receiver.map(str::to_owned),
-            ..settings([format!("{}{prefix}", server.url())])
+            ..settings([])
         };
         let own = Alertmanager::new(settings).unwrap();
         assert_eq!(own.standing().await.unwrap(), []);

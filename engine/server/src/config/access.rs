@@ -186,8 +186,8 @@ pub(super) fn forbid_open_doors(
     }
 }
 
-/// An empty secret was refused by the reader already.
-fn is_short(secret: &Secret) -> bool {
+/// Whether a secret can be guessed; an empty one was refused by the reader already.
+pub(super) fn is_short(secret: &Secret) -> bool {
     (1..SECRET_CHARS_MIN).contains(&secret.expose().chars().count())
 }
 

@@ -16,6 +16,7 @@ pub struct CheckedAdapter {
 }
 
 /// The adapters of the roster, in its order.
+#[derive(Default)]
 pub struct Adapters(Vec<CheckedAdapter>);
 
 impl Adapters {

@@ -1,20 +1,25 @@
 //! The section `alertmanager`: whom to ask for alerts that its notifications did not bring.
 
-use std::collections::BTreeMap;
-
-use selfheal_contract::settings::{Secret, Section};
+use selfheal_contract::settings::{Collector, Secret, Section};
 use selfheal_core::matcher::{MatchOp, Matcher};
 use selfheal_core::span::Span;
 use serde::Serialize;
 
-use super::reading::is_name;
+use super::reading::urls;
 use super::shown;
 
-/// Alertmanager's own API. Without targets nothing is asked.
+/// How many peers there may be.
+pub const ALERTMANAGERS_MAX: usize = 16;
+
+/// Alertmanager's own API. Without an address nothing is asked.
 #[derive(Debug, Clone, Serialize)]
 pub struct Alertmanager {
-    /// The Alertmanagers, by name. Peers of a cluster know the same alerts; one that answers is enough then.
-    pub targets: BTreeMap<String, AlertmanagerTarget>,
+    /// The peers of one cluster, at most [`ALERTMANAGERS_MAX`]: `http(s)://host[:port][/prefix]`, without a slash at the
+    /// end.
+    pub urls: Vec<String>,
+    /// As whom to ask each of them.
+    #[serde(flatten)]
+    pub credentials: ClientCredentials,
     /// The time from one question to the next. 5 s to 1 h; 1 m by default.
     pub interval: Span,
     /// How long an answer may take. 100 ms to 1 m; 5 s by default.
@@ -22,16 +27,6 @@ pub struct Alertmanager {
     /// Only alerts for receivers that this expression matches, in the syntax of RE2, anchored at both ends. All
     /// by default.
     pub receiver: Option<String>,
-}
-
-/// One Alertmanager.
-#[derive(Debug, Clone, Serialize)]
-pub struct AlertmanagerTarget {
-    /// Where it is: `http(s)://host[:port][/prefix]`, without a slash at the end.
-    pub url: String,
-    /// As whom to ask.
-    #[serde(flatten)]
-    pub credentials: ClientCredentials,
 }
 
 /// What is shown to a server that asks who is there.
@@ -57,21 +52,13 @@ pub enum ClientCredentials {
 }
 
 /// Reads the section.
-pub(super) fn check(section: &mut Section<'_>) -> Alertmanager {
-    let mut targets = BTreeMap::new();
-    for (name, mut entry) in section.map("targets") {
-        if !is_name(name) {
-            section.reject(
-                "targets",
-                format!("a name is 1 to 64 letters, digits, - or _, found {name:?}"),
-                None,
-            );
-        }
-        let url = entry.url("url", &["http", "https"]).trim_end_matches('/').to_owned();
-        let credentials = credentials(&mut entry);
-        entry.finish();
-        targets.insert(name.to_owned(), AlertmanagerTarget { url, credentials });
+pub(super) fn check(section: &mut Section<'_>, collector: &Collector) -> Alertmanager {
+    let urls = urls(section, "urls", collector);
+    if urls.len() > ALERTMANAGERS_MAX {
+        let problem = format!("at most {ALERTMANAGERS_MAX} are possible, found {}", urls.len());
+        section.reject("urls", problem, None);
     }
+    let credentials = credentials(section);
     let interval = section.span_or("interval", Span::from_mins(1), Span::from_secs(5)..=Span::from_hours(1));
     let timeout = section.span_or("timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(1));
     let receiver = section.optional_text("receiver");
@@ -81,7 +68,7 @@ pub(super) fn check(section: &mut Section<'_>) -> Alertmanager {
         section.reject("receiver", format!("{pattern:?} is no regular expression: {fault}"), None);
     }
     section.finish();
-    Alertmanager { targets, interval, timeout, receiver }
+    Alertmanager { urls, credentials, interval, timeout, receiver }
 }
 
 fn credentials(section: &mut Section<'_>) -> ClientCredentials {

@@ -77,7 +77,7 @@ fn sections(
         settings: settings::check(root, collector, &mut notes),
         journal: storage::journal(&mut root.section("journal")),
         ledger: storage::ledger(&mut root.section("ledger")),
-        alertmanager: alertmanager::check(&mut root.section("alertmanager")),
+        alertmanager: alertmanager::check(&mut root.section("alertmanager"), collector),
         sinks: sinks::check(root),
         telemetry: telemetry::check(&mut root.section("telemetry")),
         adapters: adapters::check(&mut root.section("adapters"), roster),

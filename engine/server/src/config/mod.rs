@@ -43,7 +43,7 @@ pub use access::{
     WebhookCredentials,
 };
 pub use adapters::{Adapters, CheckedAdapter};
-pub use alertmanager::{Alertmanager, AlertmanagerTarget, ClientCredentials};
+pub use alertmanager::{ALERTMANAGERS_MAX, Alertmanager, ClientCredentials};
 pub use bytes::{Bytes, NoAmount};
 pub use check::check;
 pub use intake::{BACKLOG_SHARE_MAX, Intake};

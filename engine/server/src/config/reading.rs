@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use selfheal_contract::settings::{Node, Section, Value, suggest};
+use selfheal_contract::settings::{Collector, Fault, Key, Node, Path, Section, Value, suggest};
 
 /// A moment, as `2027-01-31T18:00:00Z` or with an offset.
 pub(super) struct Moment(pub(super) Timestamp);
@@ -77,6 +77,38 @@ pub(super) fn chosen<T: Copy + PartialEq>(
         }
     }
     chosen
+}
+
+/// The addresses of the list under `name`, each as in [`Section::url`]; those of a variable are separated by commas.
+pub(super) fn urls(section: &mut Section<'_>, name: &str, collector: &Collector) -> Vec<String> {
+    let path = section.path().key(name);
+    match section.node(name) {
+        Some(Node { value: Value::List(items), .. }) => {
+            let item = |(index, node): (usize, &Node)| url(node.clone(), &path.item(index), collector);
+            items.iter().enumerate().filter_map(item).collect()
+        }
+        Some(Node { at, .. }) => {
+            let node = |text| Node { value: Value::Text(text), at: *at };
+            let texts = section.texts(name);
+            texts.into_iter().filter_map(|text| url(node(text), &path, collector)).collect()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Reads one address by a section made for it alone, since only sections know addresses.
+fn url(node: Node, path: &Path, collector: &Collector) -> Option<String> {
+    let at = node.at;
+    let entry = (Key { name: "url".to_owned(), at }, node);
+    let (map, own) = (Node { value: Value::Map(vec![entry]), at }, Collector::default());
+    let url = Section::root(&map, &own).optional_url("url", &["http", "https"]);
+    match own.accept(url) {
+        Ok(url) => url.map(|url| url.trim_end_matches('/').to_owned()),
+        Err(faults) => {
+            faults.iter().for_each(|fault| collector.push(Fault { path: path.clone(), ..fault.clone() }));
+            None
+        }
+    }
 }
 
 /// Whether a text can name something in metrics, texts and files: 1 to 64 letters, digits, `-` or `_`.

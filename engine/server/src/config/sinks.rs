@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use selfheal_contract::settings::{Secret, Section};
+use selfheal_core::span::Span;
 use serde::Serialize;
 
-use super::access::SECRET_CHARS_MIN;
+use super::access::{SECRET_CHARS_MIN, is_short};
 use super::reading::{chosen, is_name, is_written, required_choice};
 use super::shown;
 
@@ -60,15 +61,19 @@ pub enum Receiver {
         url: Secret,
         /// The channel, such as `#alerts`, for webhooks that may choose one; the webhook's own by default.
         channel: Option<String>,
+        /// How long one try may take. 100 ms to 1 m; 5 s by default.
+        timeout: Span,
     },
     /// A POST of JSON to any address.
     Webhook {
         /// The address.
         #[serde(serialize_with = "shown::secret")]
         url: Secret,
-        /// The key with which the body is signed (HMAC-SHA-256), at least 16 characters; not signed, if absent.
-        #[serde(serialize_with = "shown::optional_secret")]
-        secret: Option<Secret>,
+        /// The key with which the body is signed (HMAC-SHA-256), at least [`SECRET_CHARS_MIN`] characters.
+        #[serde(serialize_with = "shown::secret")]
+        secret: Secret,
+        /// How long one try may take. 100 ms to 1 m; 5 s by default.
+        timeout: Span,
     },
     /// selfheal's own log.
     Log {},
@@ -111,10 +116,12 @@ fn sink(mut section: Section<'_>) -> Option<Sink> {
         Kind::Slack => Receiver::Slack {
             url: section.secret_url("url", &["https", "http"]),
             channel: section.optional_text("channel"),
+            timeout: timeout(&mut section),
         },
         Kind::Webhook => Receiver::Webhook {
             url: section.secret_url("url", &["https", "http"]),
             secret: signing_key(&mut section),
+            timeout: timeout(&mut section),
         },
         Kind::Log => Receiver::Log {},
     };
@@ -122,13 +129,17 @@ fn sink(mut section: Section<'_>) -> Option<Sink> {
     Some(Sink { events, receiver })
 }
 
-fn signing_key(section: &mut Section<'_>) -> Option<Secret> {
-    let secret = section.optional_secret("secret")?;
-    if secret.expose().chars().count() < SECRET_CHARS_MIN {
+fn signing_key(section: &mut Section<'_>) -> Secret {
+    let secret = section.secret("secret");
+    if is_short(&secret) {
         let problem = format!("a signing key needs at least {SECRET_CHARS_MIN} characters");
         section.reject("secret", problem, Some("make one with: openssl rand -hex 32"));
     }
-    Some(secret)
+    secret
+}
+
+fn timeout(section: &mut Section<'_>) -> Span {
+    section.span_or("timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(1))
 }
 
 fn all() -> Vec<Event> {

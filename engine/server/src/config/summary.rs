@@ -84,17 +84,16 @@ impl Configuration {
 
     fn alertmanagers(&self) -> String {
         let alertmanager = &self.alertmanager;
-        if alertmanager.targets.is_empty() {
+        if alertmanager.urls.is_empty() {
             return "not configured: alerts that no notification brings are missed".to_owned();
         }
-        let urls: Vec<&str> = alertmanager.targets.values().map(|target| target.url.as_str()).collect();
-        format!("{}, every {}", urls.join(", "), alertmanager.interval)
+        format!("{}, every {}", alertmanager.urls.join(", "), alertmanager.interval)
     }
 
     fn adapter_names(&self) -> String {
         let name = |adapter: &super::adapters::CheckedAdapter| match adapter.configured {
             true => adapter.section.to_owned(),
-            false => format!("{} (not configured)", adapter.section),
+            false => format!("{} (nothing set)", adapter.section),
         };
         let names: Vec<String> = self.adapters.iter().map(name).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }

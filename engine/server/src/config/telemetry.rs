@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use selfheal_contract::settings::Section;
+use selfheal_core::span::Span;
 use serde::{Serialize, Serializer};
 
 /// Logs and traces.
@@ -104,11 +105,13 @@ fn is_level(text: &str) -> bool {
 /// Where traces go.
 #[derive(Debug, Clone, Serialize)]
 pub struct Otlp {
-    /// The collector's base address for OTLP over HTTP, to which `/v1/traces` is added, without a slash at the
-    /// end. Absent: no traces are sent.
+    /// The collector's base address for OTLP over HTTP, to which `/v1/traces` is added where it is not
+    /// there, without a slash at the end. Absent: no traces are sent.
     pub endpoint: Option<String>,
     /// The share of traces that are sent, 0 to 1; 1 by default.
     pub sample_ratio: f64,
+    /// How long one try to send may take. 100 ms to 1 m; 5 s by default.
+    pub timeout: Span,
 }
 
 /// Reads the section.
@@ -121,7 +124,8 @@ pub(super) fn check(section: &mut Section<'_>) -> Telemetry {
     let endpoint = otlp.optional_url("endpoint", &["http", "https"]);
     let endpoint = endpoint.map(|url| url.trim_end_matches('/').to_owned());
     let sample_ratio = otlp.float_or("sample_ratio", 1.0, 0.0..=1.0);
+    let timeout = otlp.span_or("timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(1));
     otlp.finish();
     section.finish();
-    Telemetry { log: Log { format, level }, otlp: Otlp { endpoint, sample_ratio } }
+    Telemetry { log: Log { format, level }, otlp: Otlp { endpoint, sample_ratio, timeout } }
 }

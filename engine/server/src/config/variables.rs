@@ -69,7 +69,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("POSTGRES_CONN_THRESHOLD", &["settings", "postgres_conn_threshold"], Reads::Plain),
     variable("DISK_SPACE_THRESHOLD", &["settings", "disk_space_threshold"], Reads::Plain),
     variable("MEMORY_THRESHOLD", &["settings", "memory_threshold"], Reads::Plain),
-    variable("ALERTMANAGER_URL", &["alertmanager", "targets", "main", "url"], Reads::Plain),
+    variable("ALERTMANAGER_URL", &["alertmanager", "urls"], Reads::Plain),
     variable("SCAN_INTERVAL_SECONDS", &["alertmanager", "interval"], Reads::Seconds),
     variable(
         "CHECK_INTERVAL",

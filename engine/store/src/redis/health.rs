@@ -16,7 +16,7 @@ pub(super) async fn ask(connection: &mut ConnectionManager) -> RedisResult<Repor
         .arg("memory")
         .query_async(connection)
         .await?;
-    Ok(replication + &memory)
+    Ok(format!("{replication}{memory}"))
 }
 
 /// Says what is wrong and what to do, if anything is.

@@ -33,7 +33,12 @@ fn each_variable_arrives() {
         ("POSTGRES_CONN_THRESHOLD", "1", "/settings/postgres_conn_threshold", "1.0"),
         ("DISK_SPACE_THRESHOLD", "80", "/settings/disk_space_threshold", "0.8"),
         ("MEMORY_THRESHOLD", "80", "/settings/memory_threshold", "0.8"),
-        ("ALERTMANAGER_URL", "http://a:9093/", "/alertmanager/targets/main/url", r#""http://a:9093""#),
+        (
+            "ALERTMANAGER_URL",
+            "http://a:9093/, http://b",
+            "/alertmanager/urls",
+            r#"["http://a:9093","http://b"]"#,
+        ),
         ("SCAN_INTERVAL_SECONDS", "30", "/alertmanager/interval", r#""30s""#),
         ("PROMETHEUS_URL", "http://p:9090", "/adapters/prometheus", r#""configured""#),
         ("REDIS_URL", "redis://r", "/adapters/redis", r#""configured""#),
@@ -70,7 +75,7 @@ fn flags_beat_the_environment_which_beats_the_file() {
         ("/rules", r#""b""#),
         ("/data", r#""a""#),
         ("/policy/mode", r#""approve""#),
-        ("/alertmanager/targets/main/url", r#""http://a""#),
+        ("/alertmanager/urls", r#"["http://a"]"#),
     ];
     for (pointer, expected) in cases {
         assert_eq!(value(Some(file), &around, pointer), expected, "{pointer}");
@@ -97,7 +102,7 @@ fn faults_name_the_variable_or_the_flag() {
     let expected = "\
 DRY_RUN_MODE in the environment: policy.mode: expected true or false, found \"perhaps\"
 
-ALERTMANAGER_URL in the environment: alertmanager.targets.main.url: must not hold a user name or password
+ALERTMANAGER_URL in the environment: alertmanager.urls: must not hold a user name or password
   = help: take them out of the address and give them in their own fields
 
 POSTGRES_PORT in the environment: adapters.postgres.targets.main.host: required, but missing

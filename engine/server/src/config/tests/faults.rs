@@ -214,14 +214,24 @@ fn of_the_other_sections() {
             "ledger: {prefix: 'a{b}'}",
             "1:18 ledger.prefix: a prefix is 1 to 64 letters, digits, `.`, `_`, `:` or `-`, found \"a{b}\"",
         ),
-        ("alertmanager: {targets: {main: {}}}", "1:26 alertmanager.targets.main.url: required, but missing"),
         (
-            "alertmanager: {targets: {main: {url: http://a, user: b}}}",
-            "1:54 alertmanager.targets.main.user: a password is missing (give both user and password)",
+            "alertmanager: {urls: http://a}",
+            "1:22 alertmanager.urls: expected a list of texts, found the text \"http://a\"",
         ),
         (
-            "alertmanager: {targets: {main: {url: http://a, bearer_token: b, password: c}}}",
-            "1:62 alertmanager.targets.main.bearer_token: there is a user or password as well (keep either bearer_token, or user and password)",
+            "alertmanager: {urls: [http://a, a:9093, 5, 'http://u:p@a', '${UNSET}']}",
+            "1:33 alertmanager.urls[1]: expected an address that begins with http:// or https://\n\
+             1:41 alertmanager.urls[2]: expected text, found the number 5 (put it in quotes)\n\
+             1:44 alertmanager.urls[3]: must not hold a user name or password (take them out of the address and give them in their own fields)\n\
+             1:60 alertmanager.urls[4]: the environment variable UNSET is not set (set it, or give a default: ${UNSET:-value})",
+        ),
+        (
+            "alertmanager: {user: b}",
+            "1:22 alertmanager.user: a password is missing (give both user and password)",
+        ),
+        (
+            "alertmanager: {bearer_token: b, password: c}",
+            "1:30 alertmanager.bearer_token: there is a user or password as well (keep either bearer_token, or user and password)",
         ),
         ("alertmanager: {interval: 1s}", "1:26 alertmanager.interval: must be between 5s and 1h, found 1s"),
         (
@@ -232,7 +242,10 @@ fn of_the_other_sections() {
             "sinks: {a: {url: x}}",
             "1:9 sinks.a.kind: required, but missing (write one of slack, webhook, log)",
         ),
-        ("sinks: {a: {kind: slack}}", "1:9 sinks.a.url: required, but missing"),
+        (
+            "sinks: {a: {kind: slack, secret: x}}",
+            "1:9 sinks.a.url: required, but missing\n1:26 sinks.a.secret: unknown key (known here: channel, events, kind, timeout, url)",
+        ),
         (
             "sinks: {a: {kind: log, events: []}}",
             "1:32 sinks.a.events: the sink would get nothing (leave the key out for all events)",
@@ -277,8 +290,8 @@ fn no_page_shows_a_secret() {
         "ledger:\n  url: h133742\n",
         "sinks:\n  a: {kind: webhook, url: https://x, secret: h133742}\n",
         "sinks:\n  a:\n    kind: slack\n    url: h133742\n",
-        "alertmanager:\n  targets:\n    main: {url: \"http://a:h133742@b\"}\n",
-        "alertmanager: {targets: {main: {url: http://a, bearer_token: h133742, user: a}}}",
+        "alertmanager:\n  urls: [\"http://a:h133742@b\"]\n",
+        "alertmanager: {bearer_token: h133742, user: a}",
     ];
     for text in texts {
         let page = page(text);

@@ -27,9 +27,9 @@ policy:
 settings: {postgres_conn_threshold: 90, my_limit: 5, my_text: a, my_switch: true, my_nothing: }
 ledger: {url: "rediss://:hunter2@r"}
 alertmanager:
-  targets:
-    a: {url: "http://a:9093", bearer_token: hunter2}
-    b: {url: "http://b:9093", user: u, password: hunter2}
+  urls: ["http://a:9093", "http://b:9093/am/"]
+  user: u
+  password: hunter2
 sinks:
   alerts: {kind: slack, url: "https://hooks.slack.com/hunter2", channel: "#alerts", events: [person, approval, person]}
   tickets: {kind: webhook, url: "https://hunter2@t", secret: hunter2hunter2hunter2}
@@ -59,11 +59,11 @@ fn a_full_file_is_understood() {
         ("/settings/my_switch", "true"),
         ("/settings/my_nothing", ""),
         ("/ledger/url", r#""***""#),
-        ("/alertmanager/targets/a", r#"{"bearer_token":"***","url":"http://a:9093"}"#),
-        ("/alertmanager/targets/b", r#"{"password":"***","url":"http://b:9093","user":"u"}"#),
+        ("/alertmanager/urls", r#"["http://a:9093","http://b:9093/am"]"#),
+        ("/alertmanager/password", r#""***""#),
         (
             "/sinks/alerts",
-            r##"{"channel":"#alerts","events":["person","approval"],"kind":"slack","url":"***"}"##,
+            r##"{"channel":"#alerts","events":["person","approval"],"kind":"slack","timeout":"5s","url":"***"}"##,
         ),
         ("/sinks/tickets/secret", r#""***""#),
         ("/adapters/redis", r#""configured""#),
@@ -95,7 +95,7 @@ policy        mode auto; 10 an hour for a target, 100 in all, 10 at once; cooldo
 learning      on
 ledger        embedded
 alertmanager  not configured: alerts that no notification brings are missed
-adapters      postgres (not configured), redis (not configured), prometheus (not configured)
+adapters      postgres (nothing set), redis (nothing set), prometheus (nothing set)
 sinks         log (log)
 log           info, as json
 traces        not sent
@@ -106,7 +106,7 @@ traces        not sent
         "2 bearer tokens and 1 basic user; bodies up to 1MiB",
         "ops (admin), wall (viewer)",
         "redis, keys selfheal:*",
-        "http://a:9093, http://b:9093, every 1m",
+        "http://a:9093, http://b:9093/am, every 1m",
         "alerts (slack), tickets (webhook)",
         "to http://c:4318, 25 % of them",
         "2 maintenance windows",

@@ -1,0 +1,110 @@
+//! `POST /dry-run`: what would be done about the alerts of a webhook body, with the rules in use or an edited one.
+//!
+//! The body is the webhook's. Beside Alertmanager's fields it may hold `rule`: either `{"name": .., "text": ..}`, or the
+//! text alone with the name in `rule_name`. Nothing is changed anywhere; adapters are asked for readings and previews.
+
+use actix_web::http::StatusCode;
+use selfheal_runtime::dry_run::DryRunFault;
+use selfheal_script::RuleFile;
+use serde::Deserialize;
+
+use super::super::answer::Fault;
+use super::query::Query;
+use super::{Answered, Call, ok, rules};
+
+const SHAPE: &str = r#"give it as "rule": {"name": "my_rule", "text": "..."}, or as text with "rule_name""#;
+
+/// What the body holds besides the notification, whose reader ignores it in turn.
+#[derive(Deserialize)]
+struct Edited {
+    rule: Option<EditedRule>,
+    rule_name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum EditedRule {
+    Named(NamedRule),
+    Text(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedRule {
+    name: String,
+    text: String,
+}
+
+pub(super) async fn dry_run(call: Call) -> Answered {
+    Query::read(call.request.query_string(), &[])?;
+    let edited = edited(&call.body)?;
+    match call.app.engine.dry_run(&call.body, edited).await {
+        Ok(answer) => ok(&answer),
+        Err(DryRunFault::Body(fault)) => Err(Fault::wrong(fault.to_string())
+            .help("send what Alertmanager sends: {\"version\": \"4\", \"alerts\": [...]}")),
+        Err(DryRunFault::Rule(diagnostics)) => Err(rules::refused(diagnostics)),
+        Err(fault @ DryRunFault::TooManyAlerts(_)) => {
+            Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, fault.to_string()).help("send fewer alerts"))
+        }
+        Err(DryRunFault::Journal(fault)) => Err(fault.into()),
+    }
+}
+
+/// The edited rule, if the body holds one.
+fn edited(body: &[u8]) -> Result<Option<RuleFile>, Fault> {
+    let wrong = |what: &str| Fault::wrong(format!("rule: {what}")).help(SHAPE);
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Ok(None);
+    }
+    let edited: Edited = match serde_json::from_slice(body) {
+        Ok(edited) => edited,
+        Err(error) if error.is_data() => return Err(wrong(&error.to_string())),
+        // The notification's own reader says it better.
+        Err(_) => return Ok(None),
+    };
+    let (name, text) = match (edited.rule, edited.rule_name) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => return Err(wrong("there is a rule_name and no rule")),
+        (Some(EditedRule::Named(rule)), None) => (rule.name, rule.text),
+        (Some(EditedRule::Named(_)), Some(_)) => return Err(wrong("it is named twice, by name and by rule_name")),
+        (Some(EditedRule::Text(text)), Some(name)) => (name, text),
+        (Some(EditedRule::Text(_)), None) => return Err(wrong("the text needs a name")),
+    };
+    let path = format!("{name}.rhai");
+    Ok(Some(RuleFile::new(name, path, text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_edited_rule_comes_in_two_forms() {
+        let cases = [
+            (r#"{"alerts": []}"#, Ok(None)),
+            (r#"{"rule": {"name": "a", "text": "x"}}"#, Ok(Some(("a", "x")))),
+            (r#"{"rule": "x", "rule_name": "a"}"#, Ok(Some(("a", "x")))),
+            (r#"{"rule": null}"#, Ok(None)),
+            (r#"{"rule": "x"}"#, Err("needs a name")),
+            (r#"{"rule_name": "a"}"#, Err("no rule")),
+            (r#"{"rule": {"name": "a", "text": "x"}, "rule_name": "a"}"#, Err("twice")),
+            (r#"{"rule": {"name": "a"}}"#, Err("rule:")),
+            (r#"{"rule": {"name": "a", "text": "x", "more": 1}}"#, Err("rule:")),
+            (r#"{"rule": 1}"#, Err("rule:")),
+            (r#"{"rule": "x", "rule": "y"}"#, Err("duplicate")),
+            ("[]", Ok(None)),
+            (r#"{"rule": "x""#, Ok(None)),
+            ("", Ok(None)),
+        ];
+        for (body, expected) in cases {
+            match (edited(body.as_bytes()), expected) {
+                (Ok(found), Ok(expected)) => {
+                    let found = found.as_ref().map(|file| (&*file.name, &*file.text));
+                    assert_eq!(found, expected, "{body}");
+                }
+                (Err(fault), Err(part)) => assert!(fault.to_string().contains(part), "{body}: {fault}"),
+                (found, _) => panic!("{body}: found {found:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The switch of automatic remediation, and the circuit breakers.
+
+use jiff::Timestamp;
+use selfheal_runtime::breaker::BreakerState;
+use selfheal_runtime::switch::Position;
+use serde::{Deserialize, Serialize};
+
+use super::approvals::checked_reason;
+use super::query::Query;
+use super::{Answered, Call, ok};
+
+#[derive(Serialize)]
+struct SwitchView<'a> {
+    auto_remediation_enabled: bool,
+    message: &'static str,
+    /// Who turned it.
+    by: &'a str,
+    at: Timestamp,
+    why: &'a str,
+}
+
+impl<'a> SwitchView<'a> {
+    fn of(position: &'a Position) -> Self {
+        Self {
+            auto_remediation_enabled: position.on,
+            message: if position.on { "Auto-remediation enabled" } else { "Auto-remediation disabled" },
+            by: &position.by,
+            at: position.at,
+            why: &position.why,
+        }
+    }
+}
+
+pub(super) async fn show(call: Call) -> Answered {
+    Query::read(call.request.query_string(), &[])?;
+    ok(&SwitchView::of(&call.app.engine.switch.position()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Toggle {
+    enabled: bool,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Turns the switch; it is durable when the answer is 200.
+pub(super) async fn toggle(call: Call) -> Answered {
+    let toggle: Toggle = call.json(r#"{"enabled": true or false, "reason": "..."}"#)?;
+    let reason = checked_reason(&toggle.reason)?;
+    let position = call.app.engine.turn_switch(toggle.enabled, &call.caller.name, reason).await?;
+    ok(&SwitchView::of(&position))
+}
+
+#[derive(Serialize)]
+struct BreakerView {
+    /// `open`: its targets are left alone until then; `trial`: the next use decides; `closed`: failures are counted.
+    state: &'static str,
+    #[serde(flatten)]
+    breaker: BreakerState,
+}
+
+/// Every adapter that has failed since its last success.
+pub(super) async fn breakers(call: Call) -> Answered {
+    Query::read(call.request.query_string(), &[])?;
+    let now = call.app.engine.clock.now();
+    let view = |breaker: BreakerState| BreakerView {
+        state: match breaker.open_until {
+            Some(until) if until > now => "open",
+            Some(_) => "trial",
+            None => "closed",
+        },
+        breaker,
+    };
+    ok(&call.app.engine.breakers.list().into_iter().map(view).collect::<Vec<_>>())
+}

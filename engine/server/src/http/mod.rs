@@ -1,0 +1,141 @@
+//! What selfheal answers over HTTP.
+//!
+//! [`webhook`] takes notifications in, [`vitals`] are for orchestrators and Prometheus, [`api`] is for people and the
+//! command line. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
+//! shape of faults. Handlers read the engine and call it; nothing is decided here.
+
+mod access;
+mod answer;
+mod api;
+mod body;
+mod vitals;
+mod webhook;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, HttpServer};
+use prometheus::Registry;
+use selfheal_runtime::Engine;
+use selfheal_runtime::ports::Entropy;
+
+pub use access::Access;
+pub use api::{ROUTES, Route, Verb};
+
+use crate::clock::SystemEntropy;
+use crate::config::Configuration;
+use answer::Fault;
+use body::{Bounds, Room};
+use vitals::Vitals;
+
+/// The longest time for a notification to arrive; Alertmanager's own time-out is the group interval.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a notification waits for room among those being read; after it, Alertmanager is told to send it again.
+const ROOM_WAIT: Duration = Duration::from_secs(2);
+/// The longest body of an API request.
+const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Room for API requests that are being read at the same time.
+const API_ROOM_BYTES: usize = 32 * API_BODY_BYTES_MAX;
+/// How long an unfinished request may keep a stopping server.
+const STOP_SECONDS: u64 = 10;
+
+/// Everything that the handlers share.
+pub struct App {
+    engine: Arc<Engine>,
+    access: Access,
+    entropy: Arc<dyn Entropy>,
+    registry: Registry,
+    vitals: Vitals,
+    webhook: Door,
+    api: Door,
+}
+
+/// The bounds of what comes through one door.
+struct Door {
+    bounds: Bounds,
+    room: Room,
+}
+
+/// What an [`App`] is made of, besides the engine.
+pub struct AppSettings {
+    /// Who may come in.
+    pub access: Access,
+    /// Where trace ids come from.
+    pub entropy: Arc<dyn Entropy>,
+    /// What `/metrics` shows. Must hold the engine's metrics already.
+    pub registry: Registry,
+    /// The longest notification, in bytes, unpacked.
+    pub body_max: usize,
+    /// All notifications that are being read at the same time, in bytes.
+    pub in_flight_max: usize,
+    /// The longest time for a body to arrive.
+    pub body_timeout: Duration,
+    /// The longest wait for room among the bodies being read.
+    pub room_wait: Duration,
+}
+
+impl App {
+    /// Makes the handlers' common ground, and registers the metrics that only the server knows.
+    ///
+    /// # Errors
+    /// A metric's name is registered already.
+    pub fn new(engine: Arc<Engine>, settings: AppSettings) -> Result<Self, prometheus::Error> {
+        let AppSettings { access, entropy, registry, body_max, in_flight_max, body_timeout, room_wait } = settings;
+        let vitals = Vitals::register(&registry, engine.clock.monotonic())?;
+        let door = |bytes_max, room| Door {
+            bounds: Bounds { bytes_max, timeout: body_timeout },
+            room: Room::new(room, room_wait),
+        };
+        let (webhook, api) = (door(body_max, in_flight_max), door(API_BODY_BYTES_MAX, API_ROOM_BYTES));
+        Ok(Self { engine, access, entropy, registry, vitals, webhook, api })
+    }
+
+    /// Counts a request that was refused before anything of it was used.
+    fn count_refused(&self, input: &str, reason: &str) {
+        self.engine.metrics.validation_failures.with_label_values(&[input, reason]).inc();
+    }
+}
+
+/// Adds all routes.
+pub fn configure(service: &mut ServiceConfig, app: Data<App>) {
+    service.app_data(app);
+    service.configure(webhook::routes).configure(vitals::routes).configure(api::routes);
+    service.default_service(web::to(unknown));
+}
+
+/// Binds the configured address and gives the server, which runs when it is polled. Signals are the caller's.
+///
+/// # Errors
+/// The address cannot be used, or a metric's name is registered already.
+pub fn start(configuration: &Configuration, engine: Arc<Engine>, registry: Registry) -> io::Result<Server> {
+    let intake = &configuration.intake;
+    let settings = AppSettings {
+        access: Access::new(&intake.credentials, &configuration.api.tokens),
+        entropy: Arc::new(SystemEntropy),
+        registry,
+        body_max: intake.body_max.count(),
+        in_flight_max: intake.in_flight_max.count(),
+        body_timeout: BODY_TIMEOUT,
+        room_wait: ROOM_WAIT,
+    };
+    let app = Data::new(App::new(engine, settings).map_err(io::Error::other)?);
+    let server = HttpServer::new(move || {
+        let app = app.clone();
+        actix_web::App::new().configure(move |service| configure(service, app))
+    });
+    let server = server.disable_signals().shutdown_timeout(STOP_SECONDS).bind(configuration.listen)?;
+    Ok(server.run())
+}
+
+async fn unknown(request: HttpRequest) -> HttpResponse {
+    let path: String = request.path().chars().take(200).collect();
+    let fault = Fault::missing(format!("there is nothing at {path:?}"))
+        .help("alerts go to /webhook/alertmanager, the API is under /api/self-healing/");
+    answer::secured(fault.into_json())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! `/health`, `/ready` and `/metrics`: what orchestrators and Prometheus ask. No credentials are needed, and nothing of
+//! an alert is told.
+//!
+//! Ready means that notifications can be taken in and kept. What keeps plans from running but not notifications from
+//! being stored (refused rules, a ledger that is down) is *degraded* with status 200: taking this server out of its
+//! service would only keep alerts away from the disk that could hold them.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{HttpResponse, guard};
+use prometheus::{Encoder as _, Gauge, IntGauge, Opts, Registry, TextEncoder};
+use serde_json::{Value, json};
+
+use super::App;
+use super::answer::{Fault, json as answer, secured};
+
+/// How long a part may take to say that it works.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Metrics that only the server knows.
+pub(super) struct Vitals {
+    /// The monotonic clock when the server was made.
+    started: Duration,
+    uptime: Gauge,
+}
+
+impl Vitals {
+    pub(super) fn register(registry: &Registry, started: Duration) -> Result<Self, prometheus::Error> {
+        let uptime = Gauge::new("self_healing_uptime_seconds", "Seconds since the server started.")?;
+        registry.register(Box::new(uptime.clone()))?;
+        let info = Opts::new("self_healing_build_info", "Always 1; the labels say what is running.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        let info = IntGauge::with_opts(info)?;
+        info.set(1);
+        registry.register(Box::new(info))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Self { started, uptime })
+    }
+}
+
+pub(super) fn routes(service: &mut ServiceConfig) {
+    // Some load balancers ask with HEAD.
+    let read = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    service
+        .service(web::resource("/health").route(read().to(health)).default_service(web::to(only_get)))
+        .service(web::resource("/ready").route(read().to(ready)).default_service(web::to(only_get)))
+        .service(web::resource("/metrics").route(read().to(metrics)).default_service(web::to(only_get)));
+}
+
+async fn only_get() -> HttpResponse {
+    let allow = actix_web::http::header::HeaderValue::from_static("GET, HEAD");
+    let fault = Fault::new(StatusCode::METHOD_NOT_ALLOWED, "this can only be read").help("use GET");
+    secured(fault.header(actix_web::http::header::ALLOW, allow).into_json())
+}
+
+/// The process answers.
+async fn health(app: Data<App>) -> HttpResponse {
+    let body = json!({
+        "status": "alive",
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": uptime(&app).as_secs(),
+    });
+    secured(answer(StatusCode::OK, &body))
+}
+
+/// Each part, and what follows.
+async fn ready(app: Data<App>) -> HttpResponse {
+    let engine = &app.engine;
+    let journal = async {
+        let checked = tokio::time::timeout(CHECK_TIMEOUT, engine.journal.check()).await;
+        checked.map_or_else(|_| Err(too_slow("journal")), |checked| checked.map_err(|fault| fault.to_string()))
+    };
+    let ledger = async {
+        let checked = tokio::time::timeout(CHECK_TIMEOUT, engine.check_ledger()).await;
+        checked.map_or_else(|_| Err(too_slow("ledger")), |checked| checked.map_err(|fault| fault.to_string()))
+    };
+    let (journal, ledger) = futures::join!(journal, ledger);
+    let (rules, switch) = (engine.rules.current(), engine.switch.position());
+    let refused = engine.rules.refusal().map(|refusal| {
+        let first = refusal.diagnostics.first().map(|first| format!("{}:{}: {}", first.file, first.line, first.message));
+        format!("the newest rules are refused since {}: {}", refusal.at, first.unwrap_or_default())
+    });
+    let (status, code) = match (&journal, &ledger, &refused) {
+        (Err(_), _, _) => ("not_ready", StatusCode::SERVICE_UNAVAILABLE),
+        (Ok(()), Ok(()), None) => ("ready", StatusCode::OK),
+        (Ok(()), _, _) => ("degraded", StatusCode::OK),
+    };
+    let reasons: Vec<&String> = [journal.as_ref().err(), ledger.as_ref().err(), refused.as_ref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    let body = json!({
+        "status": status,
+        "reasons": reasons,
+        "journal": part(&journal),
+        "ledger": part(&ledger),
+        "rules": { "ok": refused.is_none(), "generation": rules.generation, "loaded": rules.set.len() },
+        "switch": { "on": switch.on, "by": switch.by, "at": switch.at, "why": switch.why },
+    });
+    secured(answer(code, &body))
+}
+
+fn part(checked: &Result<(), String>) -> Value {
+    match checked {
+        Ok(()) => json!({ "ok": true }),
+        Err(why) => json!({ "ok": false, "why": why }),
+    }
+}
+
+fn too_slow(what: &str) -> String {
+    format!("{what}: no answer within {CHECK_TIMEOUT:?}")
+}
+
+/// Everything that is counted, in Prometheus' text format.
+async fn metrics(app: Data<App>) -> HttpResponse {
+    refresh(&app);
+    let (encoder, mut body) = (TextEncoder::new(), Vec::with_capacity(16 * 1024));
+    match encoder.encode(&app.registry.gather(), &mut body) {
+        Ok(()) => HttpResponse::Ok().content_type(encoder.format_type()).body(body),
+        Err(error) => HttpResponse::InternalServerError().body(format!("metrics cannot be written: {error}\n")),
+    }
+}
+
+/// Sets the gauges that change without an event.
+fn refresh(app: &App) {
+    let engine = &app.engine;
+    app.vitals.uptime.set(uptime(app).as_secs_f64());
+    engine.metrics.queue_size.set(i64::try_from(engine.backlog()).unwrap_or(i64::MAX));
+    let now = engine.clock.now();
+    for breaker in engine.breakers.list() {
+        let is_open = breaker.open_until.is_some_and(|until| until > now);
+        engine.metrics.breaker_open.with_label_values(&[breaker.adapter.as_str()]).set(i64::from(is_open));
+    }
+}
+
+fn uptime(app: &App) -> Duration {
+    app.engine.clock.monotonic().saturating_sub(app.vitals.started)
+}

@@ -1,0 +1,329 @@
+//! The double: a target that keeps numbers by name, does what a test has told it, and writes down every effect.
+//!
+//! It does not deduplicate: an effect that is repeated is seen twice in its log. All its actions set a number; they
+//! differ in what they say of themselves.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use selfheal_contract::{
+    About, AboutProbe, Action, Adapter, Applied, Assessment, BlastRadius, Effect, Failure, FieldSpec, IntentId,
+    Preview, Probe, Reading, Reversal, Undone, parameters,
+};
+use serde_json::json;
+
+use crate::life::{Life, Pulse};
+
+/// How one call ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// As it should.
+    Works,
+    /// Refused; nothing happens.
+    Refused,
+    /// A passing fault; nothing happens.
+    Transient,
+    /// It happens, and the answer is lost.
+    LostAfter,
+    /// It does not happen, and nobody can tell from the answer.
+    LostBefore,
+    /// It happens, and there never is an answer.
+    HangsAfter,
+    /// It does not happen, and there never is an answer.
+    HangsBefore,
+}
+
+/// One effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The intent that it belongs to.
+    pub intent: IntentId,
+    /// `set a=1`, `undo a=0`.
+    pub what: String,
+}
+
+/// The target; it outlives the processes that use it.
+#[derive(Default)]
+pub struct Target {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    numbers: BTreeMap<String, i64>,
+    log: Vec<Done>,
+    /// Calls of `apply`, `undo` and `preview`, whatever became of them.
+    calls: Vec<String>,
+    applies: HashMap<String, VecDeque<Turn>>,
+    undoes: HashMap<String, VecDeque<Turn>>,
+    /// What an effect leads to: `(name, value)` makes another number this.
+    consequences: Vec<((String, i64), (String, i64))>,
+    /// Neither probes nor actions reach it.
+    down: bool,
+    /// `effect` cannot tell.
+    blind: bool,
+}
+
+impl Target {
+    /// Sets a number by another hand.
+    pub fn put(&self, name: &str, value: i64) {
+        self.state.lock().unwrap().numbers.insert(name.to_owned(), value);
+    }
+
+    /// A number.
+    pub fn get(&self, name: &str) -> Option<i64> {
+        self.state.lock().unwrap().numbers.get(name).copied()
+    }
+
+    /// The next applications for this name end so; later ones work.
+    pub fn applies(&self, name: &str, turns: &[Turn]) {
+        self.state.lock().unwrap().applies.entry(name.to_owned()).or_default().extend(turns);
+    }
+
+    /// The next undoes for this name end so; later ones work.
+    pub fn undoes(&self, name: &str, turns: &[Turn]) {
+        self.state.lock().unwrap().undoes.entry(name.to_owned()).or_default().extend(turns);
+    }
+
+    /// Setting a number to a value makes another number that.
+    pub fn leads_to(&self, cause: (&str, i64), effect: (&str, i64)) {
+        let owned = |(name, value): (&str, i64)| (name.to_owned(), value);
+        self.state.lock().unwrap().consequences.push((owned(cause), owned(effect)));
+    }
+
+    /// Takes it away or brings it back.
+    pub fn down(&self, down: bool) {
+        self.state.lock().unwrap().down = down;
+    }
+
+    /// Makes it unable to tell whether an effect happened.
+    pub fn blind(&self) {
+        self.state.lock().unwrap().blind = true;
+    }
+
+    /// Every effect so far.
+    pub fn log(&self) -> Vec<Done> {
+        self.state.lock().unwrap().log.clone()
+    }
+
+    /// Every effect so far, as text.
+    pub fn did(&self) -> Vec<String> {
+        self.log().into_iter().map(|done| done.what).collect()
+    }
+
+    /// Every call so far: `preview set a=1`, `apply set a=1`, `undo a`.
+    pub fn calls(&self) -> Vec<String> {
+        self.state.lock().unwrap().calls.clone()
+    }
+}
+
+impl State {
+    fn set(&mut self, name: &str, value: Option<i64>, intent: IntentId, what: String) {
+        match value {
+            Some(value) => self.numbers.insert(name.to_owned(), value),
+            None => self.numbers.remove(name),
+        };
+        self.log.push(Done { intent, what });
+        let caused = |((cause, at), effect): &((String, i64), (String, i64))| {
+            (cause == name && Some(*at) == value).then(|| effect.clone())
+        };
+        let effects: Vec<_> = self.consequences.iter().filter_map(caused).collect();
+        self.numbers.extend(effects);
+    }
+}
+
+parameters! {
+    /// What to set.
+    pub struct Setting {
+        /// The number's name.
+        pub name: String,
+        /// Its value.
+        pub value: i64,
+    }
+}
+
+parameters! {
+    /// What to read.
+    pub struct Named {
+        /// The number's name.
+        pub name: String,
+    }
+}
+
+/// A process's connection to the target.
+#[derive(Clone)]
+pub struct Connection {
+    /// The target.
+    pub target: Arc<Target>,
+    /// Whose connection it is.
+    pub life: Arc<Life>,
+    /// What a test waits by.
+    pub pulse: Arc<Pulse>,
+}
+
+impl Connection {
+    /// The adapter.
+    pub fn adapter(&self) -> Adapter {
+        let set = |name, reversal, radius, approval| -> Arc<dyn selfheal_contract::AnyAction> {
+            Arc::new(Set { connection: self.clone(), name, reversal, radius, approval })
+        };
+        Adapter {
+            name: "double",
+            doc: "Keeps numbers.",
+            actions: vec![
+                set("set", Reversal::Restores, BlastRadius::Item, None),
+                set("scale", Reversal::Restores, BlastRadius::Object, None),
+                set("fire", Reversal::Irreversible, BlastRadius::Item, None),
+                set("shake", Reversal::Restores, BlastRadius::Cluster, None),
+                set("ask", Reversal::Restores, BlastRadius::Item, Some("it asks for itself")),
+            ],
+            probes: vec![Arc::new(Read { connection: self.clone() })],
+        }
+    }
+
+    /// A call begins; only a living process makes one.
+    async fn call(&self, what: String) -> Result<(), Failure> {
+        self.life.go_on().await;
+        self.pulse.beat();
+        let mut state = self.target.state.lock().unwrap();
+        state.calls.push(what);
+        if state.down { Err(Failure::transient("the double is down")) } else { Ok(()) }
+    }
+
+    /// Makes a change in the way that the test has told.
+    async fn change(&self, turn: Turn, make: impl FnOnce(&mut State)) -> Result<(), Failure> {
+        if matches!(turn, Turn::Works | Turn::LostAfter | Turn::HangsAfter) {
+            make(&mut self.target.state.lock().unwrap());
+        }
+        match turn {
+            Turn::Works => Ok(()),
+            Turn::Refused => Err(Failure::refused("the double refuses")),
+            Turn::Transient => Err(Failure::transient("the double is busy")),
+            Turn::LostAfter | Turn::LostBefore => Err(Failure::indeterminate("the double's answer is lost")),
+            Turn::HangsAfter | Turn::HangsBefore => std::future::pending().await,
+        }
+    }
+}
+
+struct Set {
+    connection: Connection,
+    name: &'static str,
+    reversal: Reversal,
+    radius: BlastRadius,
+    approval: Option<&'static str>,
+}
+
+impl Set {
+    fn text(&self, params: &Setting) -> String {
+        format!("{} {}={}", self.name, params.name, params.value)
+    }
+}
+
+#[async_trait]
+impl Action for Set {
+    type Parameters = Setting;
+    type Prior = Option<i64>;
+
+    fn about(&self) -> About {
+        let doc = "Sets a number.";
+        About { name: self.name, doc, reversal: self.reversal, permissions: Vec::new() }
+    }
+
+    fn assess(&self, params: &Setting) -> Result<Assessment, Failure> {
+        if params.name.is_empty() {
+            return Err(Failure::refused("a number needs a name"));
+        }
+        Ok(Assessment {
+            target: format!("double/{}", params.name),
+            blast_radius: self.radius,
+            reversal: self.reversal,
+            replicas: (self.name == "scale").then(|| u32::try_from(params.value).unwrap_or(u32::MAX)),
+            approval: self.approval.map(str::to_owned),
+        })
+    }
+
+    async fn preview(&self, params: &Setting) -> Result<Preview, Failure> {
+        self.connection.call(format!("preview {}", self.text(params))).await?;
+        Ok(Preview { summary: format!("would {}", self.text(params)), changes: Vec::new() })
+    }
+
+    async fn capture(&self, params: &Setting) -> Result<Option<i64>, Failure> {
+        self.connection.call(format!("capture {}", params.name)).await?;
+        Ok(self.connection.target.get(&params.name))
+    }
+
+    async fn apply(&self, params: &Setting, _prior: &Option<i64>, intent: &IntentId) -> Result<Applied, Failure> {
+        self.connection.call(format!("apply {}", self.text(params))).await?;
+        let turn = {
+            let mut state = self.connection.target.state.lock().unwrap();
+            state.applies.get_mut(&params.name).and_then(VecDeque::pop_front).unwrap_or(Turn::Works)
+        };
+        let (text, intent) = (self.text(params), *intent);
+        let (name, value) = (params.name.clone(), Some(params.value));
+        self.connection.change(turn, |state| state.set(&name, value, intent, text)).await?;
+        Ok(Applied { summary: format!("did {}", self.text(params)), facts: json!({ "value": params.value }) })
+    }
+
+    async fn effect(&self, params: &Setting, prior: &Option<i64>, _intent: &IntentId) -> Result<Effect, Failure> {
+        self.connection.call(format!("effect {}", self.text(params))).await?;
+        if self.connection.target.state.lock().unwrap().blind {
+            return Ok(Effect::Unclear("the double cannot tell".to_owned()));
+        }
+        let now = self.connection.target.get(&params.name);
+        Ok(if now == Some(params.value) {
+            Effect::Done(Applied::new(format!("found {}", self.text(params))))
+        } else if now == *prior {
+            Effect::Untouched
+        } else {
+            Effect::Unclear(format!("{} is {now:?}, and was {prior:?}", params.name))
+        })
+    }
+
+    async fn undo(&self, params: &Setting, prior: &Option<i64>, intent: &IntentId) -> Result<Undone, Failure> {
+        self.connection.call(format!("undo {}", params.name)).await?;
+        if self.reversal == Reversal::Irreversible {
+            return Ok(Undone::Irreversible);
+        }
+        let turn = {
+            let mut state = self.connection.target.state.lock().unwrap();
+            state.undoes.get_mut(&params.name).and_then(VecDeque::pop_front).unwrap_or(Turn::Works)
+        };
+        let shown = prior.map_or("gone".to_owned(), |value| value.to_string());
+        let (text, name) = (format!("undo {}={shown}", params.name), params.name.clone());
+        let (prior, intent) = (*prior, *intent);
+        self.connection.change(turn, |state| state.set(&name, prior, intent, text)).await?;
+        Ok(Undone::Reversed(format!("{} is {shown} again", params.name)))
+    }
+}
+
+struct Read {
+    connection: Connection,
+}
+
+#[async_trait]
+impl Probe for Read {
+    type Parameters = Named;
+
+    fn about(&self) -> AboutProbe {
+        AboutProbe {
+            name: "read",
+            doc: "Reads a number; one that is not there proves nothing.",
+            fields: &[FieldSpec { name: "value", doc: "The number." }],
+            main_field: "value",
+            permissions: Vec::new(),
+        }
+    }
+
+    fn check(&self, _params: &Named) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn read(&self, params: &Named) -> Result<Reading, Failure> {
+        self.connection.call(format!("read {}", params.name)).await?;
+        Ok(match self.connection.target.get(&params.name) {
+            Some(value) => Reading::Known(json!({ "value": value })),
+            None => Reading::Inconclusive(format!("there is no {}", params.name)),
+        })
+    }
+}

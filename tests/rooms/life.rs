@@ -1,0 +1,90 @@
+//! Life and death of an engine, and the pulse by which a test knows that nothing moves any more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+/// Polls without any event after which everything has come to rest: far longer than any chain of tasks that wake each
+/// other without touching the clock, the journal or the target.
+const QUIET_POLLS: usize = 40;
+
+/// Counts what happens, and what another thread is at work on.
+#[derive(Default)]
+pub struct Pulse {
+    events: AtomicU64,
+    in_flight: AtomicUsize,
+    landed: Notify,
+}
+
+impl Pulse {
+    /// Something happened.
+    pub fn beat(&self) {
+        self.events.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits for the answer of another thread.
+    pub async fn across<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
+        struct Flight(Arc<Pulse>);
+        impl Drop for Flight {
+            fn drop(&mut self) {
+                self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+                self.0.beat();
+                self.0.landed.notify_one();
+            }
+        }
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let _flight = Flight(Arc::clone(self));
+        work.await
+    }
+
+    /// Waits until every task of this thread waits for the clock, for an event of a test, or for ever.
+    pub async fn settle(&self) {
+        loop {
+            let before = self.events.load(Ordering::Relaxed);
+            for _ in 0..QUIET_POLLS {
+                tokio::task::yield_now().await;
+                while self.in_flight.load(Ordering::Relaxed) > 0 {
+                    self.landed.notified().await;
+                }
+            }
+            if self.events.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
+    }
+}
+
+/// Whether a process lives. What belongs to a dead one never goes on: its calls do not return.
+#[derive(Default)]
+pub struct Life {
+    over: AtomicBool,
+    died: Notify,
+}
+
+impl Life {
+    /// Ends it, as SIGKILL would.
+    pub fn end(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        self.died.notify_one();
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    /// Goes on only in a living process.
+    pub async fn go_on(&self) {
+        if self.is_over() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for the end.
+    pub async fn ended(&self) {
+        while !self.is_over() {
+            self.died.notified().await;
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! The world: what outlives a process (journal, target, clock, receivers of news, source of alerts), and the house,
+//! which is one process in it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use prometheus::Registry;
+use selfheal_contract::Catalog;
+use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::policy::Policy;
+use selfheal_runtime::intake::{NotReceived, Received};
+use selfheal_runtime::metrics::Metrics;
+use selfheal_runtime::ports::journal::{Approval, Issue, IssueFilter, Story};
+use selfheal_runtime::ports::{
+    AlertSource, Claim, Entropy, Journal, Ledger, LedgerFault, News, NewsKind, Reserved, Sink, SinkFault, SourceFault,
+    StandingAlert,
+};
+use selfheal_runtime::scripts::Scripts;
+use selfheal_runtime::{Engine, Parts};
+use selfheal_script::{Compiler, Limits, RuleFile};
+use selfheal_store::{EmbeddedLedger, SqliteJournal};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::double::{Connection, Target};
+use crate::life::{Life, Pulse};
+use crate::loss::{Death, MortalJournal};
+use crate::time::{ManualClock, Timeline};
+
+/// So many seconds.
+pub const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// So many minutes.
+pub const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+/// A rule for the alert of its own name, critical unless `header` says otherwise; `plan` is the body of its function.
+pub fn rule(name: &str, header: &str, plan: &str) -> RuleFile {
+    observing(name, header, "", plan)
+}
+
+/// The same with what it observes: the inside of a map.
+pub fn observing(name: &str, header: &str, observe: &str, plan: &str) -> RuleFile {
+    let priority = if header.contains("priority") { "" } else { "priority: \"critical\"," };
+    let observe = match observe {
+        "" => String::new(),
+        probes => format!("fn observe(alert) {{\n    #{{ {probes} }}\n}}\n"),
+    };
+    let text = format!(
+        "const RULE = #{{ matchers: [`alertname=\"{name}\"`], {priority} {header} }};\n\
+         {observe}fn plan(alert, seen) {{\n    {plan}\n}}\n"
+    );
+    RuleFile::new(name, format!("rules/{name}.rhai"), text)
+}
+
+/// What outlives a process.
+pub struct World {
+    /// The limits with which a house is started.
+    pub policy: Policy,
+    /// The rules with which a house is started.
+    pub rules: Vec<RuleFile>,
+    /// Where the switch stands at first.
+    pub switch_on: bool,
+    /// Time.
+    pub timeline: Arc<Timeline>,
+    /// The target.
+    pub target: Arc<Target>,
+    /// Where news goes.
+    pub sink: Arc<Recorder>,
+    /// What stands at the source of alerts; a house asks only where there is one.
+    pub source: Option<Arc<Standing>>,
+    /// Whether the ledger can be asked.
+    pub ledger_down: Arc<AtomicBool>,
+    /// What a test waits by.
+    pub pulse: Arc<Pulse>,
+    journal: Arc<dyn Journal>,
+    bytes: Arc<AtomicU32>,
+    _directory: TempDir,
+}
+
+impl World {
+    /// A world with these rules and the policy that holds when nothing is configured.
+    pub fn new(rules: Vec<RuleFile>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let pulse = Arc::new(Pulse::default());
+        Self {
+            policy: Policy::default(),
+            rules,
+            switch_on: true,
+            timeline: Timeline::new(Arc::clone(&pulse)),
+            target: Arc::default(),
+            sink: Arc::default(),
+            source: None,
+            ledger_down: Arc::default(),
+            pulse,
+            journal: Arc::new(SqliteJournal::open(&directory.path().join("journal.sqlite")).unwrap()),
+            bytes: Arc::default(),
+            _directory: directory,
+        }
+    }
+
+    /// A world with one rule, `load`, whose plan is this.
+    pub fn with_plan(plan: &str) -> Self {
+        Self::new(vec![rule("load", "", plan)])
+    }
+
+    /// Starts a process.
+    pub async fn start(&self) -> House<'_> {
+        self.start_mortal(Death::Never).await.expect("it does not die")
+    }
+
+    /// Starts a process that dies as told; `None` when that was while it started.
+    pub async fn start_mortal(&self, death: Death) -> Option<House<'_>> {
+        let life = Arc::new(Life::default());
+        let pulse = Arc::clone(&self.pulse);
+        let journal = MortalJournal::new(Arc::clone(&self.journal), death, Arc::clone(&life), Arc::clone(&pulse));
+        let connection = Connection { target: Arc::clone(&self.target), life: Arc::clone(&life), pulse };
+        let catalog = Catalog::new([connection.adapter()]);
+        let compiler =
+            Compiler::with_clock(&catalog, BTreeMap::new(), Limits::default(), Arc::new(|| Duration::ZERO));
+        let sink: Arc<dyn Sink> = Arc::<Recorder>::clone(&self.sink);
+        let source = self.source.clone().map(|source| (source as Arc<dyn AlertSource>, minutes(1)));
+        let parts = Parts {
+            journal: Arc::new(journal),
+            ledger: Arc::new(Faulty { inner: EmbeddedLedger::new(), down: Arc::clone(&self.ledger_down) }),
+            clock: Arc::new(ManualClock { timeline: Arc::clone(&self.timeline), life: Arc::clone(&life) }),
+            entropy: Arc::new(Counting(Arc::clone(&self.bytes))),
+            catalog,
+            policy: self.policy.clone(),
+            compiler,
+            scripts: Scripts::start(0).unwrap(),
+            sinks: vec![sink],
+            source,
+            metrics: Metrics::new(&Registry::new()).unwrap(),
+            adopt: Arc::new(|_, _| {}),
+            switch_on: self.switch_on,
+            learning: true,
+            backlog_max: 10_000,
+        };
+        let started = tokio::select! {
+            started = Engine::start(parts, self.rules.clone()) => Some(started.unwrap()),
+            () = life.ended() => None,
+        };
+        let (engine, rooms) = started?;
+        assert!(engine.rules.refusal().is_none(), "{:?}", engine.rules.refusal());
+        Some(House { world: self, engine, life, _rooms: rooms })
+    }
+}
+
+/// One process.
+pub struct House<'w> {
+    /// The world that it is in.
+    pub world: &'w World,
+    /// Its engine.
+    pub engine: Arc<Engine>,
+    /// Whether it lives.
+    pub life: Arc<Life>,
+    _rooms: JoinSet<()>,
+}
+
+impl Drop for House<'_> {
+    fn drop(&mut self) {
+        self.life.end();
+    }
+}
+
+impl House<'_> {
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        self.world.timeline.now()
+    }
+
+    /// Lets time pass.
+    pub async fn advance(&self, by: Duration) {
+        self.world.timeline.advance(by).await;
+    }
+
+    /// An alert begins to fire: it is received, and everything that follows at once is done.
+    pub async fn fire(&self, name: &str, instance: &str) {
+        self.send(&[alert(name, instance, self.now(), None)]).await.unwrap();
+    }
+
+    /// The alert that fires is resolved.
+    pub async fn resolve(&self, name: &str, instance: &str) {
+        let started = self.issue(name, instance).await.alert.starts_at;
+        self.send(&[alert(name, instance, started, Some(self.now()))]).await.unwrap();
+    }
+
+    /// Sends a notification.
+    pub async fn send(&self, alerts: &[Value]) -> Result<Received, NotReceived> {
+        self.post(notification(alerts, 0)).await
+    }
+
+    /// Sends a body. A process that dies meanwhile does not answer.
+    pub async fn post(&self, body: Value) -> Result<Received, NotReceived> {
+        let answer = tokio::select! {
+            answer = self.engine.receive(body.to_string().into_bytes(), "alertmanager", None) => answer,
+            () = self.life.ended() => Err(NotReceived::Unavailable("it died".to_owned())),
+        };
+        self.world.pulse.settle().await;
+        answer
+    }
+
+    /// All issues, oldest first.
+    pub async fn issues(&self) -> Vec<Issue> {
+        let filter = IssueFilter { limit: 1000, ..IssueFilter::default() };
+        let mut issues = self.world.journal.issues(filter).await.unwrap();
+        issues.reverse();
+        issues
+    }
+
+    /// The latest issue of an alert.
+    pub async fn issue(&self, name: &str, instance: &str) -> Issue {
+        let issues = self.issues().await;
+        let same = |issue: &&Issue| {
+            issue.alert.name() == name && issue.alert.labels.get("instance") == Some(instance)
+        };
+        issues.iter().rev().find(same).unwrap_or_else(|| panic!("no issue of {name} at {instance}")).clone()
+    }
+
+    /// The only issue.
+    pub async fn only(&self) -> Issue {
+        let mut issues = self.issues().await;
+        assert_eq!(issues.len(), 1, "{issues:#?}");
+        issues.remove(0)
+    }
+
+    /// The outcome of the only issue.
+    pub async fn outcome(&self) -> Option<Outcome> {
+        self.only().await.outcome
+    }
+
+    /// An issue's story.
+    pub async fn story(&self, id: IssueId) -> Story {
+        self.world.journal.story(id).await.unwrap().unwrap()
+    }
+
+    /// The kinds of the records of an issue's story.
+    pub async fn kinds(&self, id: IssueId) -> Vec<String> {
+        self.story(id).await.records.into_iter().map(|record| record.kind).collect()
+    }
+
+    /// The only approval that waits for an answer.
+    pub async fn asked(&self) -> Approval {
+        let mut open = self.world.journal.approvals(true, 10).await.unwrap();
+        assert_eq!(open.len(), 1, "{open:#?}");
+        open.remove(0)
+    }
+
+    /// The journal, past what may happen to the process.
+    pub fn journal(&self) -> &dyn Journal {
+        &*self.world.journal
+    }
+}
+
+/// An alert as Alertmanager sends it.
+pub fn alert(name: &str, instance: &str, starts_at: Timestamp, ends_at: Option<Timestamp>) -> Value {
+    json!({
+        "status": if ends_at.is_some() { "resolved" } else { "firing" },
+        "labels": { "alertname": name, "instance": instance, "severity": "critical" },
+        "annotations": { "summary": format!("{name} at {instance}") },
+        "startsAt": starts_at.to_string(),
+        "endsAt": ends_at.map_or("0001-01-01T00:00:00Z".to_owned(), |at| at.to_string()),
+        "generatorURL": "",
+    })
+}
+
+/// A notification as Alertmanager sends it, with so many alerts cut off.
+pub fn notification(alerts: &[Value], truncated: u64) -> Value {
+    json!({
+        "version": "4", "receiver": "selfheal", "status": "firing", "groupKey": "{}:{}", "groupLabels": {},
+        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": truncated,
+        "alerts": alerts,
+    })
+}
+
+/// A receiver of news that writes down what it gets.
+#[derive(Default)]
+pub struct Recorder {
+    got: Mutex<Vec<(News, String)>>,
+    tries: AtomicU32,
+    failures: AtomicU32,
+}
+
+impl Recorder {
+    /// Everything delivered so far.
+    pub fn got(&self) -> Vec<News> {
+        self.got.lock().unwrap().iter().map(|(news, _)| news.clone()).collect()
+    }
+
+    /// The kinds of what was delivered, in order.
+    pub fn kinds(&self) -> Vec<NewsKind> {
+        self.got().iter().map(|news| news.kind).collect()
+    }
+
+    /// The keys of what was delivered.
+    pub fn keys(&self) -> Vec<String> {
+        self.got.lock().unwrap().iter().map(|(_, key)| key.clone()).collect()
+    }
+
+    /// How often a delivery was tried.
+    pub fn tries(&self) -> u32 {
+        self.tries.load(Ordering::Relaxed)
+    }
+
+    /// Fails the next tries.
+    pub fn fail(&self, times: u32) {
+        self.failures.store(times, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Sink for Recorder {
+    fn name(&self) -> &str {
+        "recorder"
+    }
+
+    fn wants(&self, _news: &News) -> bool {
+        true
+    }
+
+    async fn deliver(&self, news: &News, key: &str) -> Result<(), SinkFault> {
+        self.tries.fetch_add(1, Ordering::Relaxed);
+        let fails = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if fails.is_ok() {
+            return Err(SinkFault { what: "the recorder is busy".to_owned(), retry: true, after: None });
+        }
+        self.got.lock().unwrap().push((news.clone(), key.to_owned()));
+        Ok(())
+    }
+}
+
+/// A source of alerts that says what a test tells it; `None` cannot be asked.
+#[derive(Default)]
+pub struct Standing {
+    alerts: Mutex<Option<Vec<StandingAlert>>>,
+}
+
+impl Standing {
+    /// This stands from now on.
+    pub fn set(&self, alerts: Option<Vec<StandingAlert>>) {
+        *self.alerts.lock().unwrap() = alerts;
+    }
+}
+
+#[async_trait]
+impl AlertSource for Standing {
+    async fn standing(&self) -> Result<Vec<StandingAlert>, SourceFault> {
+        self.alerts.lock().unwrap().clone().ok_or_else(|| SourceFault("the source is down".to_owned()))
+    }
+}
+
+/// A ledger that can be taken away.
+struct Faulty {
+    inner: EmbeddedLedger,
+    down: Arc<AtomicBool>,
+}
+
+impl Faulty {
+    fn reached(&self) -> Result<&EmbeddedLedger, LedgerFault> {
+        let down = self.down.load(Ordering::Relaxed);
+        if down { Err(LedgerFault("connection refused".to_owned())) } else { Ok(&self.inner) }
+    }
+}
+
+#[async_trait]
+impl Ledger for Faulty {
+    async fn reserve(&self, claim: &Claim, now: Timestamp) -> Result<Reserved, LedgerFault> {
+        self.reached()?.reserve(claim, now).await
+    }
+
+    async fn look(&self, claim: &Claim, now: Timestamp) -> Result<selfheal_core::guard::LedgerReading, LedgerFault> {
+        self.reached()?.look(claim, now).await
+    }
+
+    async fn renew(&self, claim: &Claim, now: Timestamp) -> Result<(), LedgerFault> {
+        self.reached()?.renew(claim, now).await
+    }
+
+    async fn release(&self, claim: &Claim, now: Timestamp) -> Result<(), LedgerFault> {
+        self.reached()?.release(claim, now).await
+    }
+
+    async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault> {
+        self.reached()?.restore(claim, granted_at, running).await
+    }
+
+    async fn check(&self) -> Result<(), LedgerFault> {
+        self.reached()?.check().await
+    }
+}
+
+/// Bytes that are the same in every run.
+struct Counting(Arc<AtomicU32>);
+
+impl Entropy for Counting {
+    fn bytes(&self) -> [u8; 16] {
+        u128::from(self.0.fetch_add(1, Ordering::Relaxed)).to_be_bytes()
+    }
+}
