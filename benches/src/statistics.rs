@@ -14,6 +14,11 @@ impl Times {
         self.micros.push(u32::try_from(time.as_micros()).unwrap_or(u32::MAX));
     }
 
+    /// Adds some.
+    pub fn extend(&mut self, times: impl IntoIterator<Item = Duration>) {
+        times.into_iter().for_each(|time| self.add(time));
+    }
+
     /// Adds all of another.
     pub fn join(&mut self, other: Self) {
         self.micros.extend(other.micros);

@@ -32,6 +32,8 @@ pub enum Turn {
     HangsAfter,
     /// It does not happen, and there never is an answer.
     HangsBefore,
+    /// The answer is lost, and another hand makes the number 99.
+    Disturbed,
 }
 
 /// One effect.
@@ -192,7 +194,7 @@ impl Connection {
     }
 
     /// Makes a change in the way that the test has told.
-    async fn change(&self, turn: Turn, make: impl FnOnce(&mut State)) -> Result<(), Failure> {
+    async fn change(&self, turn: Turn, name: &str, make: impl FnOnce(&mut State)) -> Result<(), Failure> {
         if matches!(turn, Turn::Works | Turn::LostAfter | Turn::HangsAfter) {
             make(&mut self.target.state.lock().unwrap());
         }
@@ -200,6 +202,10 @@ impl Connection {
             Turn::Works => Ok(()),
             Turn::Refused => Err(Failure::refused("the double refuses")),
             Turn::Transient => Err(Failure::transient("the double is busy")),
+            Turn::Disturbed => {
+                self.target.put(name, 99);
+                Err(Failure::indeterminate("the double's answer is lost"))
+            }
             Turn::LostAfter | Turn::LostBefore => Err(Failure::indeterminate("the double's answer is lost")),
             Turn::HangsAfter | Turn::HangsBefore => std::future::pending().await,
         }
@@ -261,7 +267,7 @@ impl Action for Set {
         };
         let (text, intent) = (self.text(params), *intent);
         let (name, value) = (params.name.clone(), Some(params.value));
-        self.connection.change(turn, |state| state.set(&name, value, intent, text)).await?;
+        self.connection.change(turn, &params.name, |state| state.set(&name, value, intent, text)).await?;
         Ok(Applied { summary: format!("did {}", self.text(params)), facts: json!({ "value": params.value }) })
     }
 
@@ -292,7 +298,7 @@ impl Action for Set {
         let shown = prior.map_or("gone".to_owned(), |value| value.to_string());
         let (text, name) = (format!("undo {}={shown}", params.name), params.name.clone());
         let (prior, intent) = (*prior, *intent);
-        self.connection.change(turn, |state| state.set(&name, prior, intent, text)).await?;
+        self.connection.change(turn, &params.name, |state| state.set(&name, prior, intent, text)).await?;
         Ok(Undone::Reversed(format!("{} is {shown} again", params.name)))
     }
 }

@@ -163,19 +163,8 @@ cases! {
         after: minutes(60), outcome: Outcome::Unknown, told: &[NewsKind::Person], why: "cannot tell",
     }
     another_hand_was_faster: {
-        // The effect did not happen, and the number is neither what it was nor what it was to be.
-        plan: r#"double::set("a", 1)"#,
-        world: |world| {
-            world.target.applies("a", &[Turn::LostBefore]);
-            world.target.leads_to(("x", 1), ("a", 5));
-            world.target.blind();
-        },
-        outcome: Outcome::Unknown, did: &[], told: &[NewsKind::Person],
-    }
-    a_target_that_is_down_is_waited_for: {
-        world: |world| world.target.down(true),
-        after: minutes(14), outcome: Outcome::Recovered, did: &["set a=1"],
-        observe: "",
+        plan: r#"double::set("a", 1)"#, world: |world| world.target.applies("a", &[Turn::Disturbed]),
+        outcome: Outcome::Unknown, did: &[], told: &[NewsKind::Person], why: "a is Some(99), and was None",
     }
     a_target_that_stays_down_is_given_up: {
         plan: r#"double::set("a", 1)"#, world: |world| world.target.down(true),
@@ -259,6 +248,20 @@ async fn the_delay_between_tries_doubles() {
     house.advance(seconds(5)).await;
     assert_eq!(house.outcome().await, Some(Outcome::Unwound));
     assert_eq!(world.target.log().len(), 8);
+}
+
+#[tokio::test]
+async fn a_target_that_is_down_is_waited_for() {
+    let world = World::with_plan(r#"double::set("a", 1)"#);
+    world.target.down(true);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(minutes(14)).await;
+    assert!(world.target.did().is_empty());
+    world.target.down(false);
+    house.advance(seconds(30)).await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+    assert_eq!(house.outcome().await, Some(Outcome::Applied));
 }
 
 #[tokio::test]

@@ -203,7 +203,16 @@ impl Engine {
         let summary = format!("approval {id} {said} for plan {}: {reason}", plan_hash.short());
         let writes = vec![
             Write::Answer { id: id.to_owned(), plan_hash, answer: answer.clone() },
-            by_person(approval.issue, by, at, "answered", summary),
+            by_person(approval.issue, by, at, "answered", summary.clone()),
+            // Were the process to end now, the next one would look at the issue at once.
+            Write::Move {
+                issue: approval.issue,
+                event: Event::Ask,
+                wake_at: Some(at),
+                outcome: None,
+                why: summary,
+                at,
+            },
         ];
         self.journal.commit(writes).await?;
         self.desk.look_at(approval.issue);

@@ -4,8 +4,11 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, FuncRegistration, Module, NativeCallContext, Position, RhaiFunc};
-use selfheal_contract::{AnyAction, AnyProbe, Catalog, ParameterSpec};
+use rhai::{
+    Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Module, NativeCallContext, Position,
+    RhaiFunc,
+};
+use selfheal_contract::{AnyAction, AnyProbe, Catalog, Kind, ParameterSpec};
 use selfheal_core::condition::ProbeCall;
 use selfheal_core::plan::ActionCall;
 use serde_json::{Map, Value};
@@ -24,12 +27,12 @@ pub(crate) fn register(engine: &mut Engine, catalog: &Catalog, limits: &Arc<Limi
         for action in &adapter.actions {
             let name = action.about().name;
             let make = use_of_action(adapter.name, name, Arc::clone(action));
-            add(&mut module, name, action.parameters(), limits, make);
+            add(&mut module, (adapter.name, name), action.parameters(), limits, make);
         }
         for probe in &adapter.probes {
             let name = probe.about().name;
             let make = use_of_probe(adapter.name, name, Arc::clone(probe));
-            add(&mut module, name, probe.parameters(), limits, make);
+            add(&mut module, (adapter.name, name), probe.parameters(), limits, make);
         }
         engine.register_static_module(adapter.name, module.into());
     }
@@ -41,7 +44,7 @@ fn use_of_action(
     action: Arc<dyn AnyAction>,
 ) -> impl Fn(Map<String, Value>, Option<u32>) -> Result<Dynamic, Refusal> + Clone + Send + Sync + 'static {
     move |params, line| {
-        action.assess(&params).map_err(|failure| refused(format!("{adapter}::{name}: {failure}")))?;
+        action.assess(&params).map_err(|failure| refused(failure.what))?;
         let action = ActionCall { adapter: adapter.to_owned(), action: name.to_owned(), params };
         Ok(Dynamic::from(Step::new(action, line)))
     }
@@ -54,7 +57,7 @@ fn use_of_probe(
 ) -> impl Fn(Map<String, Value>, Option<u32>) -> Result<Dynamic, Refusal> + Clone + Send + Sync + 'static {
     let facts = Arc::new(ProbeFacts::new(adapter, &probe.about()));
     move |params, _line| {
-        probe.check(&params).map_err(|failure| refused(format!("{adapter}::{name}: {failure}")))?;
+        probe.check(&params).map_err(|failure| refused(failure.what))?;
         let call = ProbeCall { adapter: adapter.to_owned(), probe: name.to_owned(), params };
         Ok(Dynamic::from(Probe::new(call, Arc::clone(&facts))))
     }
@@ -63,7 +66,7 @@ fn use_of_probe(
 /// Adds a function for every number of arguments that the parameters allow.
 fn add(
     module: &mut Module,
-    name: &'static str,
+    (adapter, name): (&'static str, &'static str),
     specs: &'static [ParameterSpec],
     limits: &Arc<Limits>,
     make: impl Fn(Map<String, Value>, Option<u32>) -> Result<Dynamic, Refusal> + Clone + Send + Sync + 'static,
@@ -78,12 +81,33 @@ fn add(
             // Rhai fills in the place of an error everywhere but in functions of modules.
             let at = context.map_or(Position::NONE, |context| context.call_position());
             let line = at.line().and_then(|line| u32::try_from(line).ok());
-            by_name(specs, given).and_then(|params| make(params, line)).map_err(|refusal| refusal.at(at))
+            by_name(specs, given)
+                .and_then(|params| make(params, line))
+                .map_err(|refusal| refusal.of(&format!("{adapter}::{name}")).at(at))
         };
-        let function =
-            RhaiFunc::Pure { func: Arc::new(call), has_context: true, is_pure: true, is_volatile: false };
-        let types = vec![TypeId::of::<Dynamic>(); arguments];
-        FuncRegistration::new(name).set_into_module_raw(module, types, function);
+        let call: Arc<NativeCall> = Arc::new(call);
+        // Under the types that are expected, to be found at once, and under any, to say what is wrong with others.
+        let expected: Vec<TypeId> = specs[..arguments].iter().map(|spec| native_type(spec.kind)).collect();
+        for types in [expected, vec![TypeId::of::<Dynamic>(); arguments]] {
+            let func = Arc::clone(&call);
+            let function = RhaiFunc::Pure { func, has_context: true, is_pure: true, is_volatile: false };
+            FuncRegistration::new(name).set_into_module_raw(module, types, function);
+        }
+    }
+}
+
+type NativeCall = dyn Fn(Option<NativeCallContext>, &mut [&mut Dynamic]) -> Result<Dynamic, Box<EvalAltResult>>
+    + Send
+    + Sync;
+
+/// The script's type for a kind of parameter.
+fn native_type(kind: Kind) -> TypeId {
+    match kind {
+        Kind::Text | Kind::Duration => TypeId::of::<ImmutableString>(),
+        Kind::Boolean => TypeId::of::<bool>(),
+        Kind::Integer => TypeId::of::<rhai::INT>(),
+        Kind::Number => TypeId::of::<rhai::FLOAT>(),
+        Kind::Texts => TypeId::of::<rhai::Array>(),
     }
 }
 

@@ -23,9 +23,15 @@ pub(crate) fn shown(value: &Dynamic) -> String {
     } else if value.is_fnptr() {
         "a function".to_owned()
     } else {
-        // Types of Rust are known by their last name: `selfheal_script::steps::Step` is a Step.
+        // Types of Rust are known by their last name: `selfheal_script::steps::Step` is a step.
         let name = value.type_name();
-        format!("a {}", name.rsplit("::").next().unwrap_or(name))
+        match name.rsplit("::").next().unwrap_or(name) {
+            "Judged" => "a condition".to_owned(),
+            "Record" => "a reading".to_owned(),
+            "View" => "an alert".to_owned(),
+            "LabelsView" => "labels".to_owned(),
+            name => format!("a {}", name.to_lowercase()),
+        }
     }
 }
 

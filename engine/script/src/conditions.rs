@@ -203,8 +203,11 @@ fn register_comparisons<C: Comparable + Clone + Send + Sync + 'static>(
         ("rises_by", |part| Ok(Test::RisesBy(share("rises_by", part, f64::INFINITY)?))),
     ];
     for (name, make) in tests {
-        let limits = Arc::clone(limits);
-        engine.register_fn(name, move |left: &mut C, right: Dynamic| left.compare(make(&right)?, &limits));
+        let bounds = Arc::clone(limits);
+        engine.register_fn(name, move |left: &mut C, right: Dynamic| left.compare(make(&right)?, &bounds));
+        // Found at once for the commonest type; the one above says what is wrong with others.
+        let bounds = Arc::clone(limits);
+        engine.register_fn(name, move |left: &mut C, right: f64| left.compare(make(&right.into())?, &bounds));
     }
 }
 

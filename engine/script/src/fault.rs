@@ -1,10 +1,9 @@
 //! Why a rule's function gave no answer: Rhai's errors and this crate's refusals, as an operator reads them.
 
-use std::fmt;
-
 use rhai::{Dynamic, EvalAltResult, Position};
 
 use crate::diagnostic::{Diagnostic, Source};
+use crate::language::type_text;
 use crate::limits::Limits;
 use crate::meter::Stop;
 
@@ -43,7 +42,8 @@ impl FaultKind {
 }
 
 /// A rule's function that gave no answer, with the place in its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{diagnostic}")]
 pub struct RuleFault {
     /// The rule.
     pub rule: String,
@@ -55,26 +55,13 @@ pub struct RuleFault {
     pub diagnostic: Box<Diagnostic>,
 }
 
-impl fmt::Display for RuleFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.diagnostic, f)
-    }
-}
-
-impl std::error::Error for RuleFault {}
-
 /// A refusal by this crate's own functions, carried through Rhai as the value that was thrown.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
 pub(crate) struct Refusal {
     pub kind: FaultKind,
     pub message: String,
     pub help: Option<String>,
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
 }
 
 impl Refusal {
@@ -84,6 +71,12 @@ impl Refusal {
 
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The refusal with the name of what refused.
+    pub fn of(mut self, name: &str) -> Self {
+        self.message = format!("{name}: {}", self.message);
         self
     }
 
@@ -155,6 +148,7 @@ impl Stop {
                 Refusal::new(FaultKind::Deadline, format!("stopped after {} ms", limits.deadline.as_millis()))
                     .help("a rule decides; what needs long loops belongs into an adapter")
             }
+            Self::Stack => Refusal::new(FaultKind::Size, "calls and expressions are nested too deeply"),
             Self::Heavy(why) => {
                 Refusal::new(FaultKind::Size, format!("a value is too large: {why}")).help(sizes(limits))
             }
@@ -206,11 +200,12 @@ fn explain(error: &EvalAltResult, limits: &Limits) -> Refusal {
             script(format!("{name}() would change a value that cannot be changed")).help(FROZEN)
         }
         E::ErrorMismatchDataType(expected, found, _) => {
-            script(format!("expected {expected}, found {}", found_text(found)))
+            script(format!("expected {}, found {}", type_text(expected), found_text(found)))
         }
-        E::ErrorMismatchOutputType(expected, found, _) => {
-            Refusal::new(FaultKind::WrongReturn, format!("expected {expected}, found {}", found_text(found)))
-        }
+        E::ErrorMismatchOutputType(expected, found, _) => Refusal::new(
+            FaultKind::WrongReturn,
+            format!("expected {}, found {}", type_text(expected), found_text(found)),
+        ),
         E::ErrorArithmetic(text, _) => script(lower(text)),
         other => {
             let mut other = other.to_string();
@@ -227,7 +222,10 @@ const FROZEN: &str =
     "constants, what a rule is given, and variables that a closure uses (from then on) cannot be changed";
 
 fn found_text(found: &str) -> &str {
-    if found == "()" { "nothing: a label, a field or a result that is not there" } else { found }
+    match type_text(found) {
+        "nothing" => "nothing: a label, a field or a result that is not there",
+        known => known,
+    }
 }
 
 /// Rhai's text for a property that a type does not have, such as

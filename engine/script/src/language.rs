@@ -186,12 +186,14 @@ pub(crate) fn wrong_call(signature: &str) -> Refusal {
     }
 }
 
-fn type_text(name: &str) -> &str {
+/// A type of Rhai as people call it.
+pub(crate) fn type_text(name: &str) -> &str {
     match name {
         "" | "()" => "nothing",
-        "&str | ImmutableString | String" | "ImmutableString" | "string" => "text",
-        "i64" => "int",
-        "f64" => "float",
+        "&str | ImmutableString | String" | "ImmutableString" | "string" => "a text",
+        "i64" => "a whole number",
+        "f64" => "a number",
+        "bool" => "true or false",
         other => other,
     }
 }

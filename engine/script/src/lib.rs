@@ -14,6 +14,7 @@ mod compiler;
 mod conditions;
 mod definitions;
 mod diagnostic;
+mod facts;
 mod fault;
 mod header;
 mod language;

@@ -20,8 +20,11 @@ pub struct Limits {
     pub items: usize,
     /// How deep functions may call each other, callbacks of native functions included.
     pub call_depth: usize,
-    /// How deep expressions and blocks may nest in the text.
+    /// How deep expressions and blocks may nest in the text; an operator's right side is one deeper than its left.
     pub expression_depth: usize,
+    /// The bytes of the thread's stack that one call may use, whatever the depths. A thread that runs rules needs
+    /// half a MiB more.
+    pub stack_bytes: usize,
     /// Variables that one function may have at a time.
     pub variables: usize,
     /// The bytes of texts, arrays and maps that one call may read from its variables, all reads together. As every
@@ -51,7 +54,8 @@ impl Default for Limits {
             text_bytes: 4 * 1024,
             items: 256,
             call_depth: 16,
-            expression_depth: 32,
+            expression_depth: 48,
+            stack_bytes: 1024 * 1024,
             variables: 128,
             handled_bytes: 8 * 1024 * 1024,
             made: 512,

@@ -20,6 +20,8 @@ pub(crate) enum Stop {
     Operations,
     /// Too much time.
     Deadline,
+    /// Too much of the stack.
+    Stack,
     /// One value too large; in which way.
     Heavy(&'static str),
     /// Too many bytes read from variables, all together.
@@ -44,6 +46,7 @@ struct Meter {
     handled_bytes: Cell<usize>,
     made: Cell<u32>,
     ends_at: Cell<Duration>,
+    stack_base: Cell<usize>,
     stop: Cell<Option<Stop>>,
     notes: RefCell<Vec<String>>,
     constants: RefCell<Option<Arc<Constants>>>,
@@ -67,6 +70,7 @@ impl Running {
             meter.handled_bytes.set(0);
             meter.made.set(0);
             meter.ends_at.set(clock().saturating_add(limits.deadline));
+            meter.stack_base.set(stack_place());
             meter.stop.set(None);
             meter.notes.borrow_mut().clear();
             *meter.constants.borrow_mut() = Some(Arc::clone(constants));
@@ -91,6 +95,15 @@ impl Drop for Running {
     }
 }
 
+/// About where the stack ends now. Depths of calls and of expressions are bounded each, but they multiply, and how
+/// much stack a level takes differs tenfold between builds; so what counts is measured. Every level of an expression
+/// is an operation, and between two operations little is used.
+#[inline(never)]
+fn stack_place() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(std::hint::black_box(&here)).addr()
+}
+
 /// Counts one operation; true when the call must end.
 pub(crate) fn tick(limits: &Limits, clock: &Clock) -> bool {
     METER.with(|meter| {
@@ -101,6 +114,8 @@ pub(crate) fn tick(limits: &Limits, clock: &Clock) -> bool {
         }
         if operations > limits.operations {
             meter.stop.set(Some(Stop::Operations));
+        } else if stack_place().abs_diff(meter.stack_base.get()) > limits.stack_bytes {
+            meter.stop.set(Some(Stop::Stack));
         } else if operations.is_multiple_of(OPERATIONS_BETWEEN_LOOKS) && clock() > meter.ends_at.get() {
             meter.stop.set(Some(Stop::Deadline));
         }

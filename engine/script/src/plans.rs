@@ -13,10 +13,13 @@ use crate::steps::Step;
 
 type Outcome<T> = Result<T, Box<EvalAltResult>>;
 
+/// What a combinator makes of its parts.
+type Join = fn(Vec<Draft>) -> Draft;
+
 /// Steps joined by a combinator.
 #[derive(Clone)]
 pub(crate) struct Plan {
-    join: fn(Vec<Draft>) -> Draft,
+    join: Join,
     name: &'static str,
     parts: Arc<[Part]>,
     size: usize,
@@ -66,12 +69,7 @@ impl Part {
     }
 }
 
-fn combine(
-    name: &'static str,
-    join: fn(Vec<Draft>) -> Draft,
-    given: &Array,
-    limits: &Limits,
-) -> Outcome<Plan> {
+fn combine(name: &'static str, join: Join, given: &Array, limits: &Limits) -> Outcome<Plan> {
     if !meter::make(limits) {
         return Err(meter::too_many_made().into());
     }
@@ -147,7 +145,7 @@ fn no_decision(value: &Dynamic) -> Refusal {
 pub(crate) fn register(engine: &mut Engine, limits: &Arc<Limits>) {
     engine.register_type_with_name::<Plan>("Plan");
     engine.register_type_with_name::<Skip>("Skip");
-    let combinators: [(&'static str, fn(Vec<Draft>) -> Draft); 4] = [
+    let combinators: [(&'static str, Join); 4] = [
         ("sequence", Draft::Sequence),
         ("fallback", Draft::Fallback),
         ("best", Draft::Best),

@@ -148,6 +148,9 @@ fn packages(engine: &mut Engine) {
     ] {
         init(&mut module);
     }
+    // Left lazy, every function that is looked for in vain would be compared with all of them.
+    module.register_lazy_functions();
+    module.build_index();
     engine.register_global_module(module.into());
 }
 

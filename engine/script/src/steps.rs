@@ -114,6 +114,10 @@ pub(crate) fn register(engine: &mut Engine) {
     engine.register_fn("verify", |step: &mut Step, condition: Dynamic, within: Dynamic| {
         step.verify(&condition, &within)
     });
+    // Found at once for what is expected; the one above says what is wrong with anything else.
+    engine.register_fn("verify", |step: &mut Step, condition: Judged, within: ImmutableString| {
+        step.verify(&Dynamic::from(condition), &within.into())
+    });
     engine.register_fn("retry", |step: &mut Step, times: i64, first_delay: Dynamic| {
         step.retry(times, &first_delay)
     });

@@ -29,8 +29,11 @@ impl View {
     }
 }
 
+/// Reads a property.
+pub(crate) type Getter = fn(&mut View) -> Dynamic;
+
 /// The properties of `alert`: their names, what they say, and how they are read.
-pub(crate) const PROPERTIES: &[(&str, &str, fn(&mut View) -> Dynamic)] = &[
+pub(crate) const PROPERTIES: &[(&str, &str, Getter)] = &[
     (
         "labels",
         "its labels: `alert.labels.namespace` or `alert.labels[\"name\"]`; a label that is not there is `()`",

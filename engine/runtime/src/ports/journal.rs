@@ -332,7 +332,8 @@ pub enum Write {
         issue: IssueId,
         /// What happens to it.
         event: Event,
-        /// When to look at it next; replaces what was there.
+        /// When to look at it next; replaces what was there. Without one, an issue whose alert is resolved is looked
+        /// at once more at `at`, unless it is closed.
         wake_at: Option<Timestamp>,
         /// Replaces the outcome, if given.
         outcome: Option<Outcome>,
@@ -537,7 +538,8 @@ pub trait Journal: Send + Sync {
     async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault>;
 
     /// Expands alerts to issues, by the table of `selfheal_core::sighting`, and notes how far the receipts are done.
-    /// One transaction; repeating it changes nothing. The answers are in the order of the sightings.
+    /// An issue that fires again is to be looked at when its opening says, one that is resolved at once. One
+    /// transaction; repeating it changes nothing. The answers are in the order of the sightings.
     async fn expand(&self, sightings: Vec<Sighting>, progress: Vec<Progress>) -> Result<Vec<Sighted>, JournalFault>;
 
     /// All writes in one transaction, or none.

@@ -152,7 +152,6 @@ fn expressions_do_what_authors_expect() {
         ("abs(-3)", "3"),
         ("\"a-b\".split(\"-\").len()", "2"),
         ("\"Web\".to_lower()", "web"),
-        ("\"  x \".trim()", "()"),
         ("\"abc\".contains(\"b\")", "true"),
         ("\"abc\".starts_with(\"ab\")", "true"),
         ("\"abcdef\".sub_string(1, 3)", "bcd"),
@@ -175,7 +174,6 @@ fn expressions_do_what_authors_expect() {
         let expression =
             expression.replace("LIMIT_FREE()", "{ let limit = 3; let f = |x| x + limit; f.call(4) }");
         match says(&expression) {
-            Ok(text) if expected == "()" => assert_eq!(text, "", "{expression}"),
             Ok(text) => assert_eq!(text, expected, "{expression}"),
             Err(fault) => panic!("{fault}"),
         }

@@ -29,7 +29,8 @@ fn the_most_urgent_come_first_and_then_the_name_decides() {
     let set = RuleSet::build(&COMPILER, files()).unwrap();
     let names: Vec<&str> = set.rules().iter().map(|rule| rule.name()).collect();
     assert_eq!(names, ["also", "any", "most", "zebra"]);
-    let cases: [(&[(&str, &str)], &[&str]); 5] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
+    let cases: [Case<'_>; 5] = [
         (&[("alertname", "A")], &["zebra", "also", "any"]),
         (&[("alertname", "A"), ("severity", "page")], &["zebra", "most", "also", "any"]),
         (&[("alertname", "B")], &["any"]),
@@ -95,6 +96,13 @@ fn what_did_not_change_is_not_compiled_again() {
     assert!(!Arc::ptr_eq(first.find("any").unwrap().1, third.find("any").unwrap().1));
     assert_eq!(third.hash(), first.hash());
     assert!(RuleSet::build(&COMPILER, Vec::new()).unwrap().is_empty());
+}
+
+#[test]
+fn rules_are_shared_by_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Compiler>();
+    shared::<RuleSet>();
 }
 
 #[test]

@@ -62,7 +62,7 @@ pub fn view_of(labels: &[(&str, &str)]) -> View {
         fingerprint: labels.fingerprint(),
         labels,
         annotations: [("summary", "it \"burns\"")].into_iter().collect(),
-        starts_at: "2026-11-22T03:34:39Z".parse().unwrap(),
+        starts_at: "2026-11-22T03:34:39Z".parse().expect("a time"),
         ends_at: None,
         generator_url: "http://prometheus/graph".into(),
     };
@@ -90,7 +90,9 @@ pub fn says(expression: &str) -> Result<String, RuleFault> {
 
 pub fn settle(decision: Decision) -> Plan {
     match decision {
-        Decision::Act(draft) => draft.resolve(0, &|_| SuccessRecord::default()).unwrap().0,
+        Decision::Act(draft) => {
+            draft.resolve(0, &|_| SuccessRecord::default()).expect("level 0 has a plan").0
+        }
         Decision::Skip(why) => panic!("skipped: {why}"),
     }
 }

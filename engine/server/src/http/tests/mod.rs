@@ -1,1 +1,8 @@
-//! Tests.
+//! The server's answers, asked over its routes with a real engine, journal and ledger, and an adapter that only notes.
+
+mod api;
+mod hostile;
+mod roles;
+mod slow;
+pub(crate) mod support;
+mod vitals;

@@ -1,0 +1,265 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use super::output::Output;
+use crate::config::{FILE_VARIABLE, Overrides};
+use crate::load::Place;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done; nothing was found
+   1  what was checked has faults, or the server said no
+   2  the command line or the configuration is faulty, or a file cannot be read
+   3  the server cannot be reached, or cannot answer now
+  70  selfheal itself failed
+
+Environment: SELFHEAL_SERVER and SELFHEAL_TOKEN for commands that ask a server; SELFHEAL_CONFIG, SELFHEAL_LISTEN,
+SELFHEAL_DATA and SELFHEAL_RULES for those that read the configuration. Flags beat the environment, which beats the file.";
+
+/// Heals systems when alerts arrive: rules decide, guards admit, adapters act, the journal remembers.
+#[derive(Debug, Parser)]
+#[command(name = "selfheal", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub(super) struct Arguments {
+    /// How the answer is written: text for people, json for scripts
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    pub(super) output: Output,
+
+    /// The server to ask [default: http://127.0.0.1:8400]
+    #[arg(long, global = true, env = "SELFHEAL_SERVER", value_name = "URL")]
+    pub(super) server: Option<String>,
+
+    /// The API token; better given in the environment, where other users do not see it
+    #[arg(long, global = true, env = "SELFHEAL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(super) token: Option<String>,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Receive alerts and heal, until told to stop
+    Serve(PlaceArguments),
+    /// Check rules, document what they can use, let one go on
+    #[command(subcommand)]
+    Rules(RulesCommand),
+    /// Check the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Show what would be done about alerts, and change nothing
+    DryRun(DryRunArguments),
+    /// Look at issues and their stories
+    #[command(subcommand)]
+    Issues(IssuesCommand),
+    /// Look at plans that wait for a person, and answer
+    #[command(subcommand)]
+    Approvals(ApprovalsCommand),
+    /// Look at the switch of automatic remediation, and turn it
+    #[command(subcommand)]
+    Switch(SwitchCommand),
+    /// Print the version
+    Version,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct PlaceArguments {
+    /// The configuration, a YAML file; without one, defaults and the environment hold
+    #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The directory of rules [default: ./rules]
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Option<String>,
+    /// The directory for what must outlive the process [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<String>,
+    /// The address to serve HTTP on [default: 127.0.0.1:8400]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) listen: Option<String>,
+}
+
+impl From<PlaceArguments> for Place {
+    fn from(arguments: PlaceArguments) -> Self {
+        let PlaceArguments { config, rules, data, listen } = arguments;
+        Self {
+            // An empty variable counts as not set, as everywhere.
+            file: config.filter(|file| !file.as_os_str().is_empty()),
+            overrides: Overrides { listen, data, rules },
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RulesCommand {
+    /// Compile all rules and say what is wrong with them, like a compiler
+    Check {
+        /// The directory of rules; the configured one, if not given
+        dir: Option<String>,
+        /// The configuration whose adapters and settings the rules use
+        #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Print what rules can use: the language, actions, probes (Markdown)
+    Reference {
+        /// The configuration whose adapters are documented
+        #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Print the editor definitions of what rules can use (.d.rhai)
+    Definitions {
+        /// The configuration whose adapters are defined
+        #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Show the rules that a server has in use
+    List,
+    /// Let a rule go on for an hour although it is flooded with new issues
+    Release {
+        /// The rule's name
+        rule: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Check the whole configuration and show what is in force
+    Check(PlaceArguments),
+}
+
+/// Shows what would be done about alerts: which rules were looked at and why each did or did not match, what was
+/// observed, the plan with a preview of every step, and every guard's verdict. Nothing is changed anywhere.
+///
+/// With --server (or SELFHEAL_SERVER) a running server answers, knowing its cooldowns, rates and issues. Without one the
+/// configured rules and adapters answer from this process, with a history of nothing.
+#[derive(Debug, Args)]
+pub(super) struct DryRunArguments {
+    /// What Alertmanager posts: a file with the JSON body, or - for standard input
+    pub(super) file: PathBuf,
+    /// Try this rule in place of the one of its name, or beside the others
+    #[arg(long, value_name = "FILE")]
+    pub(super) rule: Option<PathBuf>,
+    /// The configuration, without a server
+    #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The directory of rules, without a server [default: ./rules]
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum IssuesCommand {
+    /// List issues, newest first
+    List {
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Only open ones (true) or closed ones (false)
+        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        open: Option<bool>,
+        /// Only in this phase: waiting, awaiting_approval, remediating, rested, closed
+        #[arg(long)]
+        phase: Option<String>,
+        /// Only with this outcome: recovered, unwound, stuck, refused, shadowed, unmatched, ...
+        #[arg(long)]
+        outcome: Option<String>,
+        /// Only treated by this rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// Only those before this one
+        #[arg(long, value_name = "ISSUE")]
+        before: Option<String>,
+    },
+    /// Tell an issue's whole story, from receipt to outcome
+    Show {
+        /// The issue: issue-17, or 17
+        issue: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ApprovalsCommand {
+    /// List plans that wait for a person
+    List {
+        /// Also those that were answered or have expired
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one plan with the previews of its steps
+    Show {
+        /// The approval's id
+        id: String,
+    },
+    /// Let a plan run
+    Grant(AnswerArguments),
+    /// Keep a plan from running
+    Refuse(AnswerArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AnswerArguments {
+    /// The approval's id
+    pub(super) id: String,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) reason: String,
+    /// Only if the plan's hash begins so, as it was shown
+    #[arg(long, value_name = "HASH")]
+    pub(super) plan: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SwitchCommand {
+    /// Show where the switch stands, who turned it, and why
+    Show,
+    /// Turn automatic remediation on
+    On {
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
+    /// Turn automatic remediation off; what is under way is finished
+    Off {
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_can_be_typed() {
+        let cases: [(&[&str], bool); 14] = [
+            (&["serve", "--config", "x.yaml", "--listen", "127.0.0.1:0"], true),
+            (&["rules", "check"], true),
+            (&["rules", "check", "dir", "--output", "json"], true),
+            (&["rules", "release", "r", "--server", "http://h:1"], true),
+            (&["dry-run", "-", "--rule", "r.rhai"], true),
+            (&["dry-run"], false),
+            (&["issues", "list", "--open", "--limit", "1000"], true),
+            (&["issues", "list", "--open=false"], true),
+            (&["issues", "list", "--limit", "1001"], false),
+            (&["approvals", "grant", "id", "--plan", "abc"], true),
+            (&["switch", "off"], false),
+            (&["switch", "off", "--reason", "why"], true),
+            (&["version", "--output", "yaml"], false),
+            (&["fix-everything"], false),
+        ];
+        for (words, good) in cases {
+            let parsed = Arguments::try_parse_from(std::iter::once(&"selfheal").chain(words));
+            assert_eq!(parsed.is_ok(), good, "{words:?}: {:?}", parsed.err());
+        }
+    }
+}

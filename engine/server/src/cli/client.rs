@@ -1,0 +1,99 @@
+//! Asks a running server over its API.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode, Url};
+use serde_json::Value;
+
+use super::exit::Failure;
+use super::output::{plain, plain_lines};
+use crate::outgoing;
+
+/// The server that is asked when nothing else is said.
+pub(super) const SERVER_DEFAULT: &str = "http://127.0.0.1:8400";
+/// The longest time for one answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server and the token for it.
+pub(super) struct Client {
+    http: reqwest::Client,
+    server: Url,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A client for a server; nothing is asked yet.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub(super) fn new(server: Option<&str>, token: Option<&str>) -> Result<Self, Failure> {
+        let given = server.filter(|server| !server.is_empty()).unwrap_or(SERVER_DEFAULT);
+        let server = outgoing::address(given).map_err(|fault| Failure::usage(format!("--server: {fault}")))?;
+        let http = outgoing::client(&server, TIMEOUT).map_err(|fault| Failure::usage(fault.to_string()))?;
+        let token = token.filter(|token| !token.is_empty()).map(str::to_owned);
+        Ok(Self { http, server, token })
+    }
+
+    /// Reads something.
+    pub(super) async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, Failure> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.send(Method::GET, url, None).await
+    }
+
+    /// Changes something, or asks with a body.
+    pub(super) async fn post(&self, path: &[&str], body: Vec<u8>) -> Result<Value, Failure> {
+        let url = self.url(path)?;
+        self.send(Method::POST, url, Some(body)).await
+    }
+
+    /// Parts of the path may come from the command line; each stays one part.
+    fn url(&self, path: &[&str]) -> Result<Url, Failure> {
+        let mut url = self.server.clone();
+        url.path_segments_mut()
+            .map_err(|()| Failure::usage("--server: the url cannot have a path"))?
+            .pop_if_empty()
+            .extend(["api", "self-healing"])
+            .extend(path);
+        Ok(url)
+    }
+
+    async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Value, Failure> {
+        let shown = outgoing::shown(&self.server);
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let lost = |error: reqwest::Error| {
+            let text = format!("{shown} cannot be asked: {}; is `selfheal serve` running there?", outgoing::told(error));
+            Failure::unreachable(text)
+        };
+        let response = request.send().await.map_err(lost)?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(lost)?;
+        let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
+        match answer {
+            Some(answer) if status.is_success() => Ok(answer),
+            Some(answer) if answer["error"].is_string() => Err(refused(status, &answer)),
+            _ => Err(Failure::unreachable(format!("{shown} answers {status}, and not as selfheal would"))),
+        }
+    }
+}
+
+/// What the server says is wrong.
+fn refused(status: StatusCode, answer: &Value) -> Failure {
+    let error = plain(answer["error"].as_str().unwrap_or_default());
+    let mut text = match answer["help"].as_str() {
+        Some(help) => format!("{error}; {}", plain(help)),
+        None => error,
+    };
+    if let Some(page) = answer["text"].as_str() {
+        text = plain_lines(page);
+    }
+    if status.is_server_error() { Failure::unreachable(text) } else { Failure::findings(text) }
+}

@@ -1,0 +1,92 @@
+//! `issues`: the list, and one with its story.
+
+use std::io::Write;
+
+use serde_json::Value;
+
+use super::arguments::IssuesCommand;
+use super::client::Client;
+use super::exit::{Exit, Failure};
+use super::output::{self, Output, list, moment, text};
+use super::table::Table;
+
+pub(super) async fn run(
+    command: IssuesCommand,
+    client: &Client,
+    output: Output,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    match command {
+        IssuesCommand::List { limit, open, phase, outcome, rule, before } => {
+            let open = open.map(|open| open.to_string());
+            let optional = [("open", open), ("phase", phase), ("outcome", outcome), ("rule", rule), ("before", before)];
+            let mut query = vec![("limit", limit.to_string())];
+            query.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
+            let issues = client.get(&["issues"], &query).await?;
+            match output {
+                Output::Text => write!(out, "{}", table(&issues))?,
+                Output::Json => output::json(out, &issues)?,
+            }
+        }
+        IssuesCommand::Show { issue } => {
+            let story = client.get(&["issues", &issue], &[]).await?;
+            match output {
+                Output::Text => write!(out, "{}", page(&story))?,
+                Output::Json => output::json(out, &story)?,
+            }
+        }
+    }
+    Ok(Exit::Good)
+}
+
+fn table(issues: &Value) -> Table {
+    let mut table =
+        Table::new(&["ID", "DETECTED", "PHASE", "OUTCOME", "SEVERITY", "TYPE", "RESOURCE", "RULE", "WHY"]);
+    for issue in issues.as_array().into_iter().flatten() {
+        let mut row = vec![text(issue, "id"), moment(issue, "detected_at")];
+        row.extend(
+            ["phase", "outcome", "severity", "type", "resource", "rule", "why"].iter().map(|name| text(issue, name)),
+        );
+        table.row(row);
+    }
+    table
+}
+
+fn page(story: &Value) -> String {
+    let issue = &story["issue"];
+    let mut page = format!("{}: {} about {}", text(issue, "id"), text(issue, "type"), text(issue, "resource"));
+    for (name, label) in [("severity", "severity"), ("phase", "phase"), ("outcome", "outcome"), ("rule", "rule")] {
+        if !text(issue, name).is_empty() {
+            page.push_str(&format!(", {label} {}", text(issue, name)));
+        }
+    }
+    page.push('\n');
+    for name in ["description", "why"] {
+        if !text(issue, name).is_empty() {
+            page.push_str(&format!("{name}: {}\n", text(issue, name)));
+        }
+    }
+    if !text(issue, "wake_at").is_empty() {
+        page.push_str(&format!("looked at next: {}\n", moment(issue, "wake_at")));
+    }
+    page.push('\n');
+    let mut table = Table::new(&["TIME", "WHAT", "WHO", ""]);
+    for entry in list(story, "story") {
+        table.row(vec![moment(entry, "at"), text(entry, "kind"), text(entry, "actor"), text(entry, "summary")]);
+    }
+    page.push_str(&table.to_string());
+    for remediation in list(story, "remediations") {
+        page.push_str(&format!(
+            "\n{}: {} ({}), plan {}\n",
+            text(remediation, "id"),
+            text(remediation, "status"),
+            text(remediation, "description"),
+            text(remediation, "plan_hash"),
+        ));
+        for intent in list(remediation, "intents") {
+            let (path, action, state) = (text(intent, "path"), text(intent, "action"), text(intent, "state"));
+            page.push_str(&format!("  {path}  {action} at {}: {state}, {}\n", text(intent, "target"), text(intent, "said")));
+        }
+    }
+    page
+}

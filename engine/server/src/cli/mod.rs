@@ -1,0 +1,88 @@
+//! The command line: `selfheal serve`, and what people and pipelines ask beside it.
+//!
+//! [`arguments`] says what can be typed. Commands that need a running server go through [`client`]; `rules check`,
+//! `config check` and `dry-run` work without one. Each command writes its answer to standard output, for people or as
+//! JSON, and ends with an [`Exit`]; what went wrong goes to standard error.
+
+mod approvals;
+mod arguments;
+mod client;
+mod config;
+mod dry_run;
+mod exit;
+mod issues;
+mod output;
+mod rules;
+mod switch;
+mod table;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::load::Place;
+use crate::serve::{self, ServeFault};
+use arguments::{Arguments, Command};
+use client::Client;
+pub use exit::{Exit, Failure};
+use output::Output;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    // HTTP clients panic without one. A second call changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = Arguments::parse();
+    let mut out = io::stdout().lock();
+    let ended = run(arguments, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            // Nobody is left to tell when standard error is closed, too.
+            let _ = failure.tell(&mut io::stderr().lock());
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let runtime = match arguments.command {
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+    };
+    let runtime = runtime.map_err(|error| Failure::internal(format!("no threads can be started: {error}")))?;
+    runtime.block_on(execute(arguments, out))
+}
+
+async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let Arguments { output, server, token, command } = arguments;
+    let client = || Client::new(server.as_deref(), token.as_deref());
+    match command {
+        Command::Serve(place) => serve(&place.into()).await,
+        Command::Rules(command) => rules::run(command, &client, output, out).await,
+        Command::Config(command) => config::run(&command, output, out),
+        Command::DryRun(command) => {
+            let client = if server.is_some() { Some(client()?) } else { None };
+            dry_run::run(command, client, output, out).await
+        }
+        Command::Issues(command) => issues::run(command, &client()?, output, out).await,
+        Command::Approvals(command) => approvals::run(command, &client()?, output, out).await,
+        Command::Switch(command) => switch::run(command, &client()?, output, out).await,
+        Command::Version => {
+            let version = env!("CARGO_PKG_VERSION");
+            match output {
+                Output::Text => writeln!(out, "selfheal {version}")?,
+                Output::Json => output::json(out, &serde_json::json!({ "name": "selfheal", "version": version }))?,
+            }
+            Ok(Exit::Good)
+        }
+    }
+}
+
+async fn serve(place: &Place) -> Result<Exit, Failure> {
+    match serve::serve(place, None).await {
+        Ok(()) => Ok(Exit::Good),
+        Err(fault @ (ServeFault::Broken(_) | ServeFault::Journal(_))) => Err(Failure::internal(fault.to_string())),
+        Err(fault) => Err(Failure::usage(fault.to_string())),
+    }
+}

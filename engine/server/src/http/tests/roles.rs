@@ -1,0 +1,93 @@
+//! Every route with every role: the table of routes is the truth, and nothing is open by accident.
+
+use actix_web::test::TestRequest;
+
+use super::support::{House, Plan, token_of, tokens};
+use crate::config::Role;
+use crate::http::{ROUTES, Verb};
+
+/// An address that fits a route's path.
+fn uri(path: &str) -> String {
+    let parts = path.split('/').map(|part| if part.starts_with('{') { "1" } else { part });
+    format!("/api/self-healing{}", parts.collect::<Vec<_>>().join("/"))
+}
+
+fn request(verb: Verb, path: &str) -> TestRequest {
+    let request = match verb {
+        Verb::Get => TestRequest::get(),
+        Verb::Post => TestRequest::post(),
+    };
+    request.uri(&uri(path)).insert_header(("host", "selfheal:8400"))
+}
+
+#[actix_web::test]
+async fn each_role_may_do_what_the_table_says_and_no_more() {
+    let house = House::build(Plan { tokens: tokens(), ..Plan::default() }).await;
+    for route in ROUTES {
+        let what = format!("{} {}", route.verb, route.path);
+        for wrong in [None, Some("Bearer nonsense-0123456789".to_owned()), Some("Basic eDp5".to_owned())] {
+            let mut request = request(route.verb, route.path);
+            if let Some(authorization) = &wrong {
+                request = request.insert_header(("authorization", authorization.as_str()));
+            }
+            let answer = house.ask(request).await;
+            assert_eq!(answer.status, 401, "{what} with {wrong:?}");
+            assert!(answer.headers.contains_key("www-authenticate"), "{what}");
+            assert!(answer.json()["help"].as_str().unwrap().contains("api.tokens"), "{what}");
+        }
+        for (name, role) in Role::NAMES {
+            let request = request(route.verb, route.path)
+                .insert_header(("authorization", format!("Bearer {}", token_of(name))));
+            let answer = house.ask(request).await;
+            let is_admitted = !matches!(answer.status.as_u16(), 401 | 403);
+            assert_eq!(is_admitted, *role >= route.role, "{what} as {name}: {answer:?}");
+            assert!(answer.status.as_u16() < 500, "{what} as {name}: {answer:?}");
+            assert_eq!(answer.headers.get("x-content-type-options").unwrap(), "nosniff", "{what}");
+            assert_eq!(answer.headers.get("cache-control").unwrap(), "no-store", "{what}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn changing_routes_need_more_than_a_viewer() {
+    for route in ROUTES {
+        assert!(route.verb == Verb::Get || route.role > Role::Viewer, "{} {}", route.verb, route.path);
+    }
+}
+
+#[actix_web::test]
+async fn another_sites_page_changes_nothing_even_with_a_token() {
+    let house = House::build(Plan { tokens: tokens(), ..Plan::default() }).await;
+    for route in ROUTES.iter().filter(|route| route.verb == Verb::Post) {
+        let request = request(route.verb, route.path)
+            .insert_header(("authorization", format!("Bearer {}", token_of("admin"))))
+            .insert_header(("origin", "https://evil.example"));
+        let answer = house.ask(request).await;
+        assert_eq!(answer.status, 403, "{}", route.path);
+        assert!(answer.json()["error"].as_str().unwrap().contains("another site"));
+    }
+}
+
+#[actix_web::test]
+async fn what_is_not_in_the_table_does_not_exist() {
+    let house = House::build(Plan::default()).await;
+    let cases = [
+        (TestRequest::get(), "/", 404, None),
+        (TestRequest::get(), "/api", 404, None),
+        (TestRequest::get(), "/api/self-healing", 404, None),
+        (TestRequest::get(), "/api/self-healing/issues/1/2", 404, None),
+        (TestRequest::get(), "/api/self-healing/secrets", 404, None),
+        (TestRequest::get(), "/api/self-healing/../../etc/passwd", 404, None),
+        (TestRequest::delete(), "/api/self-healing/issues/1", 405, Some("GET")),
+        (TestRequest::put(), "/api/self-healing/approvals/1", 405, Some("GET, POST")),
+        (TestRequest::get(), "/api/self-healing/toggle-auto-remediation", 405, Some("POST")),
+        (TestRequest::post(), "/health", 405, Some("GET, HEAD")),
+    ];
+    for (request, path, status, allow) in cases {
+        let answer = house.ask(request.uri(path).insert_header(("host", "localhost"))).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.headers.get("allow").map(|allow| allow.to_str().unwrap()), allow, "{path}");
+        let body = answer.json();
+        assert!(body["error"].is_string() && body["help"].is_string(), "{path}: {body}");
+    }
+}

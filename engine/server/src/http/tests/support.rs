@@ -1,0 +1,270 @@
+//! An engine with a journal in a directory of its own, an adapter that only notes, and requests to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderMap;
+use actix_web::test::TestRequest;
+use actix_web::web::Data;
+use async_trait::async_trait;
+use prometheus::Registry;
+use selfheal_contract::settings::Secret;
+use selfheal_contract::{
+    About, Action, Adapter, Applied, Assessment, BlastRadius, Catalog, Effect, Failure, IntentId, Preview, Reversal,
+    Undone, parameters,
+};
+use selfheal_core::policy::Policy;
+use selfheal_runtime::Engine;
+use selfheal_runtime::engine::Parts;
+use selfheal_runtime::metrics::Metrics;
+use selfheal_runtime::scripts::Scripts;
+use selfheal_script::{Compiler, Limits, RuleFile};
+use selfheal_store::{EmbeddedLedger, SqliteJournal};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::clock::{SystemClock, SystemEntropy};
+use crate::config::{ApiToken, Role, WebhookCredentials};
+use crate::http::{Access, App, AppSettings, configure};
+
+/// A rule that notes.
+pub(crate) const HEAL: &str = r#"//! Notes that something is broken.
+
+const RULE = #{ matchers: [`alertname="Broken"`], priority: "critical", component: "compute" };
+
+/// Notes it.
+fn plan(alert, seen) {
+    fake::note(alert.labels.job)
+}
+"#;
+
+/// A rule that asks before it notes.
+pub(crate) const ASK: &str = r#"//! Asks before it notes.
+
+const RULE = #{ matchers: [`alertname="Delicate"`], priority: "critical", component: "database" };
+
+/// Notes it after a person has said yes.
+fn plan(alert, seen) {
+    fake::note(alert.labels.job).needs_approval("it is delicate")
+}
+"#;
+
+parameters! {
+    /// For a note.
+    pub struct Note {
+        /// What to note; also the target.
+        pub text: String,
+    }
+}
+
+struct TakeNote;
+
+#[async_trait]
+impl Action for TakeNote {
+    type Parameters = Note;
+    type Prior = ();
+
+    fn about(&self) -> About {
+        About { name: "note", doc: "Notes.", reversal: Reversal::Irreversible, permissions: Vec::new() }
+    }
+
+    fn assess(&self, params: &Note) -> Result<Assessment, Failure> {
+        Ok(Assessment {
+            target: format!("fake/{}", params.text),
+            blast_radius: BlastRadius::Item,
+            reversal: Reversal::Irreversible,
+            replicas: None,
+            approval: None,
+        })
+    }
+
+    async fn preview(&self, params: &Note) -> Result<Preview, Failure> {
+        Ok(Preview { summary: format!("would note {}", params.text), changes: Vec::new() })
+    }
+
+    async fn capture(&self, _: &Note) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn apply(&self, params: &Note, _: &(), _: &IntentId) -> Result<Applied, Failure> {
+        Ok(Applied::new(format!("noted {}", params.text)))
+    }
+
+    async fn effect(&self, _: &Note, _: &(), _: &IntentId) -> Result<Effect, Failure> {
+        Ok(Effect::Untouched)
+    }
+
+    async fn undo(&self, _: &Note, _: &(), _: &IntentId) -> Result<Undone, Failure> {
+        Ok(Undone::Irreversible)
+    }
+}
+
+/// How a house is to be.
+pub(crate) struct Plan {
+    pub(crate) webhook: WebhookCredentials,
+    pub(crate) tokens: Vec<ApiToken>,
+    pub(crate) body_max: usize,
+    pub(crate) in_flight_max: usize,
+    pub(crate) body_timeout: Duration,
+    pub(crate) room_wait: Duration,
+}
+
+impl Default for Plan {
+    /// Open, with small bounds and patient clocks.
+    fn default() -> Self {
+        Self {
+            webhook: WebhookCredentials::default(),
+            tokens: Vec::new(),
+            body_max: 64 * 1024,
+            in_flight_max: 128 * 1024,
+            body_timeout: Duration::from_secs(30),
+            room_wait: Duration::from_secs(2),
+        }
+    }
+}
+
+/// An engine with everything around it.
+pub(crate) struct House {
+    pub(crate) app: Data<App>,
+    pub(crate) engine: Arc<Engine>,
+    _rooms: JoinSet<()>,
+    _directory: tempfile::TempDir,
+}
+
+impl House {
+    pub(crate) async fn build(plan: Plan) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = SqliteJournal::open(&directory.path().join("journal.sqlite")).unwrap();
+        let catalog = Catalog::new([Adapter {
+            name: "fake",
+            doc: "Notes.",
+            actions: vec![Arc::new(TakeNote)],
+            probes: Vec::new(),
+        }]);
+        let registry = Registry::new();
+        let parts = Parts {
+            journal: Arc::new(journal),
+            ledger: Arc::new(EmbeddedLedger::new()),
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy),
+            compiler: Compiler::new(&catalog, Default::default(), Limits::default()),
+            catalog,
+            policy: Policy::default(),
+            scripts: Scripts::start(0).unwrap(),
+            sinks: Vec::new(),
+            source: None,
+            metrics: Metrics::new(&registry).unwrap(),
+            adopt: Arc::new(|_, _| {}),
+            switch_on: true,
+            learning: true,
+            backlog_max: 1000,
+        };
+        let (engine, rooms) = Engine::start(parts, rules()).await.unwrap();
+        assert!(engine.rules.refusal().is_none(), "{:?}", engine.rules.refusal());
+        let settings = AppSettings {
+            access: Access::new(&plan.webhook, &plan.tokens),
+            entropy: Arc::new(SystemEntropy),
+            registry,
+            body_max: plan.body_max,
+            in_flight_max: plan.in_flight_max,
+            body_timeout: plan.body_timeout,
+            room_wait: plan.room_wait,
+        };
+        let app = Data::new(App::new(Arc::clone(&engine), settings).unwrap());
+        Self { app, engine, _rooms: rooms, _directory: directory }
+    }
+
+    /// Asks over all routes, from this machine.
+    pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
+        let app = self.app.clone();
+        let routes = actix_web::App::new().configure(move |service| configure(service, app));
+        let service = actix_web::test::init_service(routes).await;
+        let request = request.peer_addr("127.0.0.1:50000".parse().unwrap());
+        let response = actix_web::test::call_service(&service, request.to_request()).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = actix_web::test::read_body(response).await;
+        Answer { status, headers, text: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    /// Reads something of the API.
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(api(TestRequest::get(), path)).await
+    }
+
+    /// Posts something to the API.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask(api(TestRequest::post(), path).set_payload(body.to_string())).await
+    }
+
+    /// Posts a notification.
+    pub(crate) async fn notify(&self, body: impl Into<actix_web::web::Bytes>) -> Answer {
+        self.ask(TestRequest::post().uri("/webhook/alertmanager").set_payload(body)).await
+    }
+
+    /// Waits until nothing is under way.
+    pub(crate) async fn rest(&self) {
+        let idle = async {
+            while !self.engine.is_idle() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), idle).await.expect("the engine comes to rest");
+    }
+}
+
+pub(crate) fn rules() -> Vec<RuleFile> {
+    let file = |name: &str, text: &str| RuleFile::new(name, format!("rules/{name}.rhai"), text);
+    vec![file("ask", ASK), file("heal", HEAL)]
+}
+
+/// A token for each role, named as the role.
+pub(crate) fn tokens() -> Vec<ApiToken> {
+    let token = |(name, role): &(&str, Role)| ApiToken {
+        name: (*name).to_owned(),
+        token: Secret::new(token_of(name)),
+        role: *role,
+        expires: None,
+    };
+    Role::NAMES.iter().map(token).collect()
+}
+
+pub(crate) fn token_of(name: &str) -> String {
+    format!("the-token-of-{name}-0123456789")
+}
+
+/// A body with one firing alert.
+pub(crate) fn firing(alertname: &str, job: &str) -> Value {
+    json!({
+        "version": "4",
+        "groupKey": "{}:{}",
+        "status": "firing",
+        "receiver": "selfheal",
+        "alerts": [{
+            "status": "firing",
+            "labels": { "alertname": alertname, "job": job, "severity": "high" },
+            "annotations": { "summary": "it is broken", "value": "92.5" },
+            "startsAt": "2026-11-22T03:34:39.289Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "http://prometheus:9090/graph",
+        }],
+    })
+}
+
+fn api(request: TestRequest, path: &str) -> TestRequest {
+    request.uri(&format!("/api/self-healing{path}")).insert_header(("host", "localhost:8400"))
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {:?}", self.text))
+    }
+}

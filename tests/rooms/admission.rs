@@ -1,0 +1,267 @@
+//! Guards: what holds a plan back, for how long, and what lets it go on.
+
+use std::sync::atomic::Ordering;
+
+use selfheal_core::issue::{Outcome, Phase};
+use selfheal_core::policy::{MaintenanceWindow, Schedule};
+use selfheal_runtime::ports::NewsKind;
+
+use crate::double::Turn;
+use crate::world::{House, World, alert, minutes, rule, seconds};
+
+/// One target for all alerts.
+const SHARED: &str = r#"double::set("a", 1)"#;
+/// One target for each alert.
+const OWN: &str = r#"double::set(alert.labels.instance, 1)"#;
+/// One target for each alert, busy for 30 seconds.
+const SLOW: &str = r#"double::set(alert.labels.instance, 1).verify(double::read("nowhere").below(1), "30s").keep_on_failure()"#;
+
+/// Asserts that an issue is held, and by which guard.
+async fn held(house: &House<'_>, instance: &str, guard: &str) {
+    let issue = house.issue("load", instance).await;
+    assert_eq!(issue.phase, Phase::Waiting, "{issue:#?}");
+    assert!(issue.why.starts_with(guard), "{guard}: {}", issue.why);
+}
+
+#[tokio::test]
+async fn cooldown() {
+    let world = World::with_plan(SHARED);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(minutes(1)).await;
+    house.fire("load", "two").await;
+    held(&house, "two", "cooldown").await;
+    house.advance(minutes(3)).await;
+    held(&house, "two", "cooldown").await;
+    assert_eq!(world.target.log().len(), 1);
+    house.resolve("load", "one").await;
+    house.advance(seconds(62)).await;
+    assert_eq!(house.issue("load", "two").await.outcome, Some(Outcome::Applied));
+    assert_eq!(world.target.log().len(), 2);
+}
+
+#[tokio::test]
+async fn cooldowns_survive_a_restart() {
+    let world = World::with_plan(SHARED);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(minutes(1)).await;
+    drop(house);
+    let house = world.start().await;
+    house.fire("load", "two").await;
+    held(&house, "two", "cooldown").await;
+}
+
+#[tokio::test]
+async fn rate_of_one_target() {
+    let mut world = World::with_plan(SHARED);
+    world.policy.per_target_per_hour = 2;
+    world.policy.cooldown_min = seconds(1);
+    world.rules = vec![rule("load", "cooldown: \"1s\"", SHARED)];
+    let house = world.start().await;
+    for instance in ["one", "two"] {
+        house.fire("load", instance).await;
+        house.resolve("load", instance).await;
+        house.advance(minutes(10)).await;
+    }
+    house.fire("load", "three").await;
+    held(&house, "three", "rate").await;
+    house.advance(minutes(39)).await;
+    assert_eq!(world.target.log().len(), 2);
+    house.advance(minutes(2)).await;
+    assert_eq!(world.target.log().len(), 3);
+}
+
+#[tokio::test]
+async fn rate_in_all() {
+    let mut world = World::with_plan(OWN);
+    world.policy.in_all_per_hour = 2;
+    let house = world.start().await;
+    for instance in ["one", "two", "three"] {
+        house.fire("load", instance).await;
+    }
+    held(&house, "three", "rate").await;
+    assert_eq!(world.target.log().len(), 2);
+}
+
+#[tokio::test]
+async fn only_so_many_at_a_time() {
+    let mut world = World::with_plan(SLOW);
+    world.policy.concurrent = 2;
+    let house = world.start().await;
+    for instance in ["one", "two", "three"] {
+        house.fire("load", instance).await;
+    }
+    held(&house, "three", "concurrency").await;
+    assert_eq!(world.target.log().len(), 2);
+    house.advance(seconds(45)).await;
+    assert_eq!(world.target.log().len(), 3);
+}
+
+#[tokio::test]
+async fn one_at_a_time_at_one_target() {
+    let slow = SLOW.replace("alert.labels.instance", "\"a\"");
+    let mut world = World::with_plan(&slow);
+    world.rules = vec![rule("load", "cooldown: \"1s\"", &slow), rule("other", "cooldown: \"1s\"", &slow)];
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.fire("other", "one").await;
+    let issue = house.issue("other", "one").await;
+    assert!(issue.why.starts_with("concurrency"), "{}", issue.why);
+    house.advance(seconds(40)).await;
+    assert_eq!(house.issue("other", "one").await.phase, Phase::Remediating);
+}
+
+#[tokio::test]
+async fn maintenance() {
+    let mut world = World::with_plan(SHARED);
+    let (from, until) = (world.timeline.now(), "2026-11-22T13:00:00Z".parse().unwrap());
+    let schedule = Schedule::Once { from, until };
+    world.policy.maintenance = vec![MaintenanceWindow { matchers: Vec::new(), schedule, reason: "patch day".into() }];
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    held(&house, "one", "maintenance").await;
+    house.advance(minutes(59)).await;
+    assert!(world.target.did().is_empty());
+    house.advance(seconds(62)).await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+}
+
+#[tokio::test]
+async fn a_storm_is_held_until_a_person_lets_it_go_on() {
+    let mut world = World::with_plan(OWN);
+    world.policy.storm_per_minute = 2;
+    let house = world.start().await;
+    let storm: Vec<_> = (0..4).map(|n| alert("load", &format!("n{n}"), house.now(), None)).collect();
+    house.send(&storm).await.unwrap();
+    held(&house, "n0", "storm").await;
+    held(&house, "n3", "storm").await;
+    house.advance(seconds(5)).await;
+    assert_eq!(world.sink.kinds(), [NewsKind::Storm], "people are asked once");
+    house.engine.release_storm("load", "anna").await.unwrap();
+    house.fire("load", "late").await;
+    assert_eq!(house.issue("load", "late").await.outcome, Some(Outcome::Applied));
+    house.advance(seconds(61)).await;
+    assert_eq!(world.target.log().len(), 5, "those that were held go on too");
+}
+
+#[tokio::test]
+async fn a_storm_that_is_over_goes_on_by_itself() {
+    let mut world = World::with_plan(OWN);
+    world.policy.storm_per_minute = 2;
+    let house = world.start().await;
+    let storm: Vec<_> = (0..3).map(|n| alert("load", &format!("n{n}"), house.now(), None)).collect();
+    house.send(&storm).await.unwrap();
+    house.advance(seconds(62)).await;
+    assert_eq!(world.target.log().len(), 3);
+}
+
+#[tokio::test]
+async fn the_switch() {
+    let world = World::with_plan(OWN);
+    let house = world.start().await;
+    house.engine.turn_switch(false, "anna", "I look into it").await.unwrap();
+    house.fire("load", "one").await;
+    let issue = house.only().await;
+    assert_eq!(issue.outcome, Some(Outcome::Refused));
+    assert!(issue.why.contains("anna turned it off"), "{}", issue.why);
+    drop(house);
+    let house = world.start().await;
+    house.advance(minutes(20)).await;
+    assert!(world.target.calls().is_empty(), "it stays off after a restart");
+    house.engine.turn_switch(true, "anna", "done").await.unwrap();
+    house.advance(seconds(2)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Applied));
+    assert_eq!(
+        world.sink.kinds(),
+        [NewsKind::Switch, NewsKind::Outcome, NewsKind::Switch, NewsKind::Outcome],
+        "{:#?}",
+        world.sink.got()
+    );
+}
+
+#[tokio::test]
+async fn the_switch_stops_a_plan_half_way_and_leaves_nothing_half_done() {
+    let plan = r#"sequence([double::set("x", 1).verify(double::read("x").above(5), "30s").keep_on_failure(),
+                            double::set("y", 2)])"#;
+    // The first step helps after 10 s, and meanwhile somebody turns the switch.
+    let world = World::with_plan(&plan.replace(".keep_on_failure()", ""));
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(seconds(8)).await;
+    house.engine.turn_switch(false, "anna", "stop").await.unwrap();
+    world.target.put("x", 9);
+    house.advance(seconds(10)).await;
+    assert_eq!(world.target.did(), ["set x=1", "undo x=gone"]);
+    assert_eq!(house.outcome().await, Some(Outcome::Refused));
+}
+
+#[tokio::test]
+async fn too_many_failures_turn_the_switch_off() {
+    let mut world = World::with_plan(OWN);
+    world.policy.failure_sample_min = 4;
+    world.target.applies("n3", &[Turn::Refused]);
+    world.target.applies("n4", &[Turn::Refused]);
+    let house = world.start().await;
+    for n in 0..4 {
+        house.fire("load", &format!("n{n}")).await;
+        assert!(house.engine.switch.position().on, "one of four is not more than 30 %");
+    }
+    house.fire("load", "n4").await;
+    assert!(!house.engine.switch.position().on, "two of five are");
+    house.fire("load", "n5").await;
+    assert_eq!(house.issue("load", "n5").await.outcome, Some(Outcome::Refused));
+    house.advance(seconds(2)).await;
+    let news = world.sink.got();
+    let told = news.iter().find(|news| news.kind == NewsKind::Switch).unwrap();
+    assert!(told.text.contains("2 of 5 remediations"), "{}", told.text);
+}
+
+#[tokio::test]
+async fn an_open_breaker_leaves_the_target_alone() {
+    let mut world = World::with_plan(OWN);
+    world.policy.target_wait = seconds(40);
+    world.target.down(true);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(seconds(60)).await;
+    world.target.down(false);
+    let calls = world.target.calls().len();
+    house.fire("load", "two").await;
+    held(&house, "two", "breaker").await;
+    house.advance(minutes(3)).await;
+    assert_eq!(world.target.calls().len(), calls, "it is left alone");
+    house.advance(minutes(3)).await;
+    assert_eq!(house.issue("load", "two").await.outcome, Some(Outcome::Applied));
+}
+
+#[tokio::test]
+async fn without_the_ledger_nothing_is_done() {
+    let world = World::with_plan(OWN);
+    world.ledger_down.store(true, Ordering::Relaxed);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let issue = house.only().await;
+    assert!(issue.why.contains("the ledger cannot be asked"), "{}", issue.why);
+    house.advance(minutes(30)).await;
+    assert_eq!(house.only().await.phase, Phase::Waiting);
+    assert!(world.target.did().is_empty());
+    world.ledger_down.store(false, Ordering::Relaxed);
+    house.advance(seconds(12)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Applied));
+}
+
+#[tokio::test]
+async fn a_ledger_lost_on_the_way_holds_the_next_step() {
+    let plan = r#"sequence([double::set("x", 1).verify(double::read("x").above(5), "30s"), double::set("y", 2)])"#;
+    let world = World::with_plan(plan);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    world.ledger_down.store(true, Ordering::Relaxed);
+    world.target.put("x", 9);
+    house.advance(minutes(5)).await;
+    assert_eq!(world.target.did(), ["set x=1"]);
+    world.ledger_down.store(false, Ordering::Relaxed);
+    house.advance(minutes(1)).await;
+    assert_eq!(world.target.did(), ["set x=1", "set y=2"]);
+}

@@ -1,0 +1,154 @@
+//! Approvals: a person decides about exactly the plan that was shown, once, and in time.
+
+use selfheal_core::hash::ContentHash;
+use selfheal_core::issue::{Outcome, Phase};
+use selfheal_core::rule::Mode;
+use selfheal_runtime::ports::{JournalFaultKind, NewsKind};
+
+use crate::world::{World, minutes, observing, seconds};
+
+fn asking() -> World {
+    let observe = r#"load: double::read("load")"#;
+    let mut world = World::new(vec![observing("load", "", observe, r#"double::set("a", seen.load.value + 1)"#)]);
+    world.policy.mode = Mode::Approve;
+    world.target.put("load", 90);
+    world
+}
+
+#[tokio::test]
+async fn what_was_shown_is_what_runs() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    assert_eq!(house.only().await.phase, Phase::AwaitingApproval);
+    assert_eq!(world.target.calls(), ["read load", "preview set a=91"], "nothing but a look");
+    let asked = house.asked().await;
+    assert_eq!(asked.previews[0]["preview"]["summary"], "would set a=91");
+
+    // Another reading would lead to another plan; what was approved is the one that was shown.
+    world.target.put("load", 50);
+    house.advance(minutes(10)).await;
+    house.engine.answer(&asked.id, asked.plan_hash, true, "anna", "go on").await.unwrap();
+    house.advance(seconds(2)).await;
+    assert_eq!(world.target.did(), ["set a=91"]);
+    let issue = house.only().await;
+    assert_eq!(issue.outcome, Some(Outcome::Applied));
+    let story = house.story(issue.id).await;
+    assert_eq!(story.remediations[0].approved_by.as_deref(), Some("anna"));
+    assert_eq!(story.remediations[0].plan_hash, asked.plan_hash);
+    let answered = story.records.iter().find(|record| record.kind == "answered").unwrap();
+    assert_eq!(answered.actor, "anna");
+    assert_eq!(world.sink.kinds(), [NewsKind::Approval, NewsKind::Outcome]);
+}
+
+#[tokio::test]
+async fn a_person_says_no() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let asked = house.asked().await;
+    house.engine.answer(&asked.id, asked.plan_hash, false, "anna", "not today").await.unwrap();
+    house.advance(minutes(90)).await;
+    let issue = house.only().await;
+    assert_eq!(issue.outcome, Some(Outcome::Denied));
+    assert!(issue.why.contains("anna refused plan"), "{}", issue.why);
+    assert!(world.target.did().is_empty());
+}
+
+#[tokio::test]
+async fn no_answer_in_time_is_a_no() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let asked = house.asked().await;
+    house.advance(minutes(59)).await;
+    assert_eq!(house.only().await.phase, Phase::AwaitingApproval);
+    house.advance(seconds(62)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Expired));
+    let late = house.engine.answer(&asked.id, asked.plan_hash, true, "anna", "go on").await;
+    assert_eq!(late.unwrap_err().kind, JournalFaultKind::Conflict);
+    house.advance(minutes(5)).await;
+    assert!(world.target.did().is_empty());
+    assert_eq!(world.sink.kinds(), [NewsKind::Approval, NewsKind::Person]);
+}
+
+#[tokio::test]
+async fn an_answer_names_the_plan_and_is_given_once() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let asked = house.asked().await;
+    let answer = async |id: &str, hash, granted| {
+        let answered = house.engine.answer(id, hash, granted, "anna", "").await;
+        answered.map(|_| ()).map_err(|fault| fault.kind)
+    };
+    let other = ContentHash::of_parts([b"another plan".as_slice()]);
+    assert_eq!(answer(&asked.id, other, true).await, Err(JournalFaultKind::Conflict));
+    assert_eq!(answer("nonsense", asked.plan_hash, true).await, Err(JournalFaultKind::Conflict));
+    assert!(world.target.did().is_empty());
+    assert_eq!(answer(&asked.id, asked.plan_hash, true).await, Ok(()));
+    assert_eq!(answer(&asked.id, asked.plan_hash, true).await, Err(JournalFaultKind::Conflict));
+    assert_eq!(answer(&asked.id, asked.plan_hash, false).await, Err(JournalFaultKind::Conflict));
+    house.advance(minutes(4)).await;
+    assert_eq!(world.target.did(), ["set a=91"]);
+}
+
+#[tokio::test]
+async fn an_alert_that_went_away_needs_no_answer() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let asked = house.asked().await;
+    house.resolve("load", "one").await;
+    let late = house.engine.answer(&asked.id, asked.plan_hash, true, "anna", "go on").await;
+    assert_eq!(late.unwrap_err().kind, JournalFaultKind::Conflict);
+    house.advance(minutes(2)).await;
+    let issue = house.only().await;
+    assert_eq!((issue.phase, issue.outcome), (Phase::Closed, Some(Outcome::Subsided)));
+    assert!(world.target.did().is_empty());
+}
+
+#[tokio::test]
+async fn guards_are_asked_again_after_the_answer() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let asked = house.asked().await;
+    house.engine.turn_switch(false, "bert", "stop everything").await.unwrap();
+    house.engine.answer(&asked.id, asked.plan_hash, true, "anna", "go on").await.unwrap();
+    house.advance(seconds(5)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Refused));
+    assert!(world.target.did().is_empty());
+}
+
+#[tokio::test]
+async fn approvals_outlive_a_restart() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let asked = house.asked().await;
+    house.engine.answer(&asked.id, asked.plan_hash, true, "anna", "go on").await.unwrap();
+    // Answered, and the process ends before it looks.
+    drop(house);
+    let house = world.start().await;
+    house.advance(minutes(2)).await;
+    assert_eq!(world.target.did(), ["set a=91"]);
+}
+
+#[tokio::test]
+async fn whoever_asks_for_approval_is_named() {
+    let cases = [
+        (r#"double::set("a", 1).needs_approval("keys will be lost")"#, "keys will be lost"),
+        (r#"double::ask("a", 1)"#, "it asks for itself"),
+        (r#"double::scale("a", 2)"#, "the policy asks for it for double.scale"),
+    ];
+    for (plan, why) in cases {
+        let mut world = World::with_plan(plan);
+        world.policy.needs_approval = vec!["double.scale".to_owned()];
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        let asked = house.asked().await;
+        assert!(asked.why.contains(why), "{}", asked.why);
+        assert!(world.target.did().is_empty());
+    }
+}
