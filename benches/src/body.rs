@@ -58,7 +58,7 @@ impl Request {
         );
         let body_at = head.len();
         marks.iter_mut().for_each(|(at, _)| *at += body_at);
-        Self { bytes: (head + &body).into_bytes(), body_at, marks, alerts }
+        Self { bytes: (head + body.as_str()).into_bytes(), body_at, marks, alerts }
     }
 
     /// Makes the alerts those with the numbers from `first` on.

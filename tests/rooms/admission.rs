@@ -224,7 +224,8 @@ async fn an_open_breaker_leaves_the_target_alone() {
     world.target.down(true);
     let house = world.start().await;
     house.fire("load", "one").await;
-    house.advance(seconds(60)).await;
+    house.advance(seconds(70)).await;
+    house.resolve("load", "one").await;
     world.target.down(false);
     let calls = world.target.calls().len();
     house.fire("load", "two").await;

@@ -29,7 +29,7 @@ async fn three_failures_lead_to_the_stronger_plan_and_then_to_a_person() {
     house.fire("load", "one").await;
     house.advance(minutes(3)).await;
     assert_eq!((sets(&world, "weak"), sets(&world, "strong")), (3, 0));
-    house.advance(seconds(90)).await;
+    house.advance(minutes(1)).await;
     assert_eq!((sets(&world, "weak"), sets(&world, "strong")), (3, 1));
     assert_eq!(house.only().await.level, 1);
     house.advance(minutes(10)).await;
@@ -73,7 +73,7 @@ async fn levels_and_failures_outlive_a_restart() {
     assert_eq!(sets(&world, "weak"), 3);
     drop(house);
     let house = world.start().await;
-    house.advance(minutes(2)).await;
+    house.advance(minutes(1)).await;
     assert_eq!((sets(&world, "weak"), sets(&world, "strong")), (3, 1));
 }
 

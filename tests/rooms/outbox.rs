@@ -10,6 +10,7 @@ async fn it_is_tried_again_with_a_growing_delay_and_one_key() {
     world.sink.fail(4);
     let house = world.start().await;
     house.fire("load", "one").await;
+    house.resolve("load", "one").await;
     assert_eq!(house.outcome().await, Some(Outcome::Applied), "the action did not wait");
     // Delays of 1, 2, 4 and 8 seconds, looked at once a second.
     let tries_after = [(1, 1), (1, 2), (2, 3), (4, 4), (8, 5)];
@@ -42,6 +43,7 @@ async fn it_is_given_up_after_a_day() {
     world.sink.fail(u32::MAX);
     let house = world.start().await;
     house.fire("load", "one").await;
+    house.resolve("load", "one").await;
     house.advance(minutes(2)).await;
     world.timeline.skip(minutes(24 * 60));
     house.advance(minutes(6)).await;

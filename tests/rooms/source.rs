@@ -39,7 +39,8 @@ async fn what_fires_only_there_is_received() {
     let house = world.start().await;
     house.advance(seconds(1)).await;
     assert_eq!(house.outcome().await, Some(Outcome::Applied), "at start");
-    source.set(Some(vec![standing("one", house.now(), None), standing("two", house.now(), None)]));
+    let began = house.only().await.alert.starts_at;
+    source.set(Some(vec![standing("one", began, None), standing("two", house.now(), None)]));
     house.advance(minutes(1)).await;
     assert_eq!(house.issue("load", "two").await.outcome, Some(Outcome::Applied), "and at intervals");
     assert_eq!(house.issues().await.len(), 2);

@@ -247,9 +247,8 @@ pub(crate) async fn rest(
     let at = engine.clock.now();
     pen.note(Write::Move { issue: issue.id, event: Event::Rest, wake_at, outcome: Some(outcome), why, at });
     pen.flush().await?;
-    if let Some(wake_at) = wake_at {
-        engine.desk.wake_at(issue.id, wake_at);
-    }
+    // An earlier wake-up, such as the end of an approval's time, is over with what it was for.
+    engine.desk.look_later(issue.id, wake_at);
     Ok(())
 }
 

@@ -8,19 +8,20 @@ use tokio::sync::Notify;
 
 use crate::engine::Engine;
 use crate::execute;
+use crate::ports::JournalFault;
 
 /// How long to wait after something stood in the way.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Wakes the room when a new time is known.
+/// Wakes the room when the journal knows of a new time.
 #[derive(Default)]
 pub(crate) struct Reverts {
     changed: Notify,
 }
 
 impl Reverts {
-    /// Something must be taken back at a time.
-    pub(crate) fn due_at(&self, _moment: Timestamp) {
+    /// Something must be taken back at a time that is durable now.
+    pub(crate) fn look(&self) {
         self.changed.notify_one();
     }
 }
@@ -54,10 +55,18 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     }
 }
 
-async fn take_back(engine: &Engine) -> Result<Option<Timestamp>, crate::ports::JournalFault> {
+/// Takes back what is due; gives the time of the next look, if there is one to be.
+async fn take_back(engine: &Engine) -> Result<Option<Timestamp>, JournalFault> {
+    let mut busy = false;
     for intent in engine.journal.reverts_due(engine.clock.now()).await? {
+        let remediation = engine.journal.remediation(intent.remediation).await?;
+        if remediation.is_some_and(|(remediation, _)| remediation.ended_at.is_none()) {
+            // As long as it is under way, its effects are its own.
+            busy = true;
+            continue;
+        }
         tracing::info!(intent = %intent.id.short(), action = %intent.action, "taking back a change whose time is over");
         execute::revert(engine, intent).await?;
     }
-    engine.journal.next_revert().await
+    if busy { Ok(Some(engine.clock.after(RETRY))) } else { engine.journal.next_revert().await }
 }

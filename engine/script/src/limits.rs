@@ -20,7 +20,7 @@ pub struct Limits {
     pub items: usize,
     /// How deep functions may call each other, callbacks of native functions included.
     pub call_depth: usize,
-    /// How deep expressions and blocks may nest in the text; an operator's right side is one deeper than its left.
+    /// How deep expressions and blocks may nest in the text; a chain of operators nests too.
     pub expression_depth: usize,
     /// The bytes of the thread's stack that one call may use, whatever the depths. A thread that runs rules needs
     /// half a MiB more.
@@ -32,8 +32,8 @@ pub struct Limits {
     pub handled_bytes: usize,
     /// Steps, probes and conditions that one call may make.
     pub made: u32,
-    /// The steps and combinators of one plan.
-    pub plan_parts: usize,
+    /// The steps of one plan.
+    pub plan_steps: usize,
     /// How deep combinators may nest in one plan.
     pub plan_depth: usize,
     /// Probes that `observe` may ask for.
@@ -59,7 +59,7 @@ impl Default for Limits {
             variables: 128,
             handled_bytes: 8 * 1024 * 1024,
             made: 512,
-            plan_parts: 64,
+            plan_steps: 64,
             plan_depth: 8,
             probes: 32,
             notes: 32,

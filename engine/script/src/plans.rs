@@ -21,7 +21,7 @@ type Join = fn(Vec<Draft>) -> Draft;
 pub(crate) struct Plan {
     join: Join,
     name: &'static str,
-    parts: Arc<[Part]>,
+    parts: Arc<Vec<Part>>,
     size: usize,
     depth: usize,
 }
@@ -54,7 +54,10 @@ impl Part {
     fn into_draft(self) -> Draft {
         match self {
             Self::Step(step) => Draft::Step(Box::new(step.into_draft())),
-            Self::Plan(plan) => (plan.join)(plan.parts.iter().cloned().map(Self::into_draft).collect()),
+            Self::Plan(plan) => {
+                let parts = Arc::unwrap_or_clone(plan.parts);
+                (plan.join)(parts.into_iter().map(Self::into_draft).collect())
+            }
         }
     }
 
@@ -69,7 +72,7 @@ impl Part {
     }
 }
 
-fn combine(name: &'static str, join: Join, given: &Array, limits: &Limits) -> Outcome<Plan> {
+fn combine(name: &'static str, join: Join, given: Array, limits: &Limits) -> Outcome<Plan> {
     if !meter::make(limits) {
         return Err(meter::too_many_made().into());
     }
@@ -78,28 +81,30 @@ fn combine(name: &'static str, join: Join, given: &Array, limits: &Limits) -> Ou
             .help("to do nothing, return skip(why)")
             .into());
     }
-    let (mut parts, mut size, mut depth) = (Vec::with_capacity(given.len()), 1, 1);
-    for (at, value) in given.iter().enumerate() {
-        let part = part(value).ok_or_else(|| not_a_part(name, at, value))?;
+    let (mut parts, mut size, mut depth) = (Vec::with_capacity(given.len()), 0, 1);
+    for (at, value) in given.into_iter().enumerate() {
+        let part = part(value).map_err(|value| not_a_part(name, at, &value))?;
         size += part.size();
         depth = depth.max(part.depth() + 1);
         parts.push(part);
-        if size > limits.plan_parts || depth > limits.plan_depth {
+        if size > limits.plan_steps || depth > limits.plan_depth {
             let message = format!(
-                "a plan has at most {} steps and combinators, {} deep",
-                limits.plan_parts, limits.plan_depth
+                "a plan has at most {} steps, in combinators at most {} deep",
+                limits.plan_steps, limits.plan_depth
             );
             return Err(Refusal::new(FaultKind::Size, message).into());
         }
     }
-    Ok(Plan { join, name, parts: parts.into(), size, depth })
+    Ok(Plan { join, name, parts: Arc::new(parts), size, depth })
 }
 
-fn part(value: &Dynamic) -> Option<Part> {
-    if let Some(step) = value.read_lock::<Step>() {
-        return Some(Part::Step(step.clone()));
-    }
-    value.read_lock::<Plan>().map(|plan| Part::Plan(plan.clone()))
+/// The value as a part of a plan, or the value itself when it is none.
+fn part(value: Dynamic) -> Result<Part, Dynamic> {
+    let value = match value.try_cast_result::<Step>() {
+        Ok(step) => return Ok(Part::Step(step)),
+        Err(value) => value,
+    };
+    value.try_cast_result::<Plan>().map(Part::Plan)
 }
 
 fn not_a_part(name: &str, at: usize, value: &Dynamic) -> Refusal {
@@ -119,9 +124,9 @@ pub(crate) fn decision(value: Dynamic) -> Result<Decision, Refusal> {
     if let Some(skip) = value.read_lock::<Skip>() {
         return Ok(Decision::Skip(skip.0.to_string()));
     }
-    match part(&value) {
-        Some(part) => Ok(Decision::Act(part.into_draft())),
-        None => Err(no_decision(&value)),
+    match part(value) {
+        Ok(part) => Ok(Decision::Act(part.into_draft())),
+        Err(value) => Err(no_decision(&value)),
     }
 }
 
@@ -153,7 +158,7 @@ pub(crate) fn register(engine: &mut Engine, limits: &Arc<Limits>) {
     ];
     for (name, join) in combinators {
         let limits = Arc::clone(limits);
-        engine.register_fn(name, move |parts: Array| combine(name, join, &parts, &limits));
+        engine.register_fn(name, move |parts: Array| combine(name, join, parts, &limits));
     }
     engine.register_fn("skip", |why: ImmutableString| -> Outcome<Skip> {
         if why.trim().is_empty() { Err(refused("skip: say why").into()) } else { Ok(Skip(cut(&why).into())) }

@@ -55,8 +55,12 @@ struct Run<'e> {
     past: HashMap<IntentId, Intent>,
     /// What stands applied, in the order of application.
     applied: Vec<(Step, Intent)>,
+    /// Whether anything was applied at all, whatever became of it.
+    touched: bool,
     /// Whether something that did not help was left applied.
     kept: bool,
+    /// Whether something helped that is meant for a time only.
+    timed: bool,
     /// Whether the first effect of this process is still to come.
     fresh: bool,
     /// What the issue is about: failures are counted by it.
@@ -100,7 +104,9 @@ pub(crate) async fn begin(
         pen,
         past: HashMap::new(),
         applied: Vec::new(),
+        touched: false,
         kept: false,
+        timed: false,
         fresh: true,
         resource: issue.resource.clone(),
     };
@@ -126,7 +132,9 @@ pub(crate) async fn take_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), Jo
         pen: Pen::new(&*engine.journal),
         past: intents.into_iter().map(|intent| (intent.id, intent)).collect(),
         applied: Vec::new(),
+        touched: false,
         kept: false,
+        timed: false,
         fresh: false,
         resource: issue.resource.clone(),
     };
@@ -177,11 +185,11 @@ impl Run<'_> {
     /// All in order; the first failure undoes what this sequence applied.
     async fn sequence(&mut self, parts: &[Plan]) -> Result<Turn, JournalFault> {
         let before = self.applied.len();
-        let (mut all_verified, mut whys) = (true, Vec::new());
+        let (mut any_verified, mut whys) = (false, Vec::new());
         for part in parts {
             match self.part(part).await? {
                 Turn::Helped { verified, why } => {
-                    all_verified &= verified;
+                    any_verified |= verified;
                     whys.push(why);
                 }
                 Turn::Failed(why) => {
@@ -193,7 +201,8 @@ impl Run<'_> {
                 halt @ Turn::Halt(..) => return Ok(halt),
             }
         }
-        Ok(Turn::Helped { verified: all_verified, why: whys.join("; ") })
+        // What was verified after the steps before it speaks for them, too.
+        Ok(Turn::Helped { verified: any_verified, why: whys.join("; ") })
     }
 
     /// The first that helps. What did not help has undone itself before the next one begins.
@@ -216,6 +225,8 @@ impl Run<'_> {
             Turn::Helped { verified: true, why } => (Outcome::Recovered, why),
             Turn::Helped { verified: false, why } => (Outcome::Applied, why),
             Turn::Failed(why) if self.kept => (Outcome::Kept, why),
+            // Nothing happened at the target, so there is nothing that could have helped: a person must look why.
+            Turn::Failed(why) if !self.touched => (Outcome::Failed, why),
             Turn::Failed(why) => (Outcome::Unwound, why),
             Turn::Halt(outcome, why) => (outcome, why),
         };
@@ -241,6 +252,9 @@ impl Run<'_> {
         let outcome_now = Some(outcome);
         self.pen.note(Write::Move { issue: issue.id, event, wake_at, outcome: outcome_now, why, at: now });
         self.pen.flush().await?;
+        if self.timed {
+            engine.reverts.look();
+        }
         engine.release(&self.remediation.claim).await;
         engine.desk.look_later(issue.id, wake_at);
         engine.count_remediation(&rule, outcome, took);

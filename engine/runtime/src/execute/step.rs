@@ -121,18 +121,18 @@ impl Run<'_> {
             IntentState::Applied => self.verify(step, intent).await,
             IntentState::Done => {
                 let (verified, why) = (step.options.verify.is_some(), intent.said.clone());
-                self.applied.push((step.clone(), intent));
+                self.stands(step, intent);
                 Ok(Try::Helped { verified, why })
             }
             IntentState::Unhelpful | IntentState::Undoing => {
                 let why = intent.said.clone();
-                self.applied.push((step.clone(), intent));
+                self.stands(step, intent);
                 Ok(Try::DidNotHelp(why))
             }
             IntentState::Undone => {
                 // Pushed so that unwinding finds it and passes over it.
                 let why = intent.said.clone();
-                self.applied.push((step.clone(), intent));
+                self.stands(step, intent);
                 Ok(Try::DidNotHelp(why))
             }
             IntentState::NotApplied => Ok(Try::NotApplied(intent.said)),
@@ -355,14 +355,18 @@ impl Run<'_> {
             let kind = if to == IntentState::Done { "verified" } else { "not_verified" };
             self.record(kind, &said, json!({ "path": step.path }));
         }
-        if let Some(moment) = revert_at {
-            self.engine.reverts.due_at(moment);
-        }
-        self.applied.push((step.clone(), Intent { state: to, said: said.clone(), revert_at, ..intent }));
+        self.timed |= revert_at.is_some();
+        self.stands(step, Intent { state: to, said: said.clone(), revert_at, ..intent });
         Ok(match judged {
             Ok(verified) => Try::Helped { verified: verified.is_some(), why: said },
             Err(why) => Try::DidNotHelp(why),
         })
+    }
+
+    /// Notes that an effect stands at the target, or stood there.
+    fn stands(&mut self, step: &Step, intent: Intent) {
+        self.touched = true;
+        self.applied.push((step.clone(), intent));
     }
 
     async fn watch(&self, verify: &Verify, applied_at: Timestamp, intent: &Intent) -> Result<String, String> {

@@ -85,15 +85,12 @@ async fn undo(engine: &Engine, adapter: &str, action: &str, intent: &Intent) -> 
 }
 
 /// Takes back an effect that helped but was only meant for a time.
+///
+/// The time that is journalled with the effect is what announces the undo: until the result is durable it stays due, and
+/// a crash in between undoes again, which is undoing once.
 pub(crate) async fn revert(engine: &Engine, intent: Intent) -> Result<(), JournalFault> {
     let mut pen = Pen::new(&*engine.journal);
     let id = intent.id;
-    if intent.state == IntentState::Done {
-        let (from, to, said) = (IntentState::Done, IntentState::Undoing, intent.said.clone());
-        let revert_at = intent.revert_at;
-        pen.note(Write::MoveIntent { id, from, to, said, at: engine.clock.now(), revert_at });
-        pen.flush().await?;
-    }
     let (adapter, action) = intent.action.split_once('.').unwrap_or((intent.action.as_str(), ""));
     let undone = undo(engine, adapter, action, &intent).await;
     let (to, said) = match undone {
@@ -101,6 +98,10 @@ pub(crate) async fn revert(engine: &Engine, intent: Intent) -> Result<(), Journa
         Err(why) => (IntentState::UndoFailed, why),
     };
     let at = engine.clock.now();
+    if intent.state != IntentState::Undoing {
+        let (from, to, said) = (intent.state, IntentState::Undoing, intent.said.clone());
+        pen.note(Write::MoveIntent { id, from, to, said, at, revert_at: None });
+    }
     pen.note(Write::MoveIntent { id, from: IntentState::Undoing, to, said: said.clone(), at, revert_at: None });
     let remediation = intent.remediation;
     pen.note(Write::Record(Record {

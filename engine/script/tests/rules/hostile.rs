@@ -79,6 +79,7 @@ fn greedy_scripts_are_stopped() {
         ("size", "loop { pg::connections(\"main\"); }"),
         ("size", "let p = pg::connections(\"main\"); loop { p.below(1); }"),
         ("size", "let p = sequence([pg::cancel(\"main\")]); loop { p = sequence([p]); }"),
+        ("size", "let all = []; all.pad(65, pg::cancel(\"main\")); sequence(all)"),
         ("size", "let p = pg::cancel(\"main\"); loop { p = fallback([p, p]); }"),
         ("refused", "let c = pg::connections(\"main\").below(1); loop { c = all_of([c, c]); }"),
         ("refused", "let c = pg::connections(\"main\").below(1); loop { c = any_of([c]); }"),

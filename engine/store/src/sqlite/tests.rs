@@ -2,7 +2,12 @@
 fn probe() {
     let c = rusqlite::Connection::open_in_memory().unwrap();
     c.execute_batch(include_str!("schema/1.sql")).unwrap();
-    for sql in ["SELECT id, starts_at, starts_nanos, seen, resolved_at IS NOT NULL, closed_at IS NULL
+    for sql in ["SELECT id, seen FROM issues WHERE fingerprint = ?1 ORDER BY id DESC LIMIT 1","SELECT id, seen FROM issues WHERE fingerprint = ?1", "SELECT id, seen FROM issues INDEXED BY issues_by_fingerprint WHERE fingerprint = ?1 ORDER BY id DESC LIMIT 1",
+"SELECT id, seen FROM issues WHERE fingerprint = +?1 ORDER BY id DESC LIMIT 1",
+"SELECT id, seen FROM issues WHERE id = (SELECT max(id) FROM issues WHERE fingerprint = ?1)",
+"SELECT seq FROM sqlite_sequence WHERE name = 'issues' AND 1=?1",
+"SELECT id, closed_at IS NULL FROM issues WHERE fingerprint = ?1",
+"SELECT id, starts_at, starts_nanos, seen, resolved_at IS NOT NULL, closed_at IS NULL
          FROM issues WHERE fingerprint = ?1 ORDER BY id DESC LIMIT 1",
         "UPDATE remediations SET ended_at = ?3, outcome = ?4, why = ?5
          WHERE issue = ?1 AND ordinal = ?2 AND ended_at IS NULL RETURNING ?3 - started_at",
