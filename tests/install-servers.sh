@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs the servers that the tests start themselves: prometheus, prometheus-alertmanager, redis-server, postgresql.
+# Installs the servers that the tests start themselves: prometheus, prometheus-alertmanager, redis-server, postgresql,
+# and the exporters through which Prometheus sees the last two.
 #
 #   tests/install-servers.sh           install what is missing, from Debian's packages
 #   tests/install-servers.sh --check   only say what is missing
@@ -35,6 +36,8 @@ missing_packages() {
     has_program prometheus || printf ' prometheus'
     has_program prometheus-alertmanager || has_program alertmanager || printf ' prometheus-alertmanager'
     has_program redis-server || printf ' redis-server'
+    has_program prometheus-postgres-exporter || has_program postgres_exporter || printf ' prometheus-postgres-exporter'
+    has_program prometheus-redis-exporter || has_program redis_exporter || printf ' prometheus-redis-exporter'
     has_postgres || printf ' postgresql'
 }
 

@@ -29,7 +29,7 @@ const DRAMA: Drama = Drama {
         vec![
             rule(
                 "heal",
-                "",
+                "cooldown: \"2h\"",
                 r#"sequence([double::set("a", 1), double::set("b", 2).verify(double::read("heal").below(50), "30s")])"#,
             ),
             rule(

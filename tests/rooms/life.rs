@@ -23,19 +23,10 @@ impl Pulse {
         self.events.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Waits for the answer of another thread.
-    pub async fn across<T>(self: &Arc<Self>, work: impl Future<Output = T>) -> T {
-        struct Flight(Arc<Pulse>);
-        impl Drop for Flight {
-            fn drop(&mut self) {
-                self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-                self.0.beat();
-                self.0.landed.notify_one();
-            }
-        }
+    /// Another thread is at work, until what is returned is dropped.
+    pub fn take_off(self: &Arc<Self>) -> Flight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let _flight = Flight(Arc::clone(self));
-        work.await
+        Flight(Arc::clone(self))
     }
 
     /// Waits until every task of this thread waits for the clock, for an event of a test, or for ever.
@@ -52,6 +43,17 @@ impl Pulse {
                 return;
             }
         }
+    }
+}
+
+/// Something that another thread is at work on.
+pub struct Flight(Arc<Pulse>);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.beat();
+        self.0.landed.notify_one();
     }
 }
 

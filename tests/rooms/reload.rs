@@ -40,7 +40,7 @@ async fn a_remediation_in_flight_goes_on_with_what_was_decided() {
         world.target.put("x", 9);
         house.advance(seconds(30)).await;
         assert_eq!(world.target.did(), ["set x=1", "set y=2"]);
-        assert_eq!(house.outcome().await, Some(Outcome::Applied));
+        assert_eq!(house.outcome().await, Some(Outcome::Recovered));
     }
 }
 

@@ -23,13 +23,14 @@ use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::{Engine, Parts};
 use selfheal_script::{Compiler, Limits, RuleFile};
 use selfheal_store::{EmbeddedLedger, SqliteJournal};
+use selfheal_tests::journal::Watched;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use crate::double::{Connection, Target};
 use crate::life::{Life, Pulse};
-use crate::loss::{Death, MortalJournal};
+use crate::loss::{Death, Fate};
 use crate::time::{ManualClock, Timeline};
 
 /// So many seconds.
@@ -89,7 +90,9 @@ pub struct World {
 impl World {
     /// A world with these rules and the policy that holds when nothing is configured.
     pub fn new(rules: Vec<RuleFile>) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        // In memory where that is possible: how a disk is used is tested elsewhere, and a sync takes its time.
+        let memory = std::path::Path::new("/dev/shm");
+        let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let pulse = Arc::new(Pulse::default());
         Self {
             policy: Policy::default(),
@@ -121,7 +124,8 @@ impl World {
     pub async fn start_mortal(&self, death: Death) -> Option<House<'_>> {
         let life = Arc::new(Life::default());
         let pulse = Arc::clone(&self.pulse);
-        let journal = MortalJournal::new(Arc::clone(&self.journal), death, Arc::clone(&life), Arc::clone(&pulse));
+        let fate = Fate { death, life: Arc::clone(&life), pulse: Arc::clone(&pulse) };
+        let journal = Watched::new(Arc::clone(&self.journal), fate);
         let connection = Connection { target: Arc::clone(&self.target), life: Arc::clone(&life), pulse };
         let catalog = Catalog::new([connection.adapter()]);
         let compiler =
@@ -255,10 +259,6 @@ impl House<'_> {
         open.remove(0)
     }
 
-    /// The journal, past what may happen to the process.
-    pub fn journal(&self) -> &dyn Journal {
-        &*self.world.journal
-    }
 }
 
 /// An alert as Alertmanager sends it.

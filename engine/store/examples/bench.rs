@@ -1,16 +1,24 @@
 //! bench
-use std::sync::Arc; use std::time::*; use std::sync::atomic::*;
 use jiff::Timestamp;
-use selfheal_core::alert::*; use selfheal_core::issue::*; use selfheal_core::labels::Labels; use selfheal_core::plan::*; use selfheal_core::hash::ContentHash;
-use selfheal_core::rule::*; use selfheal_core::remediation::*;
-use selfheal_runtime::ports::journal::*; use selfheal_runtime::ports::*;
-use serde_json::{json,Value};
-fn main(){
- let clients:usize=std::env::args().nth(1).and_then(|a|a.parse().ok()).unwrap_or(64);
- let total:u64=std::env::args().nth(2).and_then(|a|a.parse().ok()).unwrap_or(100_000);
- let rt=tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
- let dir=tempfile::tempdir_in("/tmp").unwrap();
- rt.block_on(async{
+use selfheal_core::alert::*;
+use selfheal_core::hash::ContentHash;
+use selfheal_core::issue::*;
+use selfheal_core::labels::Labels;
+use selfheal_core::plan::*;
+use selfheal_core::remediation::*;
+use selfheal_core::rule::*;
+use selfheal_runtime::ports::journal::*;
+use selfheal_runtime::ports::*;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::*;
+use std::time::*;
+fn main() {
+    let clients: usize = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(64);
+    let total: u64 = std::env::args().nth(2).and_then(|a| a.parse().ok()).unwrap_or(100_000);
+    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let dir = tempfile::tempdir_in("/tmp").unwrap();
+    rt.block_on(async{
  let j=Arc::new(selfheal_store::SqliteJournal::open(&dir.path().join("j.db")).unwrap());
  for mode in std::env::var("MODES").map(|m|m.split(",").map(|s|&*s.to_owned().leak()).collect::<Vec<&'static str>>()).unwrap_or(vec!["receive","known","all"]) {
  let n=Arc::new(AtomicU64::new(0)); let t0=Instant::now(); let c0=cpu(); let mut hs=vec![];
@@ -48,4 +56,20 @@ fn main(){
  });
 }
 
-fn cpu()->(f64,f64,f64){ let mut j=0.0; let mut ju=0.0; let mut all=0.0; for t in std::fs::read_dir("/proc/self/task").unwrap(){ let s=String::from_utf8(std::fs::read(t.unwrap().path().join("stat")).unwrap()).unwrap(); let (a,b)=s.rsplit_once(") ").unwrap(); let f:Vec<&str>=b.split(' ').collect(); let c=f[11].parse::<f64>().unwrap()+f[12].parse::<f64>().unwrap(); all+=c; if a.ends_with("(journal"){j+=c;ju+=f[11].parse::<f64>().unwrap()}} (j,all,ju)}
+fn cpu() -> (f64, f64, f64) {
+    let mut j = 0.0;
+    let mut ju = 0.0;
+    let mut all = 0.0;
+    for t in std::fs::read_dir("/proc/self/task").unwrap() {
+        let s = String::from_utf8(std::fs::read(t.unwrap().path().join("stat")).unwrap()).unwrap();
+        let (a, b) = s.rsplit_once(") ").unwrap();
+        let f: Vec<&str> = b.split(' ').collect();
+        let c = f[11].parse::<f64>().unwrap() + f[12].parse::<f64>().unwrap();
+        all += c;
+        if a.ends_with("(journal") {
+            j += c;
+            ju += f[11].parse::<f64>().unwrap()
+        }
+    }
+    (j, all, ju)
+}

@@ -1,5 +1,7 @@
 //! The ledger in Redis when Redis is not as it should be: down, hanging, forgetful, evicting, a replica.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;

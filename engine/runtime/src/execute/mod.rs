@@ -95,6 +95,14 @@ pub(crate) async fn begin(
         why: String::new(),
         trace: issue.trace.clone(),
     };
+    tracing::info!(
+        issue = %issue.id,
+        remediation = %remediation.id,
+        rule = remediation.rule,
+        plan = %remediation.plan_hash.short(),
+        trace = remediation.trace,
+        "a remediation begins"
+    );
     pen.note(Write::Begin(Box::new(remediation.clone())));
     let why = format!("{} is under way", remediation.id);
     pen.note(Write::Move { issue: issue.id, event: Event::Begin, wake_at: None, outcome: None, why, at: now });
@@ -250,8 +258,11 @@ impl Run<'_> {
         let wake_at = outcome.may_try_again().then(|| engine.clock.after(again));
         let event = Event::Rest;
         let outcome_now = Some(outcome);
+        let told = why.clone();
         self.pen.note(Write::Move { issue: issue.id, event, wake_at, outcome: outcome_now, why, at: now });
         self.pen.flush().await?;
+        let trace = &self.remediation.trace;
+        tracing::info!(issue = %issue.id, remediation = %id, %rule, %outcome, why = told, %trace, "a remediation ended");
         if self.timed {
             engine.reverts.look();
         }

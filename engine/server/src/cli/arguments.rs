@@ -16,8 +16,11 @@ Exit codes:
    3  the server cannot be reached, or cannot answer now
   70  selfheal itself failed
 
-Environment: SELFHEAL_SERVER and SELFHEAL_TOKEN for commands that ask a server; SELFHEAL_CONFIG, SELFHEAL_LISTEN,
-SELFHEAL_DATA and SELFHEAL_RULES for those that read the configuration. Flags beat the environment, which beats the file.";
+Environment:
+  SELFHEAL_SERVER, SELFHEAL_TOKEN  for commands that ask a server
+  SELFHEAL_CONFIG, SELFHEAL_LISTEN, SELFHEAL_DATA, SELFHEAL_RULES
+                                   for commands that read the configuration
+Flags beat the environment, which beats the configuration file.";
 
 /// Heals systems when alerts arrive: rules decide, guards admit, adapters act, the journal remembers.
 #[derive(Debug, Parser)]
@@ -50,6 +53,12 @@ pub(super) enum Command {
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Show what would be done about alerts, and change nothing
+    ///
+    /// For each alert: which rules were looked at and why each did or did not match, what was observed, the plan with a
+    /// preview of every step, and every guard's verdict. Nothing is changed anywhere.
+    ///
+    /// With --server (or SELFHEAL_SERVER) a running server answers, knowing its cooldowns, rates and issues. Without one
+    /// the configured rules and adapters answer from this process, with a history of nothing.
     DryRun(DryRunArguments),
     /// Look at issues and their stories
     #[command(subcommand)]
@@ -129,11 +138,6 @@ pub(super) enum ConfigCommand {
     Check(PlaceArguments),
 }
 
-/// Shows what would be done about alerts: which rules were looked at and why each did or did not match, what was
-/// observed, the plan with a preview of every step, and every guard's verdict. Nothing is changed anywhere.
-///
-/// With --server (or SELFHEAL_SERVER) a running server answers, knowing its cooldowns, rates and issues. Without one the
-/// configured rules and adapters answer from this process, with a history of nothing.
 #[derive(Debug, Args)]
 pub(super) struct DryRunArguments {
     /// What Alertmanager posts: a file with the JSON body, or - for standard input

@@ -28,7 +28,8 @@ impl Client {
     /// The address is none.
     pub(super) fn new(server: Option<&str>, token: Option<&str>) -> Result<Self, Failure> {
         let given = server.filter(|server| !server.is_empty()).unwrap_or(SERVER_DEFAULT);
-        let server = outgoing::address(given).map_err(|fault| Failure::usage(format!("--server: {fault}")))?;
+        let server =
+            outgoing::address(given).map_err(|fault| Failure::usage(format!("--server: {fault}")))?;
         let http = outgoing::client(&server, TIMEOUT).map_err(|fault| Failure::usage(fault.to_string()))?;
         let token = token.filter(|token| !token.is_empty()).map(str::to_owned);
         Ok(Self { http, server, token })
@@ -70,7 +71,10 @@ impl Client {
             request = request.header("content-type", "application/json").body(body);
         }
         let lost = |error: reqwest::Error| {
-            let text = format!("{shown} cannot be asked: {}; is `selfheal serve` running there?", outgoing::told(error));
+            let text = format!(
+                "{shown} cannot be asked: {}; is `selfheal serve` running there?",
+                outgoing::told(error)
+            );
             Failure::unreachable(text)
         };
         let response = request.send().await.map_err(lost)?;

@@ -41,16 +41,20 @@ pub(super) async fn run(
 }
 
 /// The configured rules and adapters answer from this process.
-async fn offline(arguments: &DryRunArguments, body: &[u8], edited: Option<RuleFile>) -> Result<Value, Failure> {
+async fn offline(
+    arguments: &DryRunArguments,
+    body: &[u8],
+    edited: Option<RuleFile>,
+) -> Result<Value, Failure> {
     let file = arguments.config.clone().filter(|file| !file.as_os_str().is_empty());
     let overrides = Overrides { rules: arguments.rules.clone(), ..Overrides::default() };
     let answer = serve::dry_run_offline(&Place { file, overrides }, body, edited).await.map_err(|fault| {
         let text = fault.to_string();
         match fault {
             OfflineFault::Rules(_)
-            | OfflineFault::DryRun(DryRunFault::Body(_) | DryRunFault::Rule(_) | DryRunFault::TooManyAlerts(_)) => {
-                Failure::findings(text)
-            }
+            | OfflineFault::DryRun(
+                DryRunFault::Body(_) | DryRunFault::Rule(_) | DryRunFault::TooManyAlerts(_),
+            ) => Failure::findings(text),
             OfflineFault::Serve(ServeFault::Journal(_)) | OfflineFault::DryRun(DryRunFault::Journal(_)) => {
                 Failure::internal(text)
             }
@@ -66,7 +70,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = match path == Path::new("-") {
         true => std::io::stdin().lock().take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes),
-        false => std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)),
+        false => {
+            std::fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        }
     };
     read.map_err(|error| fault(error.to_string()))?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
@@ -160,7 +166,9 @@ fn unmatched(alert: &Value) -> String {
         let why = failed.map_or_else(String::new, |matcher| {
             let label = text(matcher, "label");
             match matcher["actual"].as_str() {
-                Some(actual) => format!("{} does not hold, {label} is {:?}", text(matcher, "matcher"), plain(actual)),
+                Some(actual) => {
+                    format!("{} does not hold, {label} is {:?}", text(matcher, "matcher"), plain(actual))
+                }
                 None => format!("{} does not hold, there is no {label}", text(matcher, "matcher")),
             }
         });

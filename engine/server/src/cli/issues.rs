@@ -19,7 +19,8 @@ pub(super) async fn run(
     match command {
         IssuesCommand::List { limit, open, phase, outcome, rule, before } => {
             let open = open.map(|open| open.to_string());
-            let optional = [("open", open), ("phase", phase), ("outcome", outcome), ("rule", rule), ("before", before)];
+            let optional =
+                [("open", open), ("phase", phase), ("outcome", outcome), ("rule", rule), ("before", before)];
             let mut query = vec![("limit", limit.to_string())];
             query.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
             let issues = client.get(&["issues"], &query).await?;
@@ -45,7 +46,9 @@ fn table(issues: &Value) -> Table {
     for issue in issues.as_array().into_iter().flatten() {
         let mut row = vec![text(issue, "id"), moment(issue, "detected_at")];
         row.extend(
-            ["phase", "outcome", "severity", "type", "resource", "rule", "why"].iter().map(|name| text(issue, name)),
+            ["phase", "outcome", "severity", "type", "resource", "rule", "why"]
+                .iter()
+                .map(|name| text(issue, name)),
         );
         table.row(row);
     }
@@ -54,8 +57,11 @@ fn table(issues: &Value) -> Table {
 
 fn page(story: &Value) -> String {
     let issue = &story["issue"];
-    let mut page = format!("{}: {} about {}", text(issue, "id"), text(issue, "type"), text(issue, "resource"));
-    for (name, label) in [("severity", "severity"), ("phase", "phase"), ("outcome", "outcome"), ("rule", "rule")] {
+    let mut page =
+        format!("{}: {} about {}", text(issue, "id"), text(issue, "type"), text(issue, "resource"));
+    for (name, label) in
+        [("severity", "severity"), ("phase", "phase"), ("outcome", "outcome"), ("rule", "rule")]
+    {
         if !text(issue, name).is_empty() {
             page.push_str(&format!(", {label} {}", text(issue, name)));
         }
@@ -72,7 +78,12 @@ fn page(story: &Value) -> String {
     page.push('\n');
     let mut table = Table::new(&["TIME", "WHAT", "WHO", ""]);
     for entry in list(story, "story") {
-        table.row(vec![moment(entry, "at"), text(entry, "kind"), text(entry, "actor"), text(entry, "summary")]);
+        table.row(vec![
+            moment(entry, "at"),
+            text(entry, "kind"),
+            text(entry, "actor"),
+            text(entry, "summary"),
+        ]);
     }
     page.push_str(&table.to_string());
     for remediation in list(story, "remediations") {
@@ -85,7 +96,11 @@ fn page(story: &Value) -> String {
         ));
         for intent in list(remediation, "intents") {
             let (path, action, state) = (text(intent, "path"), text(intent, "action"), text(intent, "state"));
-            page.push_str(&format!("  {path}  {action} at {}: {state}, {}\n", text(intent, "target"), text(intent, "said")));
+            page.push_str(&format!(
+                "  {path}  {action} at {}: {state}, {}\n",
+                text(intent, "target"),
+                text(intent, "said")
+            ));
         }
     }
     page

@@ -50,7 +50,8 @@ fn run(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
         Command::Serve(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
         _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
     };
-    let runtime = runtime.map_err(|error| Failure::internal(format!("no threads can be started: {error}")))?;
+    let runtime =
+        runtime.map_err(|error| Failure::internal(format!("no threads can be started: {error}")))?;
     runtime.block_on(execute(arguments, out))
 }
 
@@ -72,7 +73,9 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
             let version = env!("CARGO_PKG_VERSION");
             match output {
                 Output::Text => writeln!(out, "selfheal {version}")?,
-                Output::Json => output::json(out, &serde_json::json!({ "name": "selfheal", "version": version }))?,
+                Output::Json => {
+                    output::json(out, &serde_json::json!({ "name": "selfheal", "version": version }))?
+                }
             }
             Ok(Exit::Good)
         }
@@ -82,7 +85,12 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
 async fn serve(place: &Place) -> Result<Exit, Failure> {
     match serve::serve(place, None).await {
         Ok(()) => Ok(Exit::Good),
-        Err(fault @ (ServeFault::Broken(_) | ServeFault::Journal(_))) => Err(Failure::internal(fault.to_string())),
+        Err(fault @ (ServeFault::Broken(_) | ServeFault::Journal(_))) => {
+            Err(Failure::internal(fault.to_string()))
+        }
         Err(fault) => Err(Failure::usage(fault.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests;

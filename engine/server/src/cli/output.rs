@@ -10,10 +10,8 @@ use crate::outgoing::is_hidden;
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Output {
-    /// For people.
     #[default]
     Text,
-    /// For scripts: what the API answers, as it is.
     Json,
 }
 

@@ -94,8 +94,11 @@ impl Checked {
     }
 
     fn page(&self) -> String {
-        let mut page: String =
-            self.diagnostics.iter().map(|diagnostic| format!("{}\n\n", output::plain_lines(&diagnostic.to_string()))).collect();
+        let mut page: String = self
+            .diagnostics
+            .iter()
+            .map(|diagnostic| format!("{}\n\n", output::plain_lines(&diagnostic.to_string())))
+            .collect();
         let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
         let rules = counted(self.rules, "rule");
         page.push_str(&match (errors, warnings) {
@@ -139,17 +142,25 @@ fn show(answer: &Value, output: Output, out: &mut dyn Write) -> Result<Exit, Fai
     }
     let mut table = Table::new(&["NAME", "PRIORITY", "MODE", "COOLDOWN", "COMPONENT", "ISSUES", "MATCHERS"]);
     for rule in list(answer, "rules") {
-        let matchers: Vec<String> =
-            list(rule, "matchers").iter().map(|matcher| plain(matcher.as_str().unwrap_or_default())).collect();
-        let mut row: Vec<String> = ["name", "priority", "mode", "cooldown", "component", "issues_since_start"]
+        let matchers: Vec<String> = list(rule, "matchers")
             .iter()
-            .map(|name| text(rule, name))
+            .map(|matcher| plain(matcher.as_str().unwrap_or_default()))
             .collect();
+        let mut row: Vec<String> =
+            ["name", "priority", "mode", "cooldown", "component", "issues_since_start"]
+                .iter()
+                .map(|name| text(rule, name))
+                .collect();
         row.push(matchers.join(", "));
         table.row(row);
     }
     write!(out, "{table}")?;
-    writeln!(out, "\ngeneration {}, in use since {}", text(answer, "generation"), output::moment(answer, "since"))?;
+    writeln!(
+        out,
+        "\ngeneration {}, in use since {}",
+        text(answer, "generation"),
+        output::moment(answer, "since")
+    )?;
     let refusal = &answer["refusal"];
     if refusal.is_object() {
         writeln!(out, "\nnewer texts are refused since {}:\n", output::moment(refusal, "at"))?;

@@ -15,11 +15,15 @@ pub(super) async fn run(
     output: Output,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let turn = |enabled: bool, reason: String| json!({ "enabled": enabled, "reason": reason }).to_string().into_bytes();
+    let turn = |enabled: bool, reason: String| {
+        json!({ "enabled": enabled, "reason": reason }).to_string().into_bytes()
+    };
     let answer = match command {
         SwitchCommand::Show => client.get(&["switch"], &[]).await?,
         SwitchCommand::On { reason } => client.post(&["toggle-auto-remediation"], turn(true, reason)).await?,
-        SwitchCommand::Off { reason } => client.post(&["toggle-auto-remediation"], turn(false, reason)).await?,
+        SwitchCommand::Off { reason } => {
+            client.post(&["toggle-auto-remediation"], turn(false, reason)).await?
+        }
     };
     match output {
         Output::Json => output::json(out, &answer)?,

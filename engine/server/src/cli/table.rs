@@ -18,7 +18,8 @@ impl Table {
     /// Adds a row with as many cells as there are headings.
     pub(super) fn row(&mut self, cells: Vec<String>) {
         let last = cells.len().saturating_sub(1);
-        let cut = |(index, cell): (usize, String)| match cell.chars().count() > CELL_CHARS_MAX && index < last {
+        let cut = |(index, cell): (usize, String)| match cell.chars().count() > CELL_CHARS_MAX && index < last
+        {
             true => format!("{}…", cell.chars().take(CELL_CHARS_MAX - 1).collect::<String>()),
             false => cell,
         };
@@ -30,7 +31,12 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns = self.rows.first().map_or(0, Vec::len);
         let width = |column: usize| {
-            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            self.rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
         for row in &self.rows {

@@ -22,8 +22,7 @@ use crate::config::{ApiToken, LOCAL_NAME, Role, WebhookCredentials};
 const WEBHOOK_HELP: &str = "set http_config.authorization.credentials (or basic_auth) of this receiver in Alertmanager's \
                             configuration to one of selfheal's intake.bearer_tokens (or intake.basic)";
 /// What the API's 401 says.
-const API_HELP: &str =
-    "send `Authorization: Bearer <token>` with one of selfheal's api.tokens (SELFHEAL_TOKEN for the command line)";
+const API_HELP: &str = "send `Authorization: Bearer <token>` with one of selfheal's api.tokens (SELFHEAL_TOKEN for the command line)";
 
 /// Who calls the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +106,8 @@ impl Access {
     }
 
     fn webhook_fault(&self, error: &str) -> Fault {
-        let challenge = if self.bearer.is_empty() { "Basic realm=\"selfheal\"" } else { "Bearer realm=\"selfheal\"" };
+        let challenge =
+            if self.bearer.is_empty() { "Basic realm=\"selfheal\"" } else { "Bearer realm=\"selfheal\"" };
         unauthorized(error, challenge).help(WEBHOOK_HELP)
     }
 
@@ -158,7 +158,8 @@ impl Access {
 /// 403 when there is an `Origin` that is not this server's.
 pub(super) fn same_origin(headers: &HeaderMap) -> Result<(), Fault> {
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    let authority = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+    let authority =
+        origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     match (authority, host) {
         (Some(authority), Some(host)) if authority.eq_ignore_ascii_case(host) => Ok(()),

@@ -8,7 +8,10 @@ use crate::config::BasicUser;
 const NEW: &str = "new-webhook-token-0123456789";
 const OLD: &str = "old-webhook-token-0123456789";
 
-fn headers(given: &[(&str, &str)]) -> HeaderMap {
+/// Headers as a case writes them.
+type Headers<'c> = &'c [(&'c str, &'c str)];
+
+fn headers(given: Headers<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in given {
         headers.insert(HeaderName::try_from(*name).unwrap(), HeaderValue::from_str(value).unwrap());
@@ -19,7 +22,9 @@ fn headers(given: &[(&str, &str)]) -> HeaderMap {
 fn webhook_credentials() -> WebhookCredentials {
     WebhookCredentials {
         bearer_tokens: vec![Secret::new(NEW), Secret::new(OLD)],
-        basic: vec![BasicUser { user: "alertmanager".into(), password: Secret::new("päss:word-0123456789") }],
+        basic: vec![BasicUser {
+            user: "alertmanager".into(), password: Secret::new("päss:word-0123456789")
+        }],
     }
 }
 
@@ -78,7 +83,7 @@ fn the_webhook_takes_every_live_credential_and_no_other() {
 fn an_open_webhook_is_open_to_this_machine_but_not_to_pages() {
     let access = Access::new(&WebhookCredentials::default(), &[]);
     let peer = |address: &str| Some(address.parse().unwrap());
-    let cases: [(&[(&str, &str)], Option<SocketAddr>, u16); 6] = [
+    let cases: [(Headers<'_>, Option<SocketAddr>, u16); 6] = [
         (&[], peer("127.0.0.1:5000"), 200),
         (&[], peer("[::1]:5000"), 200),
         (&[], peer("[::ffff:127.0.0.1]:5000"), 200),
@@ -99,7 +104,11 @@ fn tokens_have_names_roles_and_an_end() {
     let cases = [
         (Some("Bearer token-of-watcher-0123456789"), now, Ok(("watcher", Role::Viewer))),
         (Some("Bearer token-of-ops-0123456789"), now, Ok(("ops", Role::Operator))),
-        (Some("Bearer token-of-ops-0123456789"), later, Err((401, "\"ops\" expired at 2027-01-01T00:00:00Z"))),
+        (
+            Some("Bearer token-of-ops-0123456789"),
+            later,
+            Err((401, "\"ops\" expired at 2027-01-01T00:00:00Z")),
+        ),
         (Some("Bearer token-of-past-0123456789"), now, Err((401, "expired"))),
         (Some("Bearer token-of-nobody-0123456789"), now, Err((401, "not known"))),
         (Some("Basic token-of-watcher-0123456789"), now, Err((401, "missing"))),
@@ -148,7 +157,7 @@ fn without_tokens_everybody_on_this_machine_is_admin_unless_a_page_renamed_it() 
 
 #[test]
 fn other_sites_pages_change_nothing() {
-    let cases: [(&[(&str, &str)], u16); 7] = [
+    let cases: [(Headers<'_>, u16); 7] = [
         (&[("host", "selfheal:8400")], 200),
         (&[("host", "selfheal:8400"), ("origin", "http://selfheal:8400")], 200),
         (&[("host", "selfheal"), ("origin", "https://SELFHEAL")], 200),

@@ -31,7 +31,9 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> HttpResponse {
         Ok(body) => HttpResponse::build(status).content_type("application/json").body(body),
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written as JSON");
-            HttpResponse::InternalServerError().content_type("text/plain; charset=utf-8").body(error.to_string())
+            HttpResponse::InternalServerError()
+                .content_type("text/plain; charset=utf-8")
+                .body(error.to_string())
         }
     }
 }
@@ -123,7 +125,8 @@ impl From<JournalFault> for Fault {
         match fault.kind {
             JournalFaultKind::Conflict => Self::conflict(fault.what),
             JournalFaultKind::Unavailable | JournalFaultKind::Broken => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, fault.to_string()).help("try again; /ready says what is wrong")
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
+                    .help("try again; /ready says what is wrong")
             }
         }
     }

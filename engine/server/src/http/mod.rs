@@ -83,7 +83,8 @@ impl App {
     /// # Errors
     /// A metric's name is registered already.
     pub fn new(engine: Arc<Engine>, settings: AppSettings) -> Result<Self, prometheus::Error> {
-        let AppSettings { access, entropy, registry, body_max, in_flight_max, body_timeout, room_wait } = settings;
+        let AppSettings { access, entropy, registry, body_max, in_flight_max, body_timeout, room_wait } =
+            settings;
         let vitals = Vitals::register(&registry, engine.clock.monotonic())?;
         let door = |bytes_max, room| Door {
             bounds: Bounds { bytes_max, timeout: body_timeout },
@@ -138,4 +139,4 @@ async fn unknown(request: HttpRequest) -> HttpResponse {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -71,16 +71,20 @@ async fn ready(app: Data<App>) -> HttpResponse {
     let engine = &app.engine;
     let journal = async {
         let checked = tokio::time::timeout(CHECK_TIMEOUT, engine.journal.check()).await;
-        checked.map_or_else(|_| Err(too_slow("journal")), |checked| checked.map_err(|fault| fault.to_string()))
+        checked
+            .map_or_else(|_| Err(too_slow("journal")), |checked| checked.map_err(|fault| fault.to_string()))
     };
     let ledger = async {
         let checked = tokio::time::timeout(CHECK_TIMEOUT, engine.check_ledger()).await;
         checked.map_or_else(|_| Err(too_slow("ledger")), |checked| checked.map_err(|fault| fault.to_string()))
     };
     let (journal, ledger) = futures::join!(journal, ledger);
-    let (rules, switch) = (engine.rules.current(), engine.switch.position());
+    let rules = engine.rules.current();
     let refused = engine.rules.refusal().map(|refusal| {
-        let first = refusal.diagnostics.first().map(|first| format!("{}:{}: {}", first.file, first.line, first.message));
+        let first = refusal
+            .diagnostics
+            .first()
+            .map(|first| format!("{}:{}: {}", first.file, first.line, first.message));
         format!("the newest rules are refused since {}: {}", refusal.at, first.unwrap_or_default())
     });
     let (status, code) = match (&journal, &ledger, &refused) {
@@ -88,17 +92,16 @@ async fn ready(app: Data<App>) -> HttpResponse {
         (Ok(()), Ok(()), None) => ("ready", StatusCode::OK),
         (Ok(()), _, _) => ("degraded", StatusCode::OK),
     };
-    let reasons: Vec<&String> = [journal.as_ref().err(), ledger.as_ref().err(), refused.as_ref()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let reasons: Vec<&String> =
+        [journal.as_ref().err(), ledger.as_ref().err(), refused.as_ref()].into_iter().flatten().collect();
     let body = json!({
         "status": status,
         "reasons": reasons,
         "journal": part(&journal),
         "ledger": part(&ledger),
         "rules": { "ok": refused.is_none(), "generation": rules.generation, "loaded": rules.set.len() },
-        "switch": { "on": switch.on, "by": switch.by, "at": switch.at, "why": switch.why },
+        // Who turned it and why is told to those with a token.
+        "switch": { "on": engine.switch.position().on },
     });
     secured(answer(code, &body))
 }
@@ -120,7 +123,9 @@ async fn metrics(app: Data<App>) -> HttpResponse {
     let (encoder, mut body) = (TextEncoder::new(), Vec::with_capacity(16 * 1024));
     match encoder.encode(&app.registry.gather(), &mut body) {
         Ok(()) => HttpResponse::Ok().content_type(encoder.format_type()).body(body),
-        Err(error) => HttpResponse::InternalServerError().body(format!("metrics cannot be written: {error}\n")),
+        Err(error) => {
+            HttpResponse::InternalServerError().body(format!("metrics cannot be written: {error}\n"))
+        }
     }
 }
 

@@ -14,28 +14,25 @@ use serde::de::DeserializeOwned;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time(pub(super) Timestamp);
 
-/// A time's whole microseconds, and the nanoseconds (0 to 999) beyond them.
-pub(super) fn split(time: Timestamp) -> (i64, i64) {
-    let nanos = time.as_nanosecond();
-    let micros = i64::try_from(nanos.div_euclid(1000)).expect("a timestamp's microseconds fit 64 bits");
-    let rest = i64::try_from(nanos.rem_euclid(1000)).expect("a remainder by 1000 fits 64 bits");
-    (micros, rest)
+/// A time's microseconds, the earlier one where it lies between two.
+pub(super) fn micros(time: Timestamp) -> i64 {
+    i64::try_from(time.as_nanosecond().div_euclid(1000)).expect("a timestamp's microseconds fit 64 bits")
 }
 
-/// The inverse of [`split`].
-pub(super) fn join(micros: i64, nanos: i64) -> FromSqlResult<Timestamp> {
-    Timestamp::from_nanosecond(i128::from(micros) * 1000 + i128::from(nanos)).map_err(FromSqlError::other)
+/// The inverse of [`micros`]. By way of nanoseconds: jiff takes no microseconds of the very last second.
+fn time(micros: i64) -> Result<Timestamp, jiff::Error> {
+    Timestamp::from_nanosecond(i128::from(micros) * 1000)
 }
 
 impl ToSql for Time {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(split(self.0).0.into())
+        Ok(micros(self.0).into())
     }
 }
 
 impl FromSql for Time {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        join(value.as_i64()?, 0).map(Self)
+        time(value.as_i64()?).map(Self).map_err(FromSqlError::other)
     }
 }
 
@@ -88,18 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_split_and_join_exactly() {
+    fn times_are_cut_off_to_the_earlier_microsecond() {
         let cases = [
-            Timestamp::UNIX_EPOCH,
-            Timestamp::MIN,
-            Timestamp::MAX,
-            Timestamp::constant(-1, -1),
-            Timestamp::constant(1, 999_999_999),
+            (Timestamp::UNIX_EPOCH, 0),
+            (Timestamp::constant(1, 999_999_999), 1_999_999),
+            (Timestamp::constant(-1, -1), -1_000_001),
+            (Timestamp::MAX, Timestamp::MAX.as_microsecond()),
+            (Timestamp::MIN, Timestamp::MIN.as_microsecond()),
         ];
-        for time in cases {
-            let (micros, nanos) = split(time);
-            assert!((0..1000).contains(&nanos), "{time}");
-            assert_eq!(join(micros, nanos).unwrap(), time);
+        for (time, expected) in cases {
+            assert_eq!(micros(time), expected, "{time}");
+            assert_eq!(micros(super::time(expected).unwrap()), expected);
         }
     }
 }

@@ -58,16 +58,21 @@ pub(super) fn end(
 ) -> Result<(), Trouble> {
     let mut update = connection.prepare_cached(
         "UPDATE remediations SET ended_at = ?3, outcome = ?4, why = ?5
-         WHERE issue = ?1 AND ordinal = ?2 AND ended_at IS NULL RETURNING ?3 - started_at",
+         WHERE issue = ?1 AND ordinal = ?2 AND ended_at IS NULL",
     )?;
-    let row = params![id.issue.0, id.ordinal, Time(at), outcome.name(), why];
-    let micros: Option<i64> = update.query_row(row, |row| row.get(0)).optional()?;
-    let micros = micros.ok_or_else(|| Trouble::Conflict(format!("{id} is not running")))?;
+    if update.execute(params![id.issue.0, id.ordinal, Time(at), outcome.name(), why])? != 1 {
+        return Err(Trouble::Conflict(format!("{id} is not running")));
+    }
+    // Asked apart: RETURNING would build a table for the one row. A clock that was set back makes no negative duration.
+    let mut measure = connection.prepare_cached(
+        "SELECT max(ended_at - started_at, 0) FROM remediations WHERE issue = ?1 AND ordinal = ?2",
+    )?;
+    let micros: i64 = measure.query_row(params![id.issue.0, id.ordinal], |row| row.get(0))?;
     let mut count = connection.prepare_cached(
         "INSERT INTO totals (outcome, remediations, duration_micros) VALUES (?1, 1, ?2)
          ON CONFLICT DO UPDATE SET remediations = remediations + 1, duration_micros = duration_micros + ?2",
     )?;
-    count.execute(params![outcome.name(), micros.max(0)])?;
+    count.execute(params![outcome.name(), micros])?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
 use selfheal_runtime::ports::journal::{NewReceipt, Progress, ReceiptId, Record, Sighted, Sighting};
 use serde_json::Value;
 
-use super::columns::{Json, Print, Time, join, split};
+use super::columns::{Json, Print, Time};
 use super::commit::insert_record;
 use super::fault::Trouble;
 use super::writer::Work;
@@ -102,15 +102,16 @@ struct Latest {
 }
 
 fn latest(connection: &Connection, alert: &Alert) -> Result<Option<Latest>, Trouble> {
+    // The plus keeps SQLite from planning anew for every value, to compare it with statistics that there are not.
     let mut find = connection.prepare_cached(
-        "SELECT id, starts_at, starts_nanos, seen, resolved_at IS NOT NULL, closed_at IS NULL
-         FROM issues WHERE fingerprint = ?1 ORDER BY id DESC LIMIT 1",
+        "SELECT id, starts_at, seen, resolved_at IS NOT NULL, closed_at IS NULL
+         FROM issues WHERE fingerprint = +?1 ORDER BY id DESC LIMIT 1",
     )?;
     let found = find
         .query_row([Print(alert.fingerprint)], |row| {
-            let starts_at = join(row.get(1)?, row.get(2)?)?;
-            let known = LatestIssue { open: row.get(5)?, starts_at, resolved: row.get(4)? };
-            Ok(Latest { id: IssueId(row.get(0)?), known, seen: row.get(3)? })
+            let Time(starts_at) = row.get(1)?;
+            let known = LatestIssue { open: row.get(4)?, starts_at, resolved: row.get(3)? };
+            Ok(Latest { id: IssueId(row.get(0)?), known, seen: row.get(2)? })
         })
         .optional()?;
     Ok(found)
@@ -171,7 +172,7 @@ fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> 
             Ok(Sighted::Resolved(latest.id))
         }
         (Some(latest), Meaning::Known) => {
-            let no_older = alert.starts_at >= latest.known.starts_at;
+            let no_older = alert.starts_at.as_millisecond() >= latest.known.starts_at.as_millisecond();
             if no_older && latest.seen != fingerprint_of_content(alert) {
                 let resolved = latest.known.resolved.then(|| resolved_at(sighting));
                 update(connection, &latest, sighting, resolved)?;
@@ -193,7 +194,7 @@ fn resolved_at(sighting: &Sighting) -> Timestamp {
 fn fingerprint_of_content(alert: &Alert) -> i64 {
     let mut hasher = DefaultHasher::new();
     alert.annotations.hash(&mut hasher);
-    alert.starts_at.hash(&mut hasher);
+    alert.starts_at.as_millisecond().hash(&mut hasher);
     alert.status.hash(&mut hasher);
     alert.ends_at.filter(|_| alert.status == AlertStatus::Resolved).hash(&mut hasher);
     hasher.finish().cast_signed()
@@ -210,17 +211,15 @@ struct Beginning<'a> {
 
 fn open(connection: &Connection, sighting: &Sighting, beginning: &Beginning<'_>) -> Result<IssueId, Trouble> {
     let mut insert = connection.prepare_cached(
-        "INSERT INTO issues (fingerprint, starts_at, starts_nanos, seen, resolved_at, closed_at, wake_at,
+        "INSERT INTO issues (fingerprint, starts_at, seen, resolved_at, closed_at, wake_at,
              received_at, phase, outcome, priority, component, rule, why, resource, trace, alert)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )?;
     let Sighting { alert, opening, .. } = sighting;
-    let (starts_at, starts_nanos) = split(alert.starts_at);
     let closed_at = (!beginning.phase.is_open()).then_some(sighting.received_at);
     let id = insert.insert(params![
         Print(alert.fingerprint),
-        starts_at,
-        starts_nanos,
+        Time(alert.starts_at),
         fingerprint_of_content(alert),
         beginning.resolved_at.map(Time),
         closed_at.map(Time),
@@ -247,15 +246,13 @@ fn update(
     resolved_at: Option<Timestamp>,
 ) -> Result<(), Trouble> {
     let mut update = connection.prepare_cached(
-        "UPDATE issues SET starts_at = ?2, starts_nanos = ?3, seen = ?4, resolved_at = ?5, alert = ?6 WHERE id = ?1",
+        "UPDATE issues SET starts_at = ?2, seen = ?3, resolved_at = ?4, alert = ?5 WHERE id = ?1",
     )?;
     let alert = &sighting.alert;
-    let (starts_at, starts_nanos) = split(alert.starts_at);
     let content = fingerprint_of_content(alert);
     update.execute(params![
         latest.id.0,
-        starts_at,
-        starts_nanos,
+        Time(alert.starts_at),
         content,
         resolved_at.map(Time),
         Json(alert)

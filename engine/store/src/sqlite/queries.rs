@@ -13,7 +13,7 @@ use selfheal_runtime::ports::journal::{
 };
 use serde_json::Value;
 
-use super::columns::{Json, Name, Print, Time, join, split};
+use super::columns::{Json, Name, Print, Time, micros};
 use super::rows::{self, APPROVAL, INTENT, ISSUE, MESSAGE, RECEIPT, RECORD, REMEDIATION};
 
 /// The most issues of one answer.
@@ -41,10 +41,6 @@ fn one<T>(
 
 fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
-}
-
-fn micros(time: Timestamp) -> Column {
-    Column::Integer(split(time).0)
 }
 
 /// Conditions of a list, each with the value of its only parameter, if it has one.
@@ -132,7 +128,7 @@ pub(super) fn wakes(
     after: Option<(Timestamp, IssueId)>,
     most: usize,
 ) -> Result<Vec<(Timestamp, IssueId)>> {
-    let (time, id) = after.map_or((i64::MIN, 0), |(time, id)| (split(time).0, id.0));
+    let (time, id) = after.map_or((i64::MIN, 0), |(time, id)| (micros(time), id.0));
     let sql = "SELECT wake_at, id FROM issues
                WHERE wake_at IS NOT NULL AND closed_at IS NULL AND (wake_at, id) > (?1, ?2)
                ORDER BY wake_at, id LIMIT ?3";
@@ -143,11 +139,12 @@ pub(super) fn wakes(
 }
 
 pub(super) fn open_fingerprints(connection: &Connection) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>> {
-    let sql = "SELECT fingerprint, id, starts_at, starts_nanos FROM issues
+    let sql = "SELECT fingerprint, id, starts_at FROM issues
                WHERE closed_at IS NULL AND resolved_at IS NULL ORDER BY id";
     all(connection, sql, [], |row| {
         let Print(fingerprint) = row.get(0)?;
-        Ok((fingerprint, IssueId(row.get(1)?), join(row.get(2)?, row.get(3)?)?))
+        let Time(starts_at) = row.get(2)?;
+        Ok((fingerprint, IssueId(row.get(1)?), starts_at))
     })
 }
 
@@ -240,7 +237,7 @@ pub(super) fn outbox(connection: &Connection, now: Timestamp, most: usize) -> Re
         "SELECT {MESSAGE} FROM outbox
          WHERE id IN (SELECT id FROM outbox WHERE next_at <= ?1 ORDER BY next_at, id LIMIT ?2) ORDER BY id"
     );
-    all(connection, &sql, [split(now).0, limit(most)], rows::message)
+    all(connection, &sql, [micros(now), limit(most)], rows::message)
 }
 
 pub(super) fn setting(connection: &Connection, key: &str) -> Result<Option<Value>> {

@@ -49,7 +49,8 @@ impl Queue {
         let (reply, answer) = oneshot::channel();
         let job = Task { work, outcome: None, reply };
         self.sender.send(Box::new(job)).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        // The work comes back with the outcome: the one thread that writes need not spend its time on dropping it.
+        answer.await.map_or_else(|_| Err(ended()), |(outcome, _work)| outcome)
     }
 
     /// A fault once the journal is broken.
@@ -66,10 +67,12 @@ trait Job: Send {
     fn answer(self: Box<Self>);
 }
 
+type Outcome<W> = Result<<W as Work>::Answer, JournalFault>;
+
 struct Task<W: Work> {
     work: W,
-    outcome: Option<Result<W::Answer, JournalFault>>,
-    reply: oneshot::Sender<Result<W::Answer, JournalFault>>,
+    outcome: Option<Outcome<W>>,
+    reply: oneshot::Sender<(Outcome<W>, W)>,
 }
 
 impl<W: Work> Job for Task<W> {
@@ -89,7 +92,7 @@ impl<W: Work> Job for Task<W> {
     fn answer(self: Box<Self>) {
         let outcome = self.outcome.expect("every job of a batch has run or was refused");
         // The caller may have stopped waiting.
-        let _ = self.reply.send(outcome);
+        let _ = self.reply.send((outcome, self.work));
     }
 }
 

@@ -136,19 +136,25 @@ pub async fn what_is_said_about_a_known_alert_is_kept_up_to_date(journal: &dyn J
     }
 }
 
-pub async fn an_alert_keeps_its_nanoseconds(journal: &dyn Journal) {
+/// Alertmanager's API cuts to milliseconds what its webhook sends in nanoseconds: it is the same start.
+pub async fn starts_are_told_apart_by_the_millisecond(journal: &dyn Journal) {
     let precise = |nanos: i32| {
         let starts_at = jiff::Timestamp::new(1_800_000_000, nanos).unwrap();
         Alert { starts_at, ..alert("a", 0, None) }
     };
-    let id = opened_by(journal, precise(1)).await;
-    assert_eq!(see(journal, precise(1), 2).await, Sighted::Known(id));
-    assert_eq!(see(journal, precise(0), 3).await, Sighted::Stale);
-    assert_eq!(issue(journal, id).await.alert.starts_at, precise(1).starts_at);
-    assert_eq!(journal.open_fingerprints().await.unwrap()[0].2, precise(1).starts_at);
+    let id = opened_by(journal, precise(5_000_123)).await;
+    for (nanos, expected) in [
+        (5_000_123, Sighted::Known(id)),
+        (5_000_000, Sighted::Known(id)),
+        (5_999_999, Sighted::Known(id)),
+        (4_999_999, Sighted::Stale),
+    ] {
+        assert_eq!(see(journal, precise(nanos), 2).await, expected, "{nanos}");
+        assert_eq!(issue(journal, id).await.alert, precise(5_000_123), "the alert is kept as it came");
+    }
     journal.commit(vec![step(id, Event::Close)]).await.unwrap();
-    assert_eq!(see(journal, precise(1), 4).await, Sighted::Stale);
-    assert!(matches!(see(journal, precise(2), 5).await, Sighted::Opened(_)));
+    assert_eq!(see(journal, precise(5_999_999), 4).await, Sighted::Stale);
+    assert!(matches!(see(journal, precise(6_000_000), 5).await, Sighted::Opened(_)));
 }
 
 async fn opened_by(journal: &dyn Journal, alert: Alert) -> IssueId {

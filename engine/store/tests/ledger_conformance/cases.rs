@@ -195,7 +195,7 @@ pub async fn names_do_not_run_together(place: &Place) {
 pub async fn no_more_are_granted_than_may_be_when_all_ask_at_once(place: &Place) {
     let limits: [fn(usize) -> Claim; 4] = [
         |n| Claim { concurrent_max: 7, ..claim(&format!("a{n}"), &format!("a{n}")) },
-|n| Claim { in_all_max: 12, ..claim(&format!("b{n}"), &format!("b{n}")) },
+        |n| Claim { in_all_max: 12, ..claim(&format!("b{n}"), &format!("b{n}")) },
         |n| Claim { duplicate_key: "same".to_owned(), ..claim(&format!("c{n}"), &format!("c{n}")) },
         |n| claim(&format!("d{n}"), "one"),
     ];

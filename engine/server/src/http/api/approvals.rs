@@ -63,7 +63,8 @@ pub(super) async fn one(call: Call) -> Answered {
 
 async fn find(call: &Call) -> Result<Approval, Fault> {
     let id = call.part("id");
-    let missing = || Fault::missing("there is no such approval").help("GET /api/self-healing/approvals lists them");
+    let missing =
+        || Fault::missing("there is no such approval").help("GET /api/self-healing/approvals lists them");
     call.app.engine.journal.approval(id).await?.ok_or_else(missing)
 }
 
@@ -111,8 +112,12 @@ fn in_the_way(approval: &Approval, plan_hash: ContentHash, now: Timestamp) -> Op
         return Some(Fault::conflict(error).help("if the alert still fires, a new one is asked for"));
     }
     (approval.plan_hash != plan_hash).then(|| {
-        Fault::conflict(format!("it is for plan {}, not for {}", approval.plan_hash.short(), plan_hash.short()))
-            .help("look at the plan again and answer with its plan_hash")
+        Fault::conflict(format!(
+            "it is for plan {}, not for {}",
+            approval.plan_hash.short(),
+            plan_hash.short()
+        ))
+        .help("look at the plan again and answer with its plan_hash")
     })
 }
 

@@ -66,7 +66,9 @@ fn edited(body: &[u8]) -> Result<Option<RuleFile>, Fault> {
         (None, None) => return Ok(None),
         (None, Some(_)) => return Err(wrong("there is a rule_name and no rule")),
         (Some(EditedRule::Named(rule)), None) => (rule.name, rule.text),
-        (Some(EditedRule::Named(_)), Some(_)) => return Err(wrong("it is named twice, by name and by rule_name")),
+        (Some(EditedRule::Named(_)), Some(_)) => {
+            return Err(wrong("it is named twice, by name and by rule_name"));
+        }
         (Some(EditedRule::Text(text)), Some(name)) => (name, text),
         (Some(EditedRule::Text(_)), None) => return Err(wrong("the text needs a name")),
     };

@@ -50,7 +50,8 @@ pub(super) struct IssueView<'a> {
 impl<'a> IssueView<'a> {
     pub(super) fn of(issue: &'a Issue) -> Self {
         let alert = &issue.alert;
-        let description = ["description", "summary", "message"].iter().find_map(|name| alert.annotations.get(name));
+        let description =
+            ["description", "summary", "message"].iter().find_map(|name| alert.annotations.get(name));
         Self {
             id: name(issue.id),
             r#type: alert.name(),

@@ -121,7 +121,9 @@ pub(super) fn routes(service: &mut ServiceConfig) {
         let mut resource = web::resource(format!("{PREFIX}{path}"));
         for route in of_path() {
             resource = resource.route(web::method(route.verb.method()).to(
-                move |request: HttpRequest, payload: Payload, app: Data<App>| answered(route, request, payload, app),
+                move |request: HttpRequest, payload: Payload, app: Data<App>| {
+                    answered(route, request, payload, app)
+                },
             ));
         }
         let allowed = of_path().map(|route| route.verb.to_string()).collect::<Vec<_>>().join(", ");
@@ -141,7 +143,12 @@ fn wrong_method(request: &HttpRequest, allowed: &str) -> HttpResponse {
     answer::secured(fault.into_json())
 }
 
-async fn answered(route: &'static Route, request: HttpRequest, payload: Payload, app: Data<App>) -> HttpResponse {
+async fn answered(
+    route: &'static Route,
+    request: HttpRequest,
+    payload: Payload,
+    app: Data<App>,
+) -> HttpResponse {
     let response = match admitted(route, request, payload, app).await {
         Ok(call) => (route.handler)(call).await,
         Err(fault) => Err(fault),
@@ -162,7 +169,8 @@ async fn admitted(
         app.access.api(headers, request.peer_addr(), now).inspect_err(|_| refused("unauthorized"))?;
     if caller.role < route.role {
         refused("forbidden");
-        let error = format!("{} is {}, and this needs {}", caller.name, caller.role.name(), route.role.name());
+        let error =
+            format!("{} is {}, and this needs {}", caller.name, caller.role.name(), route.role.name());
         return Err(Fault::new(StatusCode::FORBIDDEN, error)
             .help("use a token of that role, or raise this one's in api.tokens"));
     }
@@ -183,8 +191,9 @@ impl Call {
 
     /// The body as JSON of a known shape.
     fn json<T: DeserializeOwned>(&self, shape: &str) -> Result<T, Fault> {
-        serde_json::from_slice(&self.body)
-            .map_err(|error| Fault::wrong(format!("the body cannot be used: {error}")).help(format!("send {shape}")))
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Fault::wrong(format!("the body cannot be used: {error}")).help(format!("send {shape}"))
+        })
     }
 }
 

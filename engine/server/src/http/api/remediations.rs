@@ -59,7 +59,8 @@ impl<'a> RemediationView<'a> {
             }
         }
         let success = remediation.outcome.and_then(Outcome::success);
-        let took = remediation.ended_at.map(|ended| ended.duration_since(remediation.started_at).as_secs_f64());
+        let took =
+            remediation.ended_at.map(|ended| ended.duration_since(remediation.started_at).as_secs_f64());
         Self {
             id: remediation.id.to_string(),
             issue_id: remediation.id.issue.to_string(),

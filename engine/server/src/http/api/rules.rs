@@ -64,7 +64,11 @@ impl<'a> RuleView<'a> {
             component: header.component,
             mode: policy.mode_for(&header.name, header.mode),
             escalation: header.escalation,
-            issues_since_start: engine.metrics.issues_detected.with_label_values(&[header.name.as_str()]).get(),
+            issues_since_start: engine
+                .metrics
+                .issues_detected
+                .with_label_values(&[header.name.as_str()])
+                .get(),
             success: success
                 .map(|((_, action), record)| SuccessView {
                     action,

@@ -30,7 +30,8 @@ struct Statistics {
 impl Statistics {
     fn of(totals: Totals) -> Self {
         let counted = |success| -> u64 {
-            let fitting = totals.remediations.iter().filter(|(outcome, _)| outcome.success() == Some(success));
+            let fitting =
+                totals.remediations.iter().filter(|(outcome, _)| outcome.success() == Some(success));
             fitting.map(|(_, count)| count).sum()
         };
         let (successful, failed) = (counted(true), counted(false));
@@ -44,7 +45,11 @@ impl Statistics {
             successful_remediations: successful,
             failed_remediations: failed,
             success_rate: (successful + failed > 0).then(|| (percent * 100.0).round() / 100.0),
-            average_remediation_time: if all > 0 { format!("{seconds:.1} seconds") } else { "none yet".to_owned() },
+            average_remediation_time: if all > 0 {
+                format!("{seconds:.1} seconds")
+            } else {
+                "none yet".to_owned()
+            },
             average_remediation_seconds: (all > 0).then_some(seconds),
             by_outcome: totals.remediations,
         }
@@ -71,7 +76,12 @@ mod tests {
         let none = Statistics::of(totals(&[], 0.0));
         assert_eq!((none.success_rate, none.average_remediation_seconds), (None, None));
         let some = Statistics::of(totals(
-            &[(Outcome::Recovered, 100), (Outcome::Applied, 24), (Outcome::Unwound, 18), (Outcome::Subsided, 8)],
+            &[
+                (Outcome::Recovered, 100),
+                (Outcome::Applied, 24),
+                (Outcome::Unwound, 18),
+                (Outcome::Subsided, 8),
+            ],
             345.0,
         ));
         assert_eq!(some.total_remediations, 150);

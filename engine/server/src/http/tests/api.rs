@@ -29,7 +29,9 @@ async fn an_issues_story_goes_from_receipt_to_outcome() {
     assert_eq!(kinds.last(), Some(&"outcome"));
     assert!(kinds.contains(&"decided") && kinds.contains(&"applied"), "{kinds:?}");
     let entries = story["story"].as_array().unwrap();
-    assert!(entries.is_sorted_by_key(|entry| entry["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()));
+    assert!(
+        entries.is_sorted_by_key(|entry| entry["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap())
+    );
     assert_eq!(story["intents"].as_array().unwrap().len(), 1);
     assert_eq!(house.get("/issues/1").await.status, 200, "the number alone is a name, too");
 
@@ -37,7 +39,10 @@ async fn an_issues_story_goes_from_receipt_to_outcome() {
     let remediation = &remediations[0];
     assert_eq!(remediation["id"], "remediation-1-1");
     assert_eq!(remediation["issue_id"], "issue-1");
-    assert_eq!((&remediation["action_type"], &remediation["status"]), (&"fake.note".into(), &"success".into()));
+    assert_eq!(
+        (&remediation["action_type"], &remediation["status"]),
+        (&"fake.note".into(), &"success".into())
+    );
     assert_eq!((&remediation["success"], &remediation["rollback_performed"]), (&true.into(), &false.into()));
     let one = house.get("/remediations/remediation-1-1").await.json();
     assert_eq!(one["intents"][0]["state"], "done", "{one}");
@@ -135,7 +140,10 @@ async fn an_approval_is_for_one_plan_and_given_once() {
 async fn the_switch_stops_and_says_who_and_why() {
     let house = House::build(Plan::default()).await;
     assert_eq!(house.get("/switch").await.json()["auto_remediation_enabled"], true);
-    let off = house.post("/toggle-auto-remediation", &json!({ "enabled": false, "reason": "a release" })).await.json();
+    let off = house
+        .post("/toggle-auto-remediation", &json!({ "enabled": false, "reason": "a release" }))
+        .await
+        .json();
     assert_eq!(off["message"], "Auto-remediation disabled");
     assert_eq!((&off["by"], &off["why"]), (&"local".into(), &"a release".into()));
     house.notify(firing("Broken", "a").to_string()).await;
@@ -144,7 +152,10 @@ async fn the_switch_stops_and_says_who_and_why() {
     assert_eq!(issue["issue"]["outcome"], "refused", "{issue}");
     assert!(issue["issue"]["why"].as_str().unwrap().contains("a release"));
     let on = house.post("/toggle-auto-remediation", &json!({ "enabled": true })).await.json();
-    assert_eq!((&on["auto_remediation_enabled"], &on["message"]), (&true.into(), &"Auto-remediation enabled".into()));
+    assert_eq!(
+        (&on["auto_remediation_enabled"], &on["message"]),
+        (&true.into(), &"Auto-remediation enabled".into())
+    );
 }
 
 #[actix_web::test]

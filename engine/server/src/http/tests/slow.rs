@@ -3,32 +3,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix_web::HttpServer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::support::{House, Plan, firing};
-use crate::http::configure;
-
-/// Serves a house on a free port, as long as the runtime lives.
-fn serve(house: &House) -> (SocketAddr, actix_web::dev::ServerHandle) {
-    let app = house.app.clone();
-    let server = HttpServer::new(move || {
-        let app = app.clone();
-        actix_web::App::new().configure(move |service| configure(service, app))
-    });
-    let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
-    let address = server.addrs()[0];
-    let server = server.run();
-    let handle = server.handle();
-    tokio::spawn(server);
-    (address, handle)
-}
 
 /// Sends the head of a notification and the beginning of its body.
 async fn begin(address: SocketAddr, length: usize, body: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let head = format!("POST /webhook/alertmanager HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
+    let head =
+        format!("POST /webhook/alertmanager HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(body).await.unwrap();
     stream
@@ -55,7 +39,7 @@ async fn answer(stream: &mut TcpStream) -> String {
 async fn a_body_that_does_not_come_is_not_waited_for() {
     let plan = Plan { body_timeout: Duration::from_millis(100), ..Plan::default() };
     let house = House::build(plan).await;
-    let (address, handle) = serve(&house);
+    let (address, handle) = house.serve();
     let mut stream = begin(address, 1000, b"{").await;
     let told = answer(&mut stream).await;
     assert!(told.starts_with("HTTP/1.1 408 "), "{told}");
@@ -66,7 +50,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
 #[actix_web::test]
 async fn a_declared_length_is_refused_before_the_body() {
     let house = House::build(Plan::default()).await;
-    let (address, handle) = serve(&house);
+    let (address, handle) = house.serve();
     let mut stream = begin(address, 64 * 1024 + 1, b"").await;
     let told = answer(&mut stream).await;
     assert!(told.starts_with("HTTP/1.1 413 "), "{told}");
@@ -77,7 +61,7 @@ async fn a_declared_length_is_refused_before_the_body() {
 async fn bodies_beyond_the_room_are_told_to_come_again() {
     let plan = Plan { room_wait: Duration::from_millis(50), in_flight_max: 64 * 1024, ..Plan::default() };
     let house = House::build(plan).await;
-    let (address, handle) = serve(&house);
+    let (address, handle) = house.serve();
     // Takes all the room there is, and lets it go by hanging up.
     let holder = begin(address, 64 * 1024, b"{").await;
     let body = firing("Broken", "a").to_string();

@@ -1,8 +1,11 @@
 //! An engine with a journal in a directory of its own, an adapter that only notes, and requests to it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_web::HttpServer;
+use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderMap;
 use actix_web::test::TestRequest;
@@ -11,8 +14,8 @@ use async_trait::async_trait;
 use prometheus::Registry;
 use selfheal_contract::settings::Secret;
 use selfheal_contract::{
-    About, Action, Adapter, Applied, Assessment, BlastRadius, Catalog, Effect, Failure, IntentId, Preview, Reversal,
-    Undone, parameters,
+    About, Action, Adapter, Applied, Assessment, BlastRadius, Catalog, Effect, Failure, IntentId, Preview,
+    Reversal, Undone, parameters,
 };
 use selfheal_core::policy::Policy;
 use selfheal_runtime::Engine;
@@ -200,6 +203,21 @@ impl House {
     /// Posts a notification.
     pub(crate) async fn notify(&self, body: impl Into<actix_web::web::Bytes>) -> Answer {
         self.ask(TestRequest::post().uri("/webhook/alertmanager").set_payload(body)).await
+    }
+
+    /// Serves on a free port of loopback, until the handle stops it.
+    pub(crate) fn serve(&self) -> (SocketAddr, ServerHandle) {
+        let app = self.app.clone();
+        let server = HttpServer::new(move || {
+            let app = app.clone();
+            actix_web::App::new().configure(move |service| configure(service, app))
+        });
+        let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        (address, handle)
     }
 
     /// Waits until nothing is under way.

@@ -12,26 +12,25 @@ CREATE TABLE receipts (
 ) STRICT;
 
 CREATE TABLE issues (
-    id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    fingerprint  INTEGER NOT NULL, -- the 64 bits, as a signed number
-    starts_at    INTEGER NOT NULL, -- of the alert as last seen, and
-    starts_nanos INTEGER NOT NULL, -- its nanoseconds beyond that: staleness is decided by the exact start
-    seen         INTEGER NOT NULL, -- hash of what may change about a known alert
-    resolved_at  INTEGER,
-    closed_at    INTEGER,
-    wake_at      INTEGER,
-    received_at  INTEGER NOT NULL,
-    level        INTEGER NOT NULL DEFAULT 0,
-    level_since  INTEGER,
-    phase        TEXT NOT NULL,
-    outcome      TEXT,
-    priority     TEXT,
-    component    TEXT,
-    rule         TEXT,
-    why          TEXT NOT NULL,
-    resource     TEXT NOT NULL,
-    trace        TEXT NOT NULL,
-    alert        TEXT NOT NULL
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    fingerprint INTEGER NOT NULL, -- the 64 bits, as a signed number
+    starts_at   INTEGER NOT NULL, -- of the alert as last seen
+    seen        INTEGER NOT NULL, -- hash of what may change about a known alert
+    resolved_at INTEGER,
+    closed_at   INTEGER,
+    wake_at     INTEGER,
+    received_at INTEGER NOT NULL,
+    level       INTEGER NOT NULL DEFAULT 0,
+    level_since INTEGER,
+    phase       TEXT NOT NULL,
+    outcome     TEXT,
+    priority    TEXT,
+    component   TEXT,
+    rule        TEXT,
+    why         TEXT NOT NULL,
+    resource    TEXT NOT NULL,
+    trace       TEXT NOT NULL,
+    alert       TEXT NOT NULL
 ) STRICT;
 -- The latest issue of a fingerprint: the number of the row is part of every index.
 CREATE INDEX issues_by_fingerprint ON issues (fingerprint);

@@ -1,0 +1,227 @@
+//! Commands as they are typed, against a real server and without one.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use actix_web::dev::ServerHandle;
+use clap::Parser as _;
+use serde_json::Value;
+
+use super::{Arguments, Exit, Failure, execute};
+use crate::http::tests::support::{HEAL, House, Plan, firing, token_of, tokens};
+
+/// Runs a command; gives its end and what it wrote.
+async fn typed(words: &[&str]) -> (Result<Exit, Failure>, String) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = Arguments::try_parse_from(std::iter::once(&"selfheal").chain(words)).unwrap();
+    let mut out = Vec::new();
+    let ended = execute(arguments, &mut out).await;
+    (ended, String::from_utf8(out).unwrap())
+}
+
+/// Runs a command that must end so, and must say this.
+async fn check(words: &[&str], exit: Exit, part: &str) -> String {
+    let (ended, out) = typed(words).await;
+    let (found, told) = match &ended {
+        Ok(exit) => (*exit, out.clone()),
+        Err(failure) => (failure.exit, failure.text.clone()),
+    };
+    assert_eq!(found, exit, "{words:?}: {told}");
+    assert!(told.contains(part), "{words:?} says\n{told}\nand not {part:?}");
+    out
+}
+
+struct Served {
+    house: House,
+    url: String,
+    handle: ServerHandle,
+}
+
+async fn serve(plan: Plan) -> Served {
+    let house = House::build(plan).await;
+    let (address, handle) = house.serve();
+    let address: SocketAddr = address;
+    Served { house, url: format!("http://{address}"), handle }
+}
+
+#[actix_web::test]
+async fn what_people_ask_a_server() {
+    let served = serve(Plan { tokens: tokens(), ..Plan::default() }).await;
+    let admin = token_of("admin");
+    let at = ["--server", served.url.as_str(), "--token", admin.as_str()];
+    let with = |words: &[&'static str]| -> Vec<String> {
+        words.iter().chain(&at).map(|word| (*word).to_owned()).collect()
+    };
+    served.house.notify(firing("Broken", "a").to_string()).await;
+    served.house.notify(firing("Delicate", "b").to_string()).await;
+    served.house.rest().await;
+    let cases: [(&[&'static str], Exit, &str); 16] = [
+        (&["issues", "list"], Exit::Good, "issue-1  "),
+        (&["issues", "list", "--outcome", "applied"], Exit::Good, "heal"),
+        (&["issues", "list", "--open=false"], Exit::Good, "ID  DETECTED"),
+        (&["issues", "list", "--phase", "gone"], Exit::Findings, "the parameter phase"),
+        (&["issues", "show", "1"], Exit::Good, "received  selfheal  alert Broken about job/a"),
+        (&["issues", "show", "issue-1"], Exit::Good, "fake.note at fake/a: done"),
+        (&["issues", "show", "99"], Exit::Findings, "there is no issue-99"),
+        (&["issues", "show", "../switch"], Exit::Findings, "issue"),
+        (&["rules", "list"], Exit::Good, "generation 1"),
+        (&["rules", "release", "heal"], Exit::Good, "heal: the rule goes on for an hour"),
+        (&["rules", "release", "nothing"], Exit::Findings, "there is no rule"),
+        (&["switch", "show"], Exit::Good, "automatic remediation is on"),
+        (&["switch", "off", "--reason", "a release"], Exit::Good, "is off; admin turned it off"),
+        (&["switch", "on", "--reason", "it is over"], Exit::Good, "is on; admin turned it on"),
+        (&["approvals", "list"], Exit::Good, "open   issue-2"),
+        (&["approvals", "show", "nothing"], Exit::Findings, "there is no such approval"),
+    ];
+    for (words, exit, part) in cases {
+        let words = with(words);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        check(&words, exit, part).await;
+    }
+    served.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn a_person_answers_an_approval() {
+    let served = serve(Plan::default()).await;
+    served.house.notify(firing("Delicate", "a").to_string()).await;
+    served.house.rest().await;
+    let server = ["--server", served.url.as_str()];
+    let list =
+        check(&["approvals", "list", "--output", "json", server[0], server[1]], Exit::Good, "plan_hash")
+            .await;
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let (id, hash) = (list[0]["id"].as_str().unwrap(), list[0]["plan_hash"].as_str().unwrap());
+    let run = async |command: &str, more: &[&str], exit, part: &str| {
+        let mut words = vec!["approvals", command, id, server[0], server[1]];
+        words.extend(more);
+        check(&words, exit, part).await
+    };
+    run("show", &[], Exit::Good, "would note a").await;
+    run("grant", &["--plan", "0000"], Exit::Findings, "not for 0000").await;
+    run("grant", &["--plan", &hash[..12], "--reason", "fine"], Exit::Good, "granted for issue-1").await;
+    run("refuse", &[], Exit::Findings, "local granted it already").await;
+    run("show", &[], Exit::Good, "local granted it at").await;
+    served.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn who_may_not_is_told_and_who_is_not_there_is_missed() {
+    let served = serve(Plan { tokens: tokens(), ..Plan::default() }).await;
+    let viewer = token_of("viewer");
+    let url = served.url.as_str();
+    check(&["switch", "show", "--server", url], Exit::Findings, "a token is missing").await;
+    check(&["switch", "show", "--server", url, "--token", "wrong"], Exit::Findings, "not known").await;
+    let off = ["switch", "off", "--reason", "x", "--server", url, "--token", viewer.as_str()];
+    check(&off, Exit::Findings, "viewer is viewer, and this needs operator").await;
+    check(&["switch", "show", "--server", "nowhere"], Exit::Usage, "--server").await;
+    served.handle.stop(false).await;
+    check(
+        &["switch", "show", "--server", url, "--token", viewer.as_str()],
+        Exit::Unreachable,
+        "cannot be asked",
+    )
+    .await;
+}
+
+/// Writes the files of a directory.
+fn write(directory: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+}
+
+const SKIPS: &str = "//! Does nothing.\n\nconst RULE = #{ matchers: [`alertname=\"Broken\"`], priority: \"critical\", \
+                     component: \"compute\" };\n\n/// Nothing.\nfn plan(alert, seen) {\n    skip(\"not today\")\n}\n";
+
+#[actix_web::test]
+async fn rules_are_checked_like_by_a_compiler() {
+    let directory = tempfile::tempdir().unwrap();
+    let dir = directory.path().to_str().unwrap();
+    check(&["rules", "check", dir], Exit::Good, "0 rules are good").await;
+    write(directory.path(), &[("skips.rhai", SKIPS)]);
+    check(&["rules", "check", dir], Exit::Good, "1 rule is good").await;
+    // The adapter `fake` is a test's own, so this rule asks for something that there is not.
+    write(directory.path(), &[("heal.rhai", HEAL)]);
+    let page = check(&["rules", "check", dir], Exit::Findings, "heal.rhai:7:").await;
+    assert!(
+        page.contains("error: ") && page.contains("1 error in 2 rules: none is taken into use"),
+        "{page}"
+    );
+    let json = check(&["rules", "check", dir, "--output", "json"], Exit::Findings, "diagnostics").await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["rules"], &json["errors"], &json["diagnostics"][0]["line"]),
+        (&2.into(), &1.into(), &7.into())
+    );
+    check(&["rules", "check", &format!("{dir}/nowhere")], Exit::Usage, "nowhere").await;
+    check(&["rules", "reference"], Exit::Good, "pg").await;
+    check(&["rules", "definitions"], Exit::Good, "module static;").await;
+}
+
+#[actix_web::test]
+async fn the_configuration_is_checked_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (good, faulty) =
+        (write("good.yaml", "listen: 127.0.0.1:0\n"), write("faulty.yaml", "lisen: 1\nswitch: 3\n"));
+    check(&["config", "check", "--config", &good], Exit::Good, "the configuration is good").await;
+    check(
+        &["config", "check", "--config", &good, "--output", "json"],
+        Exit::Good,
+        "\"listen\": \"127.0.0.1:0\"",
+    )
+    .await;
+    check(&["config", "check", "--config", &faulty], Exit::Usage, "faulty.yaml:1").await;
+    let faults =
+        check(&["config", "check", "--config", &faulty, "--output", "json"], Exit::Usage, "faults").await;
+    assert!(
+        serde_json::from_str::<Value>(&faults).unwrap()["faults"].as_array().unwrap().len() >= 2,
+        "{faults}"
+    );
+    check(&["config", "check", "--config", "/nowhere.yaml"], Exit::Usage, "/nowhere.yaml").await;
+    check(&["config", "check", "--listen", "0.0.0.0:1"], Exit::Usage, "--listen").await;
+}
+
+#[actix_web::test]
+async fn a_dry_run_needs_no_server() {
+    let directory = tempfile::tempdir().unwrap();
+    let (rules, other) = (directory.path().join("rules"), directory.path().join("skips.rhai"));
+    std::fs::create_dir(&rules).unwrap();
+    write(&rules, &[("skips.rhai", SKIPS)]);
+    std::fs::write(&other, SKIPS.replace("not today", "not tomorrow")).unwrap();
+    write(
+        directory.path(),
+        &[("alert.json", &firing("Broken", "a\u{1b}[2J").to_string()), ("not.json", "{")],
+    );
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let (alert, rules, other) = (path("alert.json"), path("rules"), path("skips.rhai"));
+    let page = check(&["dry-run", &alert, "--rules", &rules], Exit::Good, "not today").await;
+    assert!(page.starts_with("Broken {job=") && !page.contains('\u{1b}'), "{page:?}");
+    check(&["dry-run", &alert, "--rules", &rules, "--rule", &other], Exit::Good, "not tomorrow").await;
+    check(&["dry-run", &alert, "--rules", &rules, "--output", "json"], Exit::Good, "\"summary\"").await;
+    check(&["dry-run", &path("not.json"), "--rules", &rules], Exit::Findings, "not JSON").await;
+    check(&["dry-run", &path("nowhere.json"), "--rules", &rules], Exit::Usage, "cannot be read").await;
+    check(&["dry-run", &alert, "--rules", &path("nowhere")], Exit::Usage, "nowhere").await;
+}
+
+#[actix_web::test]
+async fn a_dry_run_by_a_server_takes_an_edited_rule_along() {
+    let served = serve(Plan::default()).await;
+    let directory = tempfile::tempdir().unwrap();
+    let alert = directory.path().join("alert.json");
+    std::fs::write(&alert, firing("Broken", "a").to_string()).unwrap();
+    let (alert, url) = (alert.to_str().unwrap(), served.url.as_str());
+    check(&["dry-run", alert, "--server", url], Exit::Good, "would note a").await;
+    let edited = directory.path().join("heal.rhai");
+    std::fs::write(&edited, HEAL.replace("alert.labels.job", "\"edited\"")).unwrap();
+    let edited = edited.to_str().unwrap();
+    check(&["dry-run", alert, "--server", url, "--rule", edited], Exit::Good, "would note edited").await;
+    std::fs::write(edited, HEAL.replace("fake::note", "fake::nte")).unwrap();
+    check(&["dry-run", alert, "--server", url, "--rule", edited], Exit::Findings, "heal.rhai:7:").await;
+    served.handle.stop(false).await;
+}
