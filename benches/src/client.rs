@@ -117,8 +117,8 @@ impl Flood {
         let mut all = Answers::default();
         let answers = std::thread::scope(|scope| {
             let drive = |thread: usize| {
-                let connections = self.connections / self.threads
-                    + usize::from(thread < self.connections % self.threads);
+                let connections =
+                    self.connections / self.threads + usize::from(thread < self.connections % self.threads);
                 scope.spawn(move || self.drive(connections, request, numbers))
             };
             let threads: Vec<_> = (0..self.threads).map(drive).collect();

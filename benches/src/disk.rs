@@ -23,7 +23,8 @@ impl Disk {
     /// # Errors
     /// The directory cannot be written.
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let file = tempfile::tempfile_in(directory).doing(format!("make a file in {}", directory.display()))?;
+        let file =
+            tempfile::tempfile_in(directory).doing(format!("make a file in {}", directory.display()))?;
         Ok(Self { file })
     }
 

@@ -34,6 +34,12 @@ impl Metrics {
         samples.sum()
     }
 
+    /// The samples of a family as they are, each with its labels, on one line.
+    pub fn samples(&self, family: &str) -> String {
+        let samples = self.text.lines().filter_map(|line| line.strip_prefix(family));
+        samples.filter(|sample| sample.starts_with(['{', ' '])).collect::<Vec<_>>().join(", ")
+    }
+
     /// [`Metrics::sum`] of counts.
     pub fn count(&self, family: &str, label: &str) -> u64 {
         self.sum(family, label) as u64
@@ -49,9 +55,14 @@ mod tests {
         let text = "# HELP a_total x\na_total{result=\"ok\"} 3\na_total{result=\"ok\",b=\"c\"} 4\n\
                     a_total{result=\"bad\"} 5\na_total_other 7\nplain 2.5\n";
         let metrics = Metrics { text: text.to_owned() };
-        let cases = [("a_total", "result=\"ok\"", 7.0), ("a_total", "", 12.0), ("plain", "", 2.5), ("none", "", 0.0)];
+        let cases =
+            [("a_total", "result=\"ok\"", 7.0), ("a_total", "", 12.0), ("plain", "", 2.5), ("none", "", 0.0)];
         for (family, label, expected) in cases {
             assert_eq!(metrics.sum(family, label), expected, "{family} {label}");
         }
+        assert_eq!(
+            metrics.samples("a_total"),
+            "{result=\"ok\"} 3, {result=\"ok\",b=\"c\"} 4, {result=\"bad\"} 5"
+        );
     }
 }

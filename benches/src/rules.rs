@@ -9,14 +9,18 @@ pub type Rule = (String, String);
 fn rule(name: String, alertname: &str, functions: &str) -> Rule {
     let text = format!(
         "//! For measurements.\n\nconst RULE = #{{\n    matchers: [`alertname=\"{alertname}\"`],\n    \
-         priority: \"critical\",\n    cooldown: \"0s\",\n}};\n\n{functions}\n"
+         priority: \"critical\",\n    cooldown: \"1h\",\n}};\n\n{functions}\n"
     );
     (name, text)
 }
 
 /// A rule for [`ALERT`] that writes a line to the log.
 pub fn log() -> Rule {
-    rule("bench_log".to_owned(), ALERT, "fn plan(alert, seen) {\n    log::write(`for ${alert.labels.instance}`)\n}")
+    rule(
+        "bench_log".to_owned(),
+        ALERT,
+        "fn plan(alert, seen) {\n    log::write(`for ${alert.labels.instance}`)\n}",
+    )
 }
 
 /// A rule for [`ALERT`] that decides to do nothing.

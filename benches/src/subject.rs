@@ -44,7 +44,7 @@ pub struct Setup {
 
 /// Limits raised so far that none of them holds anything back.
 pub const NO_LIMITS: &str = "{per_target_per_hour: 10000, in_all_per_hour: 1000000, concurrent: 1000, \
-    storm_per_minute: 0, cooldown_min: 0s, delays: {critical: 0s}}";
+    storm_per_minute: 0, delays: {critical: 0s}}";
 
 /// What a process has in memory, in MiB.
 #[derive(Clone, Copy, Debug)]
@@ -71,9 +71,8 @@ impl Subject {
     /// It cannot be started, or does not become ready; its log says why.
     pub fn selfheal(programs: &Programs, setup: &Setup) -> Result<Self, Error> {
         let (directory, port) = (place(programs)?, Port::reserve()?);
-        let write = |path: &Path, text: &str| {
-            std::fs::write(path, text).doing(format!("write {}", path.display()))
-        };
+        let write =
+            |path: &Path, text: &str| std::fs::write(path, text).doing(format!("write {}", path.display()));
         let rules = directory.path().join("rules");
         std::fs::create_dir(&rules).doing("make the directory of rules")?;
         for (name, text) in &setup.rules {
@@ -171,7 +170,8 @@ impl Subject {
         // After the name, which may hold anything: state is field 3, user and system time are 14 and 15, in hundredths.
         let fields: Vec<&str> =
             stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
-        let field = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
+        let field =
+            |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or_default();
         Ok((field(11) + field(12)) / 100.0)
     }
 

@@ -131,7 +131,10 @@ pub fn round_trips(address: SocketAddr, count: usize) -> Result<crate::statistic
     let mut answer = [0; 7];
     for _ in 0..count {
         let begun = Instant::now();
-        stream.write_all(b"*1\r\n$4\r\nPING\r\n").and_then(|()| stream.read_exact(&mut answer)).doing("ask the target")?;
+        stream
+            .write_all(b"*1\r\n$4\r\nPING\r\n")
+            .and_then(|()| stream.read_exact(&mut answer))
+            .doing("ask the target")?;
         times.add(begun.elapsed());
     }
     Ok(times)
@@ -149,7 +152,10 @@ mod tests {
             ("*2\r\n$4\r\nTYPE\r\n$22\r\nbench-00000000000000ab\r\n", "+list\r\n"),
             ("*2\r\n$4\r\nllen\r\n$22\r\nbench-00000000000000ab\r\n", ":12\r\n"),
             ("*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", ":1\r\n"),
-            ("*4\r\n$4\r\nEVAL\r\n$1\r\nx\r\n$1\r\n1\r\n$22\r\nbench-00000000000000ab\r\n", "*2\r\n:12\r\n:2\r\n"),
+            (
+                "*4\r\n$4\r\nEVAL\r\n$1\r\nx\r\n$1\r\n1\r\n$22\r\nbench-00000000000000ab\r\n",
+                "*2\r\n:12\r\n:2\r\n",
+            ),
         ];
         for (question, expected) in exchanges {
             stream.write_all(question.as_bytes()).unwrap();

@@ -1,2 +1,17 @@
-//! x
-#[test] fn x() {}
+//! Journeys: the real process between real servers, from a metric to a healed system, and through what can go wrong.
+//!
+//! `selfheal` starts the process, `surroundings` the exporters and the clients of the servers that are healed. Every other
+//! file is a journey. They wait for conditions, with deadlines; what cannot be installed is skipped, loudly.
+
+#![expect(clippy::unwrap_used, reason = "a journey ends where something is not as it must be")]
+
+mod full;
+mod killed;
+mod ledger;
+mod missed;
+mod postgres;
+mod quickstart;
+mod redis;
+mod reload;
+mod selfheal;
+mod surroundings;

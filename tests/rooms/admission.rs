@@ -117,7 +117,8 @@ async fn maintenance() {
     let mut world = World::with_plan(SHARED);
     let (from, until) = (world.timeline.now(), "2026-11-22T13:00:00Z".parse().unwrap());
     let schedule = Schedule::Once { from, until };
-    world.policy.maintenance = vec![MaintenanceWindow { matchers: Vec::new(), schedule, reason: "patch day".into() }];
+    world.policy.maintenance =
+        vec![MaintenanceWindow { matchers: Vec::new(), schedule, reason: "patch day".into() }];
     let house = world.start().await;
     house.fire("load", "one").await;
     held(&house, "one", "maintenance").await;
@@ -254,7 +255,8 @@ async fn without_the_ledger_nothing_is_done() {
 
 #[tokio::test]
 async fn a_ledger_lost_on_the_way_holds_the_next_step() {
-    let plan = r#"sequence([double::set("x", 1).verify(double::read("x").above(5), "30s"), double::set("y", 2)])"#;
+    let plan =
+        r#"sequence([double::set("x", 1).verify(double::read("x").above(5), "30s"), double::set("y", 2)])"#;
     let world = World::with_plan(plan);
     let house = world.start().await;
     house.fire("load", "one").await;

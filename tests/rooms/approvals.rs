@@ -9,7 +9,8 @@ use crate::world::{World, minutes, observing, seconds};
 
 fn asking() -> World {
     let observe = r#"load: double::read("load")"#;
-    let mut world = World::new(vec![observing("load", "", observe, r#"double::set("a", seen.load.value + 1)"#)]);
+    let mut world =
+        World::new(vec![observing("load", "", observe, r#"double::set("a", seen.load.value + 1)"#)]);
     world.policy.mode = Mode::Approve;
     world.target.put("load", 90);
     world

@@ -143,7 +143,9 @@ fn deaths(seed: u64) -> Vec<Death> {
         u32::try_from(state % most).unwrap()
     };
     let count = 2 + next(7);
-    (0..count).map(|_| if next(2) == 0 { Death::Before(1 + next(6)) } else { Death::After(1 + next(6)) }).collect()
+    (0..count)
+        .map(|_| if next(2) == 0 { Death::Before(1 + next(6)) } else { Death::After(1 + next(6)) })
+        .collect()
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use selfheal_contract::{
-    About, AboutProbe, Action, Adapter, Applied, Assessment, BlastRadius, Effect, Failure, FieldSpec, IntentId,
-    Preview, Probe, Reading, Reversal, Undone, parameters,
+    About, AboutProbe, Action, Adapter, Applied, Assessment, BlastRadius, Effect, Failure, FieldSpec,
+    IntentId, Preview, Probe, Reading, Reversal, Undone, parameters,
 };
 use serde_json::json;
 
@@ -259,7 +259,12 @@ impl Action for Set {
         Ok(self.connection.target.get(&params.name))
     }
 
-    async fn apply(&self, params: &Setting, _prior: &Option<i64>, intent: &IntentId) -> Result<Applied, Failure> {
+    async fn apply(
+        &self,
+        params: &Setting,
+        _prior: &Option<i64>,
+        intent: &IntentId,
+    ) -> Result<Applied, Failure> {
         self.connection.call(format!("apply {}", self.text(params))).await?;
         let turn = {
             let mut state = self.connection.target.state.lock().unwrap();
@@ -271,7 +276,12 @@ impl Action for Set {
         Ok(Applied { summary: format!("did {}", self.text(params)), facts: json!({ "value": params.value }) })
     }
 
-    async fn effect(&self, params: &Setting, prior: &Option<i64>, _intent: &IntentId) -> Result<Effect, Failure> {
+    async fn effect(
+        &self,
+        params: &Setting,
+        prior: &Option<i64>,
+        _intent: &IntentId,
+    ) -> Result<Effect, Failure> {
         self.connection.call(format!("effect {}", self.text(params))).await?;
         if self.connection.target.state.lock().unwrap().blind {
             return Ok(Effect::Unclear("the double cannot tell".to_owned()));
@@ -286,7 +296,12 @@ impl Action for Set {
         })
     }
 
-    async fn undo(&self, params: &Setting, prior: &Option<i64>, intent: &IntentId) -> Result<Undone, Failure> {
+    async fn undo(
+        &self,
+        params: &Setting,
+        prior: &Option<i64>,
+        intent: &IntentId,
+    ) -> Result<Undone, Failure> {
         self.connection.call(format!("undo {}", params.name)).await?;
         if self.reversal == Reversal::Irreversible {
             return Ok(Undone::Irreversible);

@@ -39,7 +39,10 @@ async fn the_whole_way_with_its_story() {
     assert_eq!(kinds, ["decided", "applied", "verified", "ended", "resolved", "closed"]);
     let decided = &story.records[0].facts;
     assert_eq!(decided["verdicts"].as_array().unwrap().len(), 12, "every guard is asked: {decided:#}");
-    assert!(decided["verdicts"].as_array().unwrap().iter().all(|verdict| verdict["verdict"] == "pass"), "{decided:#}");
+    assert!(
+        decided["verdicts"].as_array().unwrap().iter().all(|verdict| verdict["verdict"] == "pass"),
+        "{decided:#}"
+    );
     let (remediation, intent) = (&story.remediations[0], &story.intents[0]);
     assert_eq!(remediation.outcome, Some(Outcome::Recovered));
     assert_eq!(decided["plan_hash"], serde_json::json!(remediation.plan_hash));

@@ -242,7 +242,12 @@ async fn the_delay_between_tries_doubles() {
     for (wait, tries) in tries_after {
         house.advance(seconds(wait)).await;
         let did = world.target.did();
-        assert_eq!(did.iter().filter(|what| what.starts_with("set")).count(), tries, "{did:?} at {}", house.now());
+        assert_eq!(
+            did.iter().filter(|what| what.starts_with("set")).count(),
+            tries,
+            "{did:?} at {}",
+            house.now()
+        );
     }
     house.advance(seconds(5)).await;
     assert_eq!(house.outcome().await, Some(Outcome::Unwound));

@@ -31,7 +31,8 @@ async fn the_last_good_set_stays() {
 
 #[tokio::test]
 async fn a_remediation_in_flight_goes_on_with_what_was_decided() {
-    let plan = r#"sequence([double::set("x", 1).verify(double::read("x").above(5), "30s"), double::set("y", 2)])"#;
+    let plan =
+        r#"sequence([double::set("x", 1).verify(double::read("x").above(5), "30s"), double::set("y", 2)])"#;
     for files in [Vec::new(), vec![rule("load", "", r#"double::set("z", 3)"#)]] {
         let world = World::with_plan(plan);
         let house = world.start().await;

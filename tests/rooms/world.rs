@@ -16,8 +16,8 @@ use selfheal_runtime::intake::{NotReceived, Received};
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::journal::{Approval, Issue, IssueFilter, Story};
 use selfheal_runtime::ports::{
-    AlertSource, Claim, Entropy, Journal, Ledger, LedgerFault, News, NewsKind, Reserved, Sink, SinkFault, SourceFault,
-    StandingAlert,
+    AlertSource, Claim, Entropy, Journal, Ledger, LedgerFault, News, NewsKind, Reserved, Sink, SinkFault,
+    SourceFault, StandingAlert,
 };
 use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::{Engine, Parts};
@@ -92,7 +92,8 @@ impl World {
     pub fn new(rules: Vec<RuleFile>) -> Self {
         // In memory where that is possible: how a disk is used is tested elsewhere, and a sync takes its time.
         let memory = std::path::Path::new("/dev/shm");
-        let directory = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let directory =
+            if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
         let pulse = Arc::new(Pulse::default());
         Self {
             policy: Policy::default(),
@@ -258,7 +259,6 @@ impl House<'_> {
         assert_eq!(open.len(), 1, "{open:#?}");
         open.remove(0)
     }
-
 }
 
 /// An alert as Alertmanager sends it.
@@ -329,7 +329,8 @@ impl Sink for Recorder {
 
     async fn deliver(&self, news: &News, key: &str) -> Result<(), SinkFault> {
         self.tries.fetch_add(1, Ordering::Relaxed);
-        let fails = self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        let fails =
+            self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if fails.is_ok() {
             return Err(SinkFault { what: "the recorder is busy".to_owned(), retry: true, after: None });
         }
@@ -377,7 +378,11 @@ impl Ledger for Faulty {
         self.reached()?.reserve(claim, now).await
     }
 
-    async fn look(&self, claim: &Claim, now: Timestamp) -> Result<selfheal_core::guard::LedgerReading, LedgerFault> {
+    async fn look(
+        &self,
+        claim: &Claim,
+        now: Timestamp,
+    ) -> Result<selfheal_core::guard::LedgerReading, LedgerFault> {
         self.reached()?.look(claim, now).await
     }
 

@@ -105,7 +105,11 @@ impl<W: Watch> Journal for Watched<W> {
         self.ask(self.inner.story(id)).await
     }
 
-    async fn wakes(&self, after: Option<(Timestamp, IssueId)>, most: usize) -> Answer<Vec<(Timestamp, IssueId)>> {
+    async fn wakes(
+        &self,
+        after: Option<(Timestamp, IssueId)>,
+        most: usize,
+    ) -> Answer<Vec<(Timestamp, IssueId)>> {
         self.ask(self.inner.wakes(after, most)).await
     }
 

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use selfheal_contract::settings::Section;
 use selfheal_contract::{
-    About, Action, Adapter, Applied, Assessment, BlastRadius, Effect, Failure, IntentId, Prepared, Preview, Reversal,
-    RosterEntry, Undone, parameters,
+    About, Action, Adapter, Applied, Assessment, BlastRadius, Effect, Failure, IntentId, Prepared, Preview,
+    Reversal, RosterEntry, Undone, parameters,
 };
 
 /// The longest text, in bytes.
@@ -67,7 +67,9 @@ impl Action for Write {
     fn assess(&self, params: &Line) -> Result<Assessment, Failure> {
         if params.text.len() > TEXT_BYTES_MAX {
             let length = params.text.len();
-            return Err(Failure::refused(format!("the text has {length} bytes, at most {TEXT_BYTES_MAX} may be written")));
+            return Err(Failure::refused(format!(
+                "the text has {length} bytes, at most {TEXT_BYTES_MAX} may be written"
+            )));
         }
         Ok(Assessment {
             // Lines do not get in each other's way: each text is a target of its own.

@@ -118,7 +118,8 @@ fn bench(arguments: &Arguments) -> Result<Bench, Error> {
 }
 
 fn rooms(bench: &Bench) -> Result<Vec<Row>, Error> {
-    let directory = tempfile::tempdir_in(&bench.programs.directory).doing("make a directory for the journals")?;
+    let directory =
+        tempfile::tempdir_in(&bench.programs.directory).doing("make a directory for the journals")?;
     let mut cases = cases::all(directory.path())?;
     // A turn of a room is short; as many make up for it.
     Ok(cases.iter_mut().map(|case| case.compare(bench.rounds * 8)).collect())

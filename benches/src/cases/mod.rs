@@ -39,7 +39,7 @@ pub struct Case {
 /// The journal cannot be opened there.
 pub fn all(directory: &std::path::Path) -> Result<Vec<Case>, Error> {
     let mut cases = parse::cases();
-    cases.push(decide::case());
+    cases.extend(decide::cases());
     cases.push(shipped::case());
     cases.extend(journal::cases(directory)?);
     Ok(cases)

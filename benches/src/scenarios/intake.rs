@@ -26,8 +26,20 @@ struct Way {
 }
 
 const WAYS: &[Way] = &[
-    Way { name: "no rule matches", alerts: 1, rule: rules::other, distinct: true, wanted: "≥ 0.5, p99 < 50 ms" },
-    Way { name: "no rule matches", alerts: 10, rule: rules::other, distinct: true, wanted: "≥ 0.5, p99 < 50 ms" },
+    Way {
+        name: "no rule matches",
+        alerts: 1,
+        rule: rules::other,
+        distinct: true,
+        wanted: "≥ 0.5, p99 < 50 ms",
+    },
+    Way {
+        name: "no rule matches",
+        alerts: 10,
+        rule: rules::other,
+        distinct: true,
+        wanted: "≥ 0.5, p99 < 50 ms",
+    },
     Way { name: "log rule", alerts: 1, rule: rules::log, distinct: true, wanted: "≥ 0.5, p99 < 50 ms" },
     Way { name: "log rule", alerts: 10, rule: rules::log, distinct: true, wanted: "≥ 0.5, p99 < 50 ms" },
     Way { name: "known alerts", alerts: 1, rule: rules::log, distinct: false, wanted: "" },
@@ -50,7 +62,8 @@ fn measure(bench: &Bench, way: &Way) -> Result<Row, Error> {
         intake: ALL_TAKEN.to_owned(),
         ..Setup::default()
     };
-    let (mut floors, mut rates, mut ratios, mut times) = (Vec::new(), Vec::new(), Vec::new(), Times::default());
+    let (mut floors, mut rates, mut ratios, mut times) =
+        (Vec::new(), Vec::new(), Vec::new(), Times::default());
     let mut floor_times = Times::default();
     for round in 0..bench.rounds {
         let floor = Subject::floor(&bench.programs)?;
@@ -82,7 +95,12 @@ fn measure(bench: &Bench, way: &Way) -> Result<Row, Error> {
     Ok(Row::new(
         format!("intake, {} a body, {}", count(way.alerts), way.name),
         format!("{:.0}/s, {}", median(&rates), times.summary()),
-        format!("{:.0}/s (spread {:.0} %), p99 {}", median(&floors), 100.0 * spread(&floors), millis(floor_times.summary().p99)),
+        format!(
+            "{:.0}/s (spread {:.0} %), p99 {}",
+            median(&floors),
+            100.0 * spread(&floors),
+            millis(floor_times.summary().p99)
+        ),
         format!("{:.2}", median(&ratios)),
         way.wanted,
     ))

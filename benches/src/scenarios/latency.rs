@@ -46,10 +46,15 @@ pub fn latency(bench: &Bench) -> Result<Vec<Row>, Error> {
         rounds.push(round);
     }
     let of = |read: fn(&Round) -> Duration| {
-        Duration::from_secs_f64(median(&rounds.iter().map(|round| read(round).as_secs_f64()).collect::<Vec<_>>()))
+        Duration::from_secs_f64(median(
+            &rounds.iter().map(|round| read(round).as_secs_f64()).collect::<Vec<_>>(),
+        ))
     };
     let beyond = |time: Duration, syncs: u32| {
-        millis(time.saturating_sub(of(|round| round.sync.p50) * syncs).saturating_sub(of(|round| round.trip.p50)))
+        millis(
+            time.saturating_sub(of(|round| round.sync.p50) * syncs)
+                .saturating_sub(of(|round| round.trip.p50)),
+        )
     };
     let floor = format!(
         "one sync p50 {}, p99 {}; round trip {}",
@@ -71,7 +76,11 @@ pub fn latency(bench: &Bench) -> Result<Vec<Row>, Error> {
             "POST to first change at the target, the same",
             format!("p50 {}, p99 {}", millis(changed), millis(changed_99)),
             &floor,
-            format!("beyond one sync and round trip: p50 {}, p99 {}", beyond(changed, 1), beyond(changed_99, 1)),
+            format!(
+                "beyond one sync and round trip: p50 {}, p99 {}",
+                beyond(changed, 1),
+                beyond(changed_99, 1)
+            ),
             "",
         ),
     ])
@@ -109,8 +118,12 @@ fn round(bench: &Bench) -> Result<Round, Error> {
     while !all_changed(&seen) {
         if last.elapsed() > LAST {
             let reached = seen.values().filter(|seen| seen.changed.is_some()).count();
-            let missing = format!("of {} alerts only {reached} have changed something at the target", sent.len());
-            return Err(Error::Server(missing));
+            let metrics = selfheal.metrics()?;
+            return Err(Error::Server(format!(
+                "of {} alerts only {reached} have changed something at the target; guards that stopped others: {}",
+                sent.len(),
+                metrics.samples("self_healing_guard_stops_total"),
+            )));
         }
         std::thread::sleep(Duration::from_millis(20));
         seen = target.seen();

@@ -63,7 +63,10 @@ pub fn overload(bench: &Bench, what: Overload) -> Result<Vec<Row>, Error> {
         rate: Some(TIMES * bearable / ALERTS as f64),
         distinct: true,
     };
-    report::note(format!("overload: {bearable:.0} alerts/s can be worked off, {:.0} are sent", TIMES * bearable));
+    report::note(format!(
+        "overload: {bearable:.0} alerts/s can be worked off, {:.0} are sent",
+        TIMES * bearable
+    ));
     let answers = flood.run(&Request::new(rules::ALERT, ALERTS), &Numbers::new())?;
     let accepted = answers.good() * ALERTS;
     let (memory, begun) = (selfheal.memory()?, Instant::now());

@@ -34,7 +34,9 @@ struct Round {
 /// A process cannot be started or does not answer 200.
 pub fn storm(bench: &Bench) -> Result<Vec<Row>, Error> {
     let mut rows = Vec::new();
-    for (name, rule) in [("no rule matches", rules::other as fn() -> Rule), ("log rule, limits as shipped", rules::log)] {
+    for (name, rule) in
+        [("no rule matches", rules::other as fn() -> Rule), ("log rule, limits as shipped", rules::log)]
+    {
         rows.extend(measure(bench, name, rule())?);
     }
     Ok(rows)
@@ -90,7 +92,11 @@ fn measure(bench: &Bench, name: &str, rule: Rule) -> Result<Vec<Row>, Error> {
         ),
         Row::new(
             format!("storm, {name}: journal"),
-            format!("{:.1} MiB; after the same again {:.1} MiB", of(|round| round.journal.0), of(|round| round.journal.1)),
+            format!(
+                "{:.1} MiB; after the same again {:.1} MiB",
+                of(|round| round.journal.0),
+                of(|round| round.journal.1)
+            ),
             format!("the body: {:.1} MiB", request.body().len() as f64 / (1024.0 * 1024.0)),
             format!("{:.1}", of(|round| round.journal.0) / (request.body().len() as f64 / (1024.0 * 1024.0))),
             "no more than before",

@@ -164,11 +164,26 @@ pub trait AnyAction: Send + Sync {
     /// See [`Action::capture`].
     async fn capture(&self, params: &Map<String, Value>) -> Result<Value, Failure>;
     /// See [`Action::apply`].
-    async fn apply(&self, params: &Map<String, Value>, prior: &Value, intent: &IntentId) -> Result<Applied, Failure>;
+    async fn apply(
+        &self,
+        params: &Map<String, Value>,
+        prior: &Value,
+        intent: &IntentId,
+    ) -> Result<Applied, Failure>;
     /// See [`Action::effect`].
-    async fn effect(&self, params: &Map<String, Value>, prior: &Value, intent: &IntentId) -> Result<Effect, Failure>;
+    async fn effect(
+        &self,
+        params: &Map<String, Value>,
+        prior: &Value,
+        intent: &IntentId,
+    ) -> Result<Effect, Failure>;
     /// See [`Action::undo`].
-    async fn undo(&self, params: &Map<String, Value>, prior: &Value, intent: &IntentId) -> Result<Undone, Failure>;
+    async fn undo(
+        &self,
+        params: &Map<String, Value>,
+        prior: &Value,
+        intent: &IntentId,
+    ) -> Result<Undone, Failure>;
 }
 
 /// Reads a prior state back from the journal. One that cannot be read leaves only a person to decide.
@@ -203,17 +218,32 @@ impl<A: Action> AnyAction for A {
             .map_err(|fault| Failure::refused(format!("{name}: the prior state cannot be kept: {fault}")))
     }
 
-    async fn apply(&self, params: &Map<String, Value>, before: &Value, intent: &IntentId) -> Result<Applied, Failure> {
+    async fn apply(
+        &self,
+        params: &Map<String, Value>,
+        before: &Value,
+        intent: &IntentId,
+    ) -> Result<Applied, Failure> {
         let name = Action::about(self).name;
         Action::apply(self, &read(name, params)?, &prior(name, before)?, intent).await
     }
 
-    async fn effect(&self, params: &Map<String, Value>, before: &Value, intent: &IntentId) -> Result<Effect, Failure> {
+    async fn effect(
+        &self,
+        params: &Map<String, Value>,
+        before: &Value,
+        intent: &IntentId,
+    ) -> Result<Effect, Failure> {
         let name = Action::about(self).name;
         Action::effect(self, &read(name, params)?, &prior(name, before)?, intent).await
     }
 
-    async fn undo(&self, params: &Map<String, Value>, before: &Value, intent: &IntentId) -> Result<Undone, Failure> {
+    async fn undo(
+        &self,
+        params: &Map<String, Value>,
+        before: &Value,
+        intent: &IntentId,
+    ) -> Result<Undone, Failure> {
         let name = Action::about(self).name;
         Action::undo(self, &read(name, params)?, &prior(name, before)?, intent).await
     }

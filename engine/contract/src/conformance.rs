@@ -100,7 +100,9 @@ pub async fn try_action(trial: &Trial<'_>) -> Result<(), String> {
     if after == before {
         return Err(format!("{}: apply changed nothing that the trial can see", about.name));
     }
-    if let Effect::Untouched = action.effect(params, &prior, &intent).await.map_err(|f| fault("effect", &f))? {
+    if let Effect::Untouched =
+        action.effect(params, &prior, &intent).await.map_err(|f| fault("effect", &f))?
+    {
         return Err(format!("{}: effect says untouched after apply", about.name));
     }
     action.apply(params, &prior, &intent).await.map_err(|f| fault("apply again", &f))?;
@@ -111,7 +113,9 @@ pub async fn try_action(trial: &Trial<'_>) -> Result<(), String> {
         Reversal::Irreversible if undone != Undone::Irreversible => {
             return Err(format!("{}: undo must say that it is irreversible, said {undone:?}", about.name));
         }
-        Reversal::Irreversible => same("undo of an irreversible action changed something", &after, &observe().await)?,
+        Reversal::Irreversible => {
+            same("undo of an irreversible action changed something", &after, &observe().await)?
+        }
         Reversal::Restores => same("undo did not restore the state", &before, &observe().await)?,
         Reversal::Compensates => {}
     }
@@ -124,7 +128,11 @@ pub async fn try_action(trial: &Trial<'_>) -> Result<(), String> {
 ///
 /// # Errors
 /// What did not hold.
-pub async fn try_probe(probe: &dyn AnyProbe, params: &Map<String, Value>, observe: &Observe<'_>) -> Result<(), String> {
+pub async fn try_probe(
+    probe: &dyn AnyProbe,
+    params: &Map<String, Value>,
+    observe: &Observe<'_>,
+) -> Result<(), String> {
     let about = probe.about();
     let before = observe().await;
     probe.check(params).map_err(|f| format!("{}: check: {f}", about.name))?;

@@ -185,11 +185,19 @@ impl Condition {
             Self::Compare { probe, field, test } => compare(&probe.key(), field, test, now, before),
             Self::All(parts) => {
                 let judged = parts.iter().map(|part| part.judge(now, before)).collect();
-                settle(judged, |j| matches!(j, Judgement::Fails(_)), |j| matches!(j, Judgement::Inconclusive(_)))
+                settle(
+                    judged,
+                    |j| matches!(j, Judgement::Fails(_)),
+                    |j| matches!(j, Judgement::Inconclusive(_)),
+                )
             }
             Self::Any(parts) => {
                 let judged = parts.iter().map(|part| part.judge(now, before)).collect();
-                settle(judged, |j| matches!(j, Judgement::Holds(_)), |j| matches!(j, Judgement::Inconclusive(_)))
+                settle(
+                    judged,
+                    |j| matches!(j, Judgement::Holds(_)),
+                    |j| matches!(j, Judgement::Inconclusive(_)),
+                )
             }
         }
     }
@@ -263,7 +271,8 @@ mod tests {
     }
 
     fn judge(test: Test, now: Value, before: Value) -> char {
-        let readings = |value: Value| Readings::from([(probe().key(), Reading::Known(json!({ "x": value })))]);
+        let readings =
+            |value: Value| Readings::from([(probe().key(), Reading::Known(json!({ "x": value })))]);
         let condition = Condition::Compare { probe: probe(), field: "x".into(), test };
         match condition.judge(&readings(now), &readings(before)) {
             Judgement::Holds(_) => 'y',
@@ -318,9 +327,18 @@ mod tests {
             compare("missing", Test::Above(2.0)),
         );
         let judge = |c: Condition| c.judge(&now, &now);
-        assert!(matches!(judge(Condition::All(vec![holds.clone(), open.clone(), fails.clone()])), Judgement::Fails(_)));
-        assert!(matches!(judge(Condition::All(vec![holds.clone(), open.clone()])), Judgement::Inconclusive(_)));
-        assert!(matches!(judge(Condition::Any(vec![fails.clone(), open.clone(), holds.clone()])), Judgement::Holds(_)));
+        assert!(matches!(
+            judge(Condition::All(vec![holds.clone(), open.clone(), fails.clone()])),
+            Judgement::Fails(_)
+        ));
+        assert!(matches!(
+            judge(Condition::All(vec![holds.clone(), open.clone()])),
+            Judgement::Inconclusive(_)
+        ));
+        assert!(matches!(
+            judge(Condition::Any(vec![fails.clone(), open.clone(), holds.clone()])),
+            Judgement::Holds(_)
+        ));
         assert!(matches!(judge(Condition::Any(vec![fails, open])), Judgement::Inconclusive(_)));
         assert!(matches!(judge(Condition::All(vec![holds])), Judgement::Holds(_)));
     }

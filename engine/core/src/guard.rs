@@ -263,7 +263,9 @@ fn ask_ledger(guard: Guard, facts: &Facts<'_>, reading: &LedgerReading) -> (Says
                 Says::Hold { until: later(now, CONCURRENCY_RETRY) },
                 format!("{} remediations are running, the most there may be", reading.running),
             ),
-            None => (Says::Pass, format!("{} of {} remediations are running", reading.running, policy.concurrent)),
+            None => {
+                (Says::Pass, format!("{} of {} remediations are running", reading.running, policy.concurrent))
+            }
         },
     }
 }
@@ -400,9 +402,10 @@ mod tests {
         let text = format!("{ruling:?}");
         let guard = match &ruling {
             Ruling::Admit => "",
-            Ruling::Hold { why, .. } | Ruling::Refuse { why } | Ruling::Shadow { why } | Ruling::Ask { why } => {
-                why.split(':').next().unwrap()
-            }
+            Ruling::Hold { why, .. }
+            | Ruling::Refuse { why }
+            | Ruling::Shadow { why }
+            | Ruling::Ask { why } => why.split(':').next().unwrap(),
         };
         format!("{} {guard}", text.split([' ', '{']).next().unwrap()).trim().to_owned()
     }
@@ -432,7 +435,8 @@ mod tests {
             check(|f, p| (f.approved_by, p.needs_approval) = (Some("bob"), vec!["k8s.scale".into()]), None),
             "Admit"
         );
-        let cases: [(fn(&mut LedgerReading), &str); 6] = [
+        type Change = fn(&mut LedgerReading);
+        let cases: [(Change, &str); 6] = [
             (|r| r.duplicate = Some("remediation-1-1".into()), "Refuse duplicate"),
             (|r| r.busy = Some(("a".into(), "b".into())), "Hold concurrency"),
             (|r| r.running = 10, "Hold concurrency"),
@@ -465,6 +469,9 @@ mod tests {
             (f.switch_off, f.mode, f.maintenance) = (Some("x"), Mode::Shadow, Some(("upgrade", soon)));
         };
         assert_eq!(check(all, None), "Refuse switch");
-        assert_eq!(check(|f, _| (f.mode, f.maintenance) = (Mode::Shadow, Some(("u", soon))), None), "Shadow mode");
+        assert_eq!(
+            check(|f, _| (f.mode, f.maintenance) = (Mode::Shadow, Some(("u", soon))), None),
+            "Shadow mode"
+        );
     }
 }

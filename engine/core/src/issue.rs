@@ -116,7 +116,10 @@ pub enum Outcome {
 impl Outcome {
     /// Whether a person must look.
     pub fn needs_person(self) -> bool {
-        matches!(self, Self::Stuck | Self::Unknown | Self::Escalated | Self::Failed | Self::Kept | Self::Expired)
+        matches!(
+            self,
+            Self::Stuck | Self::Unknown | Self::Escalated | Self::Failed | Self::Kept | Self::Expired
+        )
     }
 
     /// Whether the alert, if it still fires, is worth another try later.

@@ -203,7 +203,11 @@ impl Default for Policy {
 impl Policy {
     /// The mode for a rule: the strictest of the operator's general one, the operator's for this rule, and the rule's.
     pub fn mode_for(&self, rule: &str, own: Option<Mode>) -> Mode {
-        [Some(self.mode), self.rule_modes.get(rule).copied(), own].into_iter().flatten().min().unwrap_or(self.mode)
+        [Some(self.mode), self.rule_modes.get(rule).copied(), own]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(self.mode)
     }
 
     /// How long an alert must have fired before a rule of this priority decides.

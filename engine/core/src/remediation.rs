@@ -30,7 +30,8 @@ impl std::str::FromStr for RemediationId {
             let (issue, ordinal) = text.strip_prefix("remediation-")?.rsplit_once('-')?;
             Some(Self { issue: issue.parse().ok()?, ordinal: ordinal.parse().ok()? })
         };
-        parse().ok_or_else(|| format!("{text:?} names no remediation: expected remediation-<issue>-<ordinal>"))
+        parse()
+            .ok_or_else(|| format!("{text:?} names no remediation: expected remediation-<issue>-<ordinal>"))
     }
 }
 
@@ -38,7 +39,13 @@ impl std::str::FromStr for RemediationId {
 pub type IntentId = ContentHash;
 
 /// Names the effect of one try of one step. `try_number` counts from 1.
-pub fn intent_id(remediation: RemediationId, rule: &str, step: &Step, target: &str, try_number: u32) -> IntentId {
+pub fn intent_id(
+    remediation: RemediationId,
+    rule: &str,
+    step: &Step,
+    target: &str,
+    try_number: u32,
+) -> IntentId {
     ContentHash::of_parts([
         remediation.issue.0.to_le_bytes().as_slice(),
         remediation.ordinal.to_le_bytes().as_slice(),
@@ -85,7 +92,7 @@ impl IntentState {
     /// The one table: whether an intent may move from this state to another.
     pub fn may_become(self, next: Self) -> bool {
         use IntentState::{
-            Applied, Done, Executing, NotApplied, Undoing, Undone, UndoFailed, Unhelpful, Unknown,
+            Applied, Done, Executing, NotApplied, UndoFailed, Undoing, Undone, Unhelpful, Unknown,
         };
         matches!(
             (self, next),

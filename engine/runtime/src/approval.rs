@@ -97,6 +97,11 @@ pub(crate) async fn follow_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), 
         return case::rest(engine, pen, &issue, Outcome::Failed, why, None).await;
     };
     match &approval.answer {
+        Some(Answer { granted: true, by, .. }) if approval.expires_at <= now => {
+            let why = format!("{by} approved it, but it could not run before {}", approval.expires_at);
+            pen.note_all(news::outcome(engine, &issue, Outcome::Expired, &why));
+            case::rest(engine, pen, &issue, Outcome::Expired, why, None).await
+        }
         Some(Answer { granted: true, by, .. }) => {
             let by = by.clone();
             run(engine, issue, approval, &by).await
@@ -126,7 +131,12 @@ fn deny(pen: &mut Pen<'_>, approval: &Approval, at: jiff::Timestamp, why: &str) 
 }
 
 /// Denies what an issue still waits for.
-pub(crate) async fn void(engine: &Engine, pen: &mut Pen<'_>, issue: &Issue, why: &str) -> Result<(), JournalFault> {
+pub(crate) async fn void(
+    engine: &Engine,
+    pen: &mut Pen<'_>,
+    issue: &Issue,
+    why: &str,
+) -> Result<(), JournalFault> {
     if issue.phase == Phase::AwaitingApproval
         && let Some(approval) = latest(engine, issue.id).await?
         && approval.answer.is_none()
@@ -145,7 +155,7 @@ async fn run(engine: &Arc<Engine>, issue: Issue, approval: Approval, by: &str) -
         return case::rest(engine, pen, &issue, Outcome::Refused, why, None).await;
     };
     let question = case::question(engine, &issue, Purpose::Act);
-    let (verdicts, ending) = decide::admit_approved(engine, &rule, &question, &approval.plan, by).await;
+    let (verdicts, ending) = decide::admit_approved(engine, rule, &question, &approval.plan, by).await;
     let facts = DecisionFacts {
         rule: approval.rule.clone(),
         generation: rules.generation,
@@ -163,23 +173,38 @@ async fn run(engine: &Arc<Engine>, issue: Issue, approval: Approval, by: &str) -
             let summary = format!("plan {} admitted, approved by {by}", approval.plan_hash.short());
             pen.note(case::decided(engine, &issue, summary, &facts));
             let (plan, by) = (approval.plan, Some(by.to_owned()));
-            return execute::begin(engine, pen, issue, &rule, &facts, plan, *claim, by).await;
+            return execute::begin(engine, pen, issue, rule, &facts, plan, *claim, by).await;
         }
         Ending::Ruled { ruling: Ruling::Hold { until, why }, .. } if until < approval.expires_at => {
             // The approval holds until it expires; the issue keeps waiting with it.
             let wake_at = Some(until);
-            pen.note(Write::Move { issue: issue.id, event: Event::Ask, wake_at, outcome: None, why, at: now });
+            pen.note(Write::Move {
+                issue: issue.id,
+                event: Event::Ask,
+                wake_at,
+                outcome: None,
+                why,
+                at: now,
+            });
             pen.flush().await?;
             engine.desk.wake_at(issue.id, until);
             return Ok(());
         }
-        Ending::Ruled { ruling: Ruling::Hold { why, .. }, .. } => format!("held beyond the approval's time: {why}"),
-        Ending::Ruled { ruling: Ruling::Refuse { why } | Ruling::Shadow { why } | Ruling::Ask { why }, .. } => why,
-        Ending::Skip { why } | Ending::Failed { why } | Ending::Unreadable { why } | Ending::Beyond { why } => why,
+        Ending::Ruled { ruling: Ruling::Hold { why, .. }, .. } => {
+            format!("held beyond the approval's time: {why}")
+        }
+        Ending::Ruled {
+            ruling: Ruling::Refuse { why } | Ruling::Shadow { why } | Ruling::Ask { why },
+            ..
+        } => why,
+        Ending::Skip { why }
+        | Ending::Failed { why }
+        | Ending::Unreadable { why }
+        | Ending::Beyond { why } => why,
     };
     pen.note(case::decided(engine, &issue, format!("refused although approved: {why}"), &facts));
     pen.note_all(news::outcome(engine, &issue, Outcome::Refused, &why));
-    case::rest(engine, pen, &issue, Outcome::Refused, why, None).await
+    case::rest(engine, pen, &issue, Outcome::Refused, why, Some(case::LOOK_AGAIN)).await
 }
 
 impl Engine {
@@ -196,7 +221,8 @@ impl Engine {
         reason: &str,
     ) -> Result<Approval, JournalFault> {
         let conflict = |what: String| JournalFault { kind: crate::ports::JournalFaultKind::Conflict, what };
-        let approval = self.journal.approval(id).await?.ok_or_else(|| conflict(format!("there is no approval {id}")))?;
+        let approval =
+            self.journal.approval(id).await?.ok_or_else(|| conflict(format!("there is no approval {id}")))?;
         let at = self.clock.now();
         let answer = Answer { granted, by: by.to_owned(), at, reason: reason.to_owned() };
         let said = if granted { "granted" } else { "refused" };

@@ -23,7 +23,7 @@ use crate::ports::NewsKind;
 use crate::ports::journal::{DecisionFacts, Issue, JournalFault, Record, Write};
 
 /// When an alert that still fires is looked at again after its rule decided to do nothing, or a guard refused.
-const LOOK_AGAIN: Duration = Duration::from_secs(900);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(900);
 /// When a probe that could not be read is tried again.
 const UNREADABLE_RETRY: Duration = Duration::from_secs(10);
 
@@ -46,7 +46,8 @@ async fn settle(engine: &Engine, issue: &Issue) -> Result<(), JournalFault> {
     let mut pen = Pen::new(&*engine.journal);
     approval::void(engine, &mut pen, issue, "the alert was resolved").await?;
     // Without a remediation to speak for it, the alert went away by itself.
-    let subsided = (issue.remediations == 0 && matches!(issue.phase, Phase::Waiting | Phase::AwaitingApproval))
+    let subsided = (issue.remediations == 0
+        && matches!(issue.phase, Phase::Waiting | Phase::AwaitingApproval))
         || issue.outcome.is_none();
     let outcome = subsided.then_some(Outcome::Subsided);
     let why = match outcome {
@@ -121,6 +122,9 @@ async fn conclude(
     skipped: Vec<(String, DecisionFacts)>,
 ) -> Result<(), JournalFault> {
     let Looked { rule, deliberation: Deliberation { mut facts, ending } } = looked;
+    if !matches!(ending, Ending::Unreadable { .. }) {
+        engine.readable(issue.id);
+    }
     let header = rule.header();
     let now = engine.clock.now();
     let mut pen = Pen::new(&*engine.journal);
@@ -136,7 +140,7 @@ async fn conclude(
             component: header.component,
         });
     }
-    if facts.level > issue.level {
+    if facts.level != issue.level {
         pen.note(Write::SetLevel { issue: issue.id, level: facts.level, at: now });
     }
     let again = Duration::from(header.cooldown).max(engine.policy.cooldown_min);
@@ -147,7 +151,8 @@ async fn conclude(
             let Some(plan) = facts.plan.take() else {
                 return Ok(());
             };
-            let summary = format!("decided and admitted, plan {}", plan.hash().short());
+            let hash = facts.plan_hash.unwrap_or_else(|| plan.hash());
+            let summary = format!("decided and admitted, plan {}", hash.short());
             pen.note(decided(engine, &issue, summary, &facts));
             execute::begin(engine, pen, issue, &rule, &facts, plan, *claim, None).await
         }
@@ -162,7 +167,10 @@ async fn conclude(
             let previews = approval::previews(engine, &facts).await;
             let mut facts = serde_json::to_value(&facts).unwrap_or_default();
             facts["previews"] = previews;
-            pen.note(Write::Record(Record { facts, ..story(&issue, now, "decided", format!("shadowed: {why}")) }));
+            pen.note(Write::Record(Record {
+                facts,
+                ..story(&issue, now, "decided", format!("shadowed: {why}"))
+            }));
             pen.note_all(news::outcome(engine, &issue, Outcome::Shadowed, &why));
             rest(engine, pen, &issue, Outcome::Shadowed, why, None).await
         }
@@ -180,8 +188,7 @@ async fn conclude(
             rest(engine, pen, &issue, Outcome::Escalated, why, None).await
         }
         Ending::Unreadable { why } => {
-            let patience = engine.policy.delay(header.priority).saturating_add(engine.policy.target_wait);
-            if later(issue.received_at, patience) > now {
+            if later(engine.unreadable_since(issue.id, now), engine.policy.target_wait) > now {
                 let until = engine.clock.after(UNREADABLE_RETRY);
                 let why = format!("cannot observe: {why}");
                 return hold(engine, pen, &issue, &facts, until, why).await;
@@ -228,7 +235,14 @@ async fn hold(
     }
     // In a storm, issues must not all come back in the same moment; their number spreads them over a second.
     let until = later(until, Duration::from_millis(issue.id.0.unsigned_abs() % 1000));
-    pen.note(Write::Move { issue: issue.id, event: Event::Hold, wake_at: Some(until), outcome: None, why, at: now });
+    pen.note(Write::Move {
+        issue: issue.id,
+        event: Event::Hold,
+        wake_at: Some(until),
+        outcome: None,
+        why,
+        at: now,
+    });
     pen.flush().await?;
     engine.desk.wake_at(issue.id, until);
     Ok(())
@@ -260,6 +274,7 @@ pub(crate) fn question(engine: &Engine, issue: &Issue, purpose: Purpose) -> Ques
         alert: Arc::new(issue.alert.clone()),
         age: Duration::try_from(age).unwrap_or_default(),
         resource: issue.resource.clone(),
+        rule: issue.rule.clone(),
         level: issue.level,
         level_since: issue.level_since,
         holder: next.to_string(),

@@ -3,7 +3,7 @@
 //! The same code serves the real thing, shadow mode and dry-run; they differ only in [`Purpose`], which says whether
 //! the ledger grants and counts a claim or is only looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,7 +51,9 @@ pub(crate) struct Question {
     /// How long the alert has fired.
     pub(crate) age: Duration,
     pub(crate) resource: String,
-    /// The escalation level before this decision, and when it was raised.
+    /// The rule that treated it before.
+    pub(crate) rule: Option<String>,
+    /// The escalation level that it has with that rule, and since when.
     pub(crate) level: u32,
     pub(crate) level_since: Option<Timestamp>,
     /// Who would hold the claim: the remediation's name.
@@ -130,7 +132,7 @@ pub(crate) async fn deliberate(
         verdicts: Vec::new(),
     };
     let view = View::new(Arc::clone(&question.alert), Span::from(question.age), level);
-    let seen = match observe(engine, rule, &view).await {
+    let seen = match observe(engine, rule, &view, question.purpose).await {
         Ok(seen) => seen,
         Err(ending) => return Ok(Deliberation { facts, ending }),
     };
@@ -165,17 +167,31 @@ pub(crate) async fn admit_approved(
     (verdicts, ending)
 }
 
-/// The escalation level: one more when this rule failed too often at this resource since the level was last raised.
+/// The escalation level: one more when this rule failed too often at this resource since the level last changed; none
+/// when the rule is another one, or nothing failed for a whole window.
 async fn level(engine: &Engine, rule: &Rule, question: &Question) -> Result<u32, JournalFault> {
     let header = rule.header();
+    let same_rule = question.rule.as_deref().is_none_or(|name| name == header.name);
+    let (level, level_since) = if same_rule { (question.level, question.level_since) } else { (0, None) };
     let window = jiff::SignedDuration::try_from(Duration::from(header.escalation.within)).unwrap_or_default();
     let window_start = engine.clock.now().checked_sub(window).unwrap_or(Timestamp::MIN);
-    let since = question.level_since.map_or(window_start, |raised| raised.max(window_start));
+    let since = level_since.map_or(window_start, |changed| changed.max(window_start));
     let failures = engine.journal.failures_since(&header.name, &question.resource, since).await?;
-    Ok(question.level + u32::from(failures >= header.escalation.failures))
+    Ok(if failures >= header.escalation.failures {
+        level + 1
+    } else if failures == 0 && level_since.is_some_and(|changed| changed < window_start) {
+        0
+    } else {
+        level
+    })
 }
 
-async fn observe(engine: &Engine, rule: &Arc<Rule>, view: &View) -> Result<BTreeMap<String, Reading>, Ending> {
+async fn observe(
+    engine: &Engine,
+    rule: &Arc<Rule>,
+    view: &View,
+    purpose: Purpose,
+) -> Result<BTreeMap<String, Reading>, Ending> {
     if !rule.observes() {
         return Ok(BTreeMap::new());
     }
@@ -186,7 +202,7 @@ async fn observe(engine: &Engine, rule: &Arc<Rule>, view: &View) -> Result<BTree
         .await
         .map_err(|fault| Ending::Failed { why: fault.to_string() })?
         .map_err(|fault| Ending::Failed { why: fault.to_string() })?;
-    let read = probes.into_iter().map(async |(name, probe)| (name, read(engine, &probe).await));
+    let read = probes.into_iter().map(async |(name, probe)| (name, read(engine, &probe, purpose).await));
     let mut seen = BTreeMap::new();
     for (name, reading) in join_all(read).await {
         seen.insert(name, reading?);
@@ -194,15 +210,17 @@ async fn observe(engine: &Engine, rule: &Arc<Rule>, view: &View) -> Result<BTree
     Ok(seen)
 }
 
-/// Reads one probe, within its time, counting how its adapter does.
-async fn read(engine: &Engine, call: &ProbeCall) -> Result<Reading, Ending> {
+/// Reads one probe, within its time, counting how its adapter does, unless nothing is to be counted.
+async fn read(engine: &Engine, call: &ProbeCall, purpose: Purpose) -> Result<Reading, Ending> {
     let key = || call.key();
     let Some(probe) = engine.catalog.probe(&call.adapter, &call.probe) else {
         return Err(Ending::Failed { why: format!("{}: there is no such probe", key()) });
     };
     let now = engine.clock.now();
     if let Some(until) = engine.breakers.open_until(&call.adapter, now) {
-        return Err(Ending::Unreadable { why: format!("{}: the circuit breaker is open until {until}", key()) });
+        return Err(Ending::Unreadable {
+            why: format!("{}: the circuit breaker is open until {until}", key()),
+        });
     }
     let answer = tokio::select! {
         answer = probe.read(&call.params) => answer,
@@ -215,7 +233,9 @@ async fn read(engine: &Engine, call: &ProbeCall) -> Result<Reading, Ending> {
     };
     engine.metrics.checks.with_label_values(&[call.adapter.as_str(), result]).inc();
     let refused = matches!(&answer, Err(failure) if failure.kind == FailureKind::Refused);
-    engine.count_exchange(&call.adapter, answer.is_ok() || refused);
+    if purpose == Purpose::Act {
+        engine.count_exchange(&call.adapter, answer.is_ok() || refused);
+    }
     answer.map_err(|failure| match failure.kind {
         FailureKind::Refused => Ending::Failed { why: format!("{}: {failure}", key()) },
         FailureKind::Transient | FailureKind::Indeterminate => {
@@ -227,7 +247,7 @@ async fn read(engine: &Engine, call: &ProbeCall) -> Result<Reading, Ending> {
 /// Reads the probes of a condition; one that cannot be read is inconclusive.
 pub(crate) async fn read_all(engine: &Engine, probes: &[&ProbeCall]) -> Readings {
     let read = probes.iter().map(async |call| {
-        let reading = read(engine, call).await.unwrap_or_else(|ending| {
+        let reading = read(engine, call, Purpose::Act).await.unwrap_or_else(|ending| {
             Reading::Inconclusive(match ending {
                 Ending::Failed { why } | Ending::Unreadable { why } => why,
                 _ => "it was not read".to_owned(),
@@ -297,14 +317,9 @@ async fn rule_on(
     let claim = claim(engine, rule, question, &drafted.assessments);
     let switch_off = engine.switch.off();
     let storm = engine.storms.read(&header.name, now);
-    let breakers_open: Vec<(String, Timestamp)> = drafted
-        .plan
-        .steps()
-        .iter()
-        .filter_map(|step| {
-            let adapter = &step.action.adapter;
-            Some((adapter.clone(), engine.breakers.open_until(adapter, now)?))
-        })
+    let breakers_open: Vec<(String, Timestamp)> = adapters(&drafted.plan)
+        .into_iter()
+        .filter_map(|adapter| Some((adapter.to_owned(), engine.breakers.open_until(adapter, now)?)))
         .collect();
     // A person who silences an alert has taken it in hand: as long as the silence stands, nothing is done.
     let silence = engine.reconciler.suppressed(question.alert.fingerprint);
@@ -355,6 +370,15 @@ async fn rule_on(
         ruling = Ruling::Hold { until, why: "duplicate: the ledger did not grant the claim".to_owned() };
     }
     Ending::Ruled { ruling, claim: Box::new(claim) }
+}
+
+/// The adapters that a plan needs: those that act, and those that are read to verify.
+fn adapters(plan: &Plan) -> BTreeSet<&str> {
+    let steps = plan.steps();
+    let verifying = steps.iter().filter_map(|step| step.options.verify.as_ref());
+    let read = verifying.flat_map(|verify| verify.condition.probes()).map(|probe| probe.adapter.as_str());
+    let acting = steps.iter().map(|step| step.action.adapter.as_str());
+    acting.chain(read).collect()
 }
 
 fn claim(engine: &Engine, rule: &Rule, question: &Question, assessments: &[Assessment]) -> Claim {

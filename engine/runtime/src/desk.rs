@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use selfheal_core::issue::IssueId;
 use tokio::sync::Notify;
@@ -24,6 +25,8 @@ const LOOKS_MAX: usize = 512;
 const READY_IN_MEMORY_MAX: usize = 4096;
 /// How long to wait before reading on after the journal failed.
 const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before looking again at an issue at which a look panicked.
+const PANIC_RETRY: Duration = Duration::from_secs(60);
 
 /// The desk.
 #[derive(Default)]
@@ -38,9 +41,9 @@ struct State {
     wake_of: HashMap<IssueId, Timestamp>,
     /// The last wake-up in memory, when the journal has later ones.
     horizon: Option<(Timestamp, IssueId)>,
-    ready: VecDeque<(IssueId, Option<Box<Issue>>)>,
-    /// Issues in `ready`, and how many of them are kept in memory.
-    queued: HashSet<IssueId>,
+    ready: VecDeque<IssueId>,
+    /// Issues in `ready`, some with a copy of what the journal holds.
+    queued: HashMap<IssueId, Option<Box<Issue>>>,
     in_memory: usize,
     active: HashSet<IssueId>,
     /// Issues that are to be looked at again when their present look ends.
@@ -114,11 +117,15 @@ impl State {
     fn enqueue(&mut self, id: IssueId, issue: Option<Box<Issue>>) {
         if self.active.contains(&id) {
             self.again.insert(id);
-        } else if self.queued.insert(id) {
+        } else if let Some(copy) = self.queued.get_mut(&id) {
+            // Something has changed since the copy was made; the look reads the journal.
+            self.in_memory -= usize::from(copy.take().is_some());
+        } else {
             let keep = self.in_memory < READY_IN_MEMORY_MAX;
             let issue = issue.filter(|_| keep);
             self.in_memory += usize::from(issue.is_some());
-            self.ready.push_back((id, issue));
+            self.queued.insert(id, issue);
+            self.ready.push_back(id);
         }
     }
 
@@ -139,8 +146,8 @@ impl State {
         if self.active.len() >= most {
             return None;
         }
-        let (id, issue) = self.ready.pop_front()?;
-        self.queued.remove(&id);
+        let id = self.ready.pop_front()?;
+        let issue = self.queued.remove(&id).flatten();
         self.in_memory -= usize::from(issue.is_some());
         self.active.insert(id);
         Some((id, issue))
@@ -168,7 +175,11 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             let Some((id, issue)) = taken else { break };
             let engine = Arc::clone(&engine);
             tokio::spawn(async move {
-                look(&engine, id, issue).await;
+                let looked = std::panic::AssertUnwindSafe(look(&engine, id, issue)).catch_unwind().await;
+                if looked.is_err() {
+                    tracing::error!(issue = %id, "a look at an issue panicked; it is made again later");
+                    engine.desk.wake_at(id, engine.clock.after(PANIC_RETRY));
+                }
                 engine.desk.state().finish(id);
                 engine.desk.changed.notify_one();
             });
@@ -199,7 +210,13 @@ async fn read_on(engine: &Engine) {
                 let mut state = engine.desk.state();
                 state.horizon = if page.len() < WAKES_MAX / 2 { None } else { page.last().copied() };
                 for (at, issue) in page {
-                    state.set_wake(issue, Some(at));
+                    // What is in memory is newer than the page.
+                    let known = state.wake_of.contains_key(&issue)
+                        || state.active.contains(&issue)
+                        || state.queued.contains_key(&issue);
+                    if !known {
+                        state.set_wake(issue, Some(at));
+                    }
                 }
             }
             Err(fault) => {

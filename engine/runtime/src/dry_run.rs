@@ -102,7 +102,8 @@ impl Engine {
             None => None,
             Some(file) => {
                 let loaded = current.set.rules().iter().map(|rule| rule.file());
-                let mut files: Vec<RuleFile> = loaded.filter(|loaded| loaded.name != file.name).cloned().collect();
+                let mut files: Vec<RuleFile> =
+                    loaded.filter(|loaded| loaded.name != file.name).cloned().collect();
                 files.push(file);
                 let set = RuleSet::build_from(Some(&current.set), self.rules.compiler(), files);
                 Some(set.map_err(DryRunFault::Rule)?)
@@ -117,7 +118,12 @@ impl Engine {
         Ok(DryRun { generation: current.generation, alerts: answers, malformed })
     }
 
-    async fn dry_run_alert(&self, set: &RuleSet, generation: u64, alert: Alert) -> Result<AlertDryRun, JournalFault> {
+    async fn dry_run_alert(
+        &self,
+        set: &RuleSet,
+        generation: u64,
+        alert: Alert,
+    ) -> Result<AlertDryRun, JournalFault> {
         let question = self.hypothetical(&alert).await?;
         let matching = matching(set, &alert.labels);
         let mut looks = Vec::new();
@@ -167,6 +173,7 @@ impl Engine {
             alert: Arc::new(alert.clone()),
             age,
             resource: resource(&alert.labels),
+            rule: issue.as_ref().and_then(|issue| issue.rule.clone()),
             level: issue.as_ref().map_or(0, |issue| issue.level),
             level_since: issue.as_ref().and_then(|issue| issue.level_since),
             holder: "dry-run".to_owned(),

@@ -1,7 +1,8 @@
 //! The engine: everything that the rooms share, and the tasks in which they run.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,9 +21,7 @@ use crate::expand::{self, Intake};
 use crate::metrics::Metrics;
 use crate::news;
 use crate::outbox;
-use crate::ports::journal::{
-    IssueFilter, Journal, JournalFault, Record, RemediationFilter, Write,
-};
+use crate::ports::journal::{IssueFilter, Journal, JournalFault, Record, RemediationFilter, Write};
 use crate::ports::ledger::Claim;
 use crate::ports::{AlertSource, Clock, Entropy, Ledger, Sink};
 use crate::reconcile::{self, Reconciler};
@@ -34,6 +33,9 @@ use crate::switch::{self, Position, Switch};
 
 /// A hook that lets a span belong to the trace with this id (32 hexadecimal digits).
 pub type Adopt = Arc<dyn Fn(&tracing::Span, &str) + Send + Sync>;
+
+/// Where alerts can be asked for, and how often that is done.
+pub type Asked = (Arc<dyn AlertSource>, Duration);
 
 /// What the engine is made of.
 pub struct Parts {
@@ -56,7 +58,7 @@ pub struct Parts {
     /// Where news goes.
     pub sinks: Vec<Arc<dyn Sink>>,
     /// Where alerts can be asked for, and how often.
-    pub source: Option<(Arc<dyn AlertSource>, Duration)>,
+    pub source: Option<Asked>,
     /// What is counted.
     pub metrics: Metrics,
     /// Joins spans to traces.
@@ -98,6 +100,11 @@ pub struct Engine {
     pub(crate) reverts: Reverts,
     pub(crate) intake: Intake,
     pub(crate) reconciler: Reconciler,
+    /// Since when an issue's probes cannot be read.
+    unreadable: Mutex<HashMap<IssueId, Timestamp>>,
+    /// One turn of the switch at a time, and how often it was turned off.
+    turning: tokio::sync::Mutex<()>,
+    turned_off: AtomicU64,
     successes: RwLock<HashMap<(String, String), SuccessRecord>>,
     learning: bool,
     adopt: Adopt,
@@ -159,6 +166,9 @@ impl Engine {
             reverts: Reverts::default(),
             intake,
             reconciler: Reconciler::new(parts.source.is_some()),
+            unreadable: Mutex::default(),
+            turning: tokio::sync::Mutex::default(),
+            turned_off: AtomicU64::new(0),
             successes: RwLock::new(successes),
             learning: parts.learning,
             adopt: parts.adopt,
@@ -166,9 +176,9 @@ impl Engine {
         });
         engine.metrics.switch_on.set(i64::from(engine.switch.position().on));
         engine.metrics.queue_capacity.set(i64::try_from(parts.backlog_max).unwrap_or(i64::MAX));
-        engine.restore(now).await?;
         // Texts that do not compile are reported by the caller, who knows where they came from.
         let _ = engine.load_rules(files).await;
+        engine.restore(now).await?;
 
         let mut rooms = JoinSet::new();
         rooms.spawn(expand::run(Arc::clone(&engine), work));
@@ -181,19 +191,40 @@ impl Engine {
         Ok((engine, rooms))
     }
 
-    /// Takes in what an earlier process left: the last hour's claims and results, and what was under way.
+    /// Takes in what an earlier process left: claims that still count, the last hour's results, and what was under way.
     async fn restore(&self, now: Timestamp) -> Result<(), JournalFault> {
-        let since = now.checked_sub(SignedDuration::try_from(RATE_WINDOW).unwrap_or_default()).unwrap_or(now);
-        let recent = RemediationFilter { since: Some(since), limit: 10_000, ..RemediationFilter::default() };
-        let running = RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
-        for remediation in self.journal.remediations(recent).await?.into_iter().rev() {
-            if let Some(success) = remediation.outcome.and_then(Outcome::success) {
-                let at = remediation.ended_at.unwrap_or(remediation.started_at);
+        let rules = self.rules.current();
+        let cooldowns = rules.set.rules().iter().map(|rule| Duration::from(rule.header().cooldown));
+        let reach = cooldowns.max().unwrap_or_default().max(self.policy.cooldown_min).max(RATE_WINDOW);
+        let ago = |by: Duration| {
+            now.checked_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(Timestamp::MIN)
+        };
+        let mut filter =
+            RemediationFilter { since: Some(ago(reach)), limit: 10_000, ..RemediationFilter::default() };
+        let mut recent = Vec::new();
+        loop {
+            let page = self.journal.remediations(filter.clone()).await?;
+            filter.before = page.last().map(|remediation| remediation.id);
+            let last = page.len() < 10_000;
+            recent.extend(page);
+            if last {
+                break;
+            }
+        }
+        // What failed before a person turned the switch on again has been looked at.
+        let counted_from = ago(RATE_WINDOW).max(self.switch.position().at);
+        for remediation in recent.into_iter().rev() {
+            let at = remediation.ended_at.unwrap_or(remediation.started_at);
+            if let Some(success) =
+                remediation.outcome.and_then(Outcome::success).filter(|_| at >= counted_from)
+            {
                 let _ = self.switch.count(success, at, &self.policy);
             }
             let running = remediation.ended_at.is_none();
             self.restore_claim(&remediation.claim, remediation.started_at, running).await;
         }
+        let running =
+            RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
         for remediation in self.journal.remediations(running).await? {
             self.restore_claim(&remediation.claim, remediation.started_at, true).await;
             self.desk.look_at(remediation.id.issue);
@@ -220,7 +251,11 @@ impl Engine {
                 count("loaded");
                 self.metrics.rules_generation.set(i64::try_from(generation.generation).unwrap_or(i64::MAX));
                 self.metrics.rules_loaded.set(i64::try_from(generation.set.len()).unwrap_or(i64::MAX));
-                tracing::info!(generation = generation.generation, rules = generation.set.len(), "rules are in use");
+                tracing::info!(
+                    generation = generation.generation,
+                    rules = generation.set.len(),
+                    "rules are in use"
+                );
                 if let Err(fault) = self.match_again(&generation).await {
                     tracing::warn!(%fault, "issues without a rule could not be matched again");
                 }
@@ -264,11 +299,17 @@ impl Engine {
         let at = self.clock.now();
         let position = Position { on, by: by.to_owned(), at, why: why.to_owned() };
         if !on {
+            self.turned_off.fetch_add(1, Ordering::SeqCst);
             self.switch.turn(position.clone());
             self.metrics.switch_on.set(0);
         }
+        let offs = self.turned_off.load(Ordering::SeqCst);
+        let turning = self.turning.lock().await;
         let mut writes = vec![
-            Write::Set { key: switch::SETTING.to_owned(), value: serde_json::to_value(&position).unwrap_or_default() },
+            Write::Set {
+                key: switch::SETTING.to_owned(),
+                value: serde_json::to_value(&position).unwrap_or_default(),
+            },
             Write::Record(Record {
                 issue: None,
                 remediation: None,
@@ -281,9 +322,14 @@ impl Engine {
         ];
         writes.extend(news::switch(self, &position));
         self.journal.commit(writes).await?;
-        if on {
+        // Whoever turned it off meanwhile has the last word: in this process already, in the journal in a moment.
+        let stands = on && self.turned_off.load(Ordering::SeqCst) == offs;
+        if stands {
             self.switch.turn(position.clone());
             self.metrics.switch_on.set(1);
+        }
+        drop(turning);
+        if stands {
             self.look_at_refused().await?;
         }
         tracing::warn!(on, by, why, "the switch was turned");
@@ -336,6 +382,16 @@ impl Engine {
     /// Alerts and issues that wait for a place.
     pub fn backlog(&self) -> usize {
         self.intake.waiting() + self.desk.waiting()
+    }
+
+    /// Since when an issue's probes cannot be read, as far as this process knows.
+    pub(crate) fn unreadable_since(&self, issue: IssueId, now: Timestamp) -> Timestamp {
+        *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).entry(issue).or_insert(now)
+    }
+
+    /// An issue's probes could be read.
+    pub(crate) fn readable(&self, issue: IssueId) {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner).remove(&issue);
     }
 
     pub(crate) fn adopt(&self, span: &tracing::Span, trace: &str) {

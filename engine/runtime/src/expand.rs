@@ -34,7 +34,14 @@ pub(crate) enum Work {
     /// With its alerts.
     Alerts { receipt: ReceiptId, received_at: Timestamp, trace: String, alerts: Vec<Alert> },
     /// With its stored body, LZ4; the first `skip` alerts are expanded already.
-    Stored { receipt: ReceiptId, received_at: Timestamp, trace: String, body: Vec<u8>, skip: u32, alerts: usize },
+    Stored {
+        receipt: ReceiptId,
+        received_at: Timestamp,
+        trace: String,
+        body: Vec<u8>,
+        skip: u32,
+        alerts: usize,
+    },
 }
 
 /// What intake and expansion share: how much waits, and what is known.
@@ -99,6 +106,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
             match piece {
                 Work::Alerts { receipt, received_at, trace, alerts } => {
                     let expanded = u32::try_from(alerts.len()).unwrap_or(u32::MAX);
+                    batch.admitted += alerts.len();
                     batch.add(&engine, receipt, received_at, &trace, alerts);
                     batch.progress.push(Progress { receipt, expanded, finished: true });
                 }
@@ -112,9 +120,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
                 next = work.try_recv().ok();
             }
         }
-        let alerts = batch.sightings.len();
         batch.write(&engine).await;
-        engine.intake.take_back(alerts);
         engine.metrics.queue_size.set(i64::try_from(engine.backlog()).unwrap_or(i64::MAX));
     }
 }
@@ -190,11 +196,23 @@ fn read_stored(body: &[u8], skip: u32, pieces: &mpsc::Sender<Vec<Alert>>) -> Res
 struct Batch {
     sightings: Vec<Sighting>,
     progress: Vec<Progress>,
+    /// How many of the alerts the intake counts as waiting.
+    admitted: usize,
+    /// The oldest generation of rules that any of the alerts was matched against.
+    generation: Option<u64>,
 }
 
 impl Batch {
-    fn add(&mut self, engine: &Engine, receipt: ReceiptId, received_at: Timestamp, trace: &str, alerts: Vec<Alert>) {
+    fn add(
+        &mut self,
+        engine: &Engine,
+        receipt: ReceiptId,
+        received_at: Timestamp,
+        trace: &str,
+        alerts: Vec<Alert>,
+    ) {
         let rules = engine.rules.current();
+        self.generation.get_or_insert(rules.generation);
         self.sightings.extend(alerts.into_iter().map(|alert| Sighting {
             receipt,
             received_at,
@@ -227,7 +245,14 @@ impl Batch {
             }
         };
         let Some(seen) = seen.instrument(span).await else { return };
+        engine.intake.take_back(std::mem::take(&mut self.admitted));
+        let reloaded =
+            self.generation.take().is_some_and(|matched| matched != engine.rules.current().generation);
         for (sighting, sighted) in sightings.into_iter().zip(seen) {
+            if let (true, Sighted::Opened(id), None) = (reloaded, &sighted, sighting.opening.wake_at) {
+                // The rules changed meanwhile; one of the new ones may be for it.
+                engine.desk.look_at(*id);
+            }
             hand_on(engine, sighting, sighted);
         }
     }

@@ -97,7 +97,8 @@ impl Engine {
             tracing::warn!(%fault, source, "an alert is malformed and was left out");
             self.metrics.validation_failures.with_label_values(&["alert", fault.kind.as_str()]).inc();
         }
-        let count = |result: &str, n: usize| self.metrics.alerts.with_label_values(&[result]).inc_by(n as u64);
+        let count =
+            |result: &str, n: usize| self.metrics.alerts.with_label_values(&[result]).inc_by(n as u64);
         count("malformed", parsed.malformed);
         let received = Received {
             alerts: parsed.keys.len(),
@@ -136,7 +137,9 @@ impl Engine {
         let count = keys.len();
         let trace = trace.unwrap_or_else(|| self.entropy.hex());
         let body = if body.len() > PARSE_IN_PLACE_BYTES_MAX {
-            tokio::task::spawn_blocking(move || lz4_flex::compress_prepend_size(&body)).await.unwrap_or_default()
+            tokio::task::spawn_blocking(move || lz4_flex::compress_prepend_size(&body))
+                .await
+                .unwrap_or_default()
         } else {
             lz4_flex::compress_prepend_size(&body)
         };

@@ -1,7 +1,8 @@
 //! What is counted. One family of names, `self_healing_`; the server adds what only it knows (its own memory, uptime).
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
 
 /// All counters of the rooms.
@@ -65,7 +66,8 @@ impl Metrics {
     /// A name is registered already.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let make = Maker { registry };
-        let seconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+        let seconds =
+            [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
         let long = [0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0];
         Ok(Self {
             notifications: make.counters("notifications_total", "Notifications received, by result.", &["result"])?,
@@ -115,7 +117,10 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    fn register<C: prometheus::core::Collector + Clone + 'static>(&self, made: C) -> Result<C, prometheus::Error> {
+    fn register<C: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        made: C,
+    ) -> Result<C, prometheus::Error> {
         self.registry.register(Box::new(made.clone()))?;
         Ok(made)
     }

@@ -103,7 +103,12 @@ pub(crate) fn switch(engine: &Engine, position: &Position) -> Vec<Write> {
 }
 
 /// An undo after a time did not work.
-pub(crate) fn revert_failed(engine: &Engine, issue: IssueId, remediation: RemediationId, why: &str) -> Vec<Write> {
+pub(crate) fn revert_failed(
+    engine: &Engine,
+    issue: IssueId,
+    remediation: RemediationId,
+    why: &str,
+) -> Vec<Write> {
     let news = about(engine, NewsKind::Person, "a change could not be taken back".to_owned(), why.to_owned());
     let outcome = Some(Outcome::Stuck);
     send(engine, News { issue: Some(issue), remediation: Some(remediation), outcome, ..news })

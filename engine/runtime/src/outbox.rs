@@ -45,7 +45,8 @@ async fn deliver(engine: &Engine) -> Result<usize, JournalFault> {
 }
 
 async fn deliver_one(engine: &Engine, message: OutboxMessage) -> (i64, Delivery) {
-    let count = |result: &str| engine.metrics.deliveries.with_label_values(&[message.sink.as_str(), result]).inc();
+    let count =
+        |result: &str| engine.metrics.deliveries.with_label_values(&[message.sink.as_str(), result]).inc();
     let Some(sink) = engine.sinks.iter().find(|sink| sink.name() == message.sink) else {
         tracing::warn!(sink = message.sink, title = message.news.title, "the sink is no longer configured");
         count("given_up");
@@ -71,7 +72,10 @@ async fn deliver_one(engine: &Engine, message: OutboxMessage) -> (i64, Delivery)
         count("given_up");
         return (message.id, Delivery::Finished);
     }
-    let wait = RETRY_FIRST.saturating_mul(1 << message.tries.min(16)).min(RETRY_MAX).max(fault.after.unwrap_or_default());
+    let wait = RETRY_FIRST
+        .saturating_mul(1 << message.tries.min(16))
+        .min(RETRY_MAX)
+        .max(fault.after.unwrap_or_default());
     tracing::warn!(sink = message.sink, %fault, retry_in = ?wait, "a message could not be delivered yet");
     count("retried");
     (message.id, Delivery::Again(later(now, wait)))

@@ -2,7 +2,7 @@
 //! bring: cut alerts, lost flushes, what came and went while selfheal was down, and silences.
 //!
 //! What it finds goes through the same intake as a notification. Absence proves nothing by itself: an alert must be
-//! gone from two looks in a row, with the source answering, before it counts as resolved.
+//! gone for minutes, from every look in that time, with the source answering, before it counts as resolved.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -21,6 +21,9 @@ use crate::ports::{AlertSource, JournalFault};
 const CHUNK: usize = 500;
 /// The least time between two looks that cut notifications ask for.
 const LOOK_MIN: Duration = Duration::from_secs(1);
+/// How long an alert must be gone from its source to count as resolved. An Alertmanager that was restarted knows nothing until
+/// Prometheus sends everything again, which takes about two minutes with its defaults.
+const ABSENCE_MIN: Duration = Duration::from_secs(300);
 
 /// What the last look found, and a bell for the next one.
 pub(crate) struct Reconciler {
@@ -74,12 +77,13 @@ async fn look(
     engine: &Arc<Engine>,
     source: &dyn AlertSource,
     every: Duration,
-    missing: &mut HashMap<Fingerprint, u32>,
+    missing: &mut HashMap<Fingerprint, jiff::Timestamp>,
 ) -> Result<(), String> {
     let standing = source.standing().await.map_err(|fault| fault.to_string())?;
     let told = |fault: JournalFault| fault.to_string();
     let open = engine.journal.open_fingerprints().await.map_err(told)?;
-    let known: HashMap<Fingerprint, _> = open.iter().map(|(print, issue, starts)| (*print, (*issue, *starts))).collect();
+    let known: HashMap<Fingerprint, _> =
+        open.iter().map(|(print, issue, starts)| (*print, (*issue, *starts))).collect();
 
     let suppressed = standing
         .iter()
@@ -102,17 +106,12 @@ async fn look(
         standing.iter().map(|standing| standing.alert.fingerprint).collect();
     missing.retain(|print, _| known.contains_key(print) && !stands.contains(print));
     for (print, (id, _)) in known.iter().filter(|(print, _)| !stands.contains(print)) {
-        let looks = missing.entry(*print).or_default();
-        *looks += 1;
-        if *looks < 2 {
+        let now = engine.clock.now();
+        let missed_since = *missing.entry(*print).or_insert(now);
+        if later(missed_since, ABSENCE_MIN.max(every.saturating_mul(2))) > now {
             continue;
         }
         let Some(issue) = engine.journal.issue(*id).await.map_err(told)? else { continue };
-        let now = engine.clock.now();
-        // A notification may be under way for an alert that the source has just dropped.
-        if later(issue.received_at, every.saturating_mul(2)) > now {
-            continue;
-        }
         tracing::info!(issue = %id, "the alert is gone from its source without a word; it counts as resolved");
         let gone = Alert { status: AlertStatus::Resolved, ends_at: Some(now), ..issue.alert };
         receive(engine, &[&gone]).await?;

@@ -4,13 +4,26 @@ use selfheal_core::labels::Labels;
 
 /// Labels that name a thing, the most telling first.
 const NAMES: &[&str] = &[
-    "rollout", "deployment", "statefulset", "daemonset", "consumergroup", "persistentvolumeclaim", "pod", "database",
-    "datname", "service", "app", "instance", "node", "job",
+    "rollout",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "consumergroup",
+    "persistentvolumeclaim",
+    "pod",
+    "database",
+    "datname",
+    "service",
+    "app",
+    "instance",
+    "node",
+    "job",
 ];
 
 /// `namespace/kind/name` where labels tell, else the alert's name.
 pub(crate) fn resource(labels: &Labels) -> String {
-    let named = NAMES.iter().find_map(|kind| Some((*kind, labels.get(kind).filter(|value| !value.is_empty())?)));
+    let named =
+        NAMES.iter().find_map(|kind| Some((*kind, labels.get(kind).filter(|value| !value.is_empty())?)));
     let namespace = labels.get("namespace").filter(|value| !value.is_empty());
     match (namespace, named) {
         (Some(namespace), Some((kind, name))) => format!("{namespace}/{kind}/{name}"),
@@ -33,7 +46,8 @@ mod tests {
             (&[("severity", "high")], "unnamed"),
         ];
         for (labels, wanted) in cases {
-            let labels = labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let labels =
+                labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             assert_eq!(resource(&labels), wanted);
         }
     }

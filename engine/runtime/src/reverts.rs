@@ -37,7 +37,9 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         } else {
             match take_back(&engine).await {
                 Ok(next) => {
-                    wait = next.map(|at| Duration::try_from(at.duration_since(engine.clock.now())).unwrap_or_default());
+                    wait = next.map(|at| {
+                        Duration::try_from(at.duration_since(engine.clock.now())).unwrap_or_default()
+                    });
                 }
                 Err(fault) => {
                     tracing::error!(%fault, "cannot take back what is due");
@@ -59,11 +61,13 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 async fn take_back(engine: &Engine) -> Result<Option<Timestamp>, JournalFault> {
     let mut busy = false;
     for intent in engine.journal.reverts_due(engine.clock.now()).await? {
-        let remediation = engine.journal.remediation(intent.remediation).await?;
-        if remediation.is_some_and(|(remediation, _)| remediation.ended_at.is_none()) {
-            // As long as it is under way, its effects are its own.
-            busy = true;
-            continue;
+        if let Some((remediation, _)) = engine.journal.remediation(intent.remediation).await? {
+            // As long as it is under way, its effects are its own; and nobody else may be at work on the target.
+            let looked = engine.ledger.look(&remediation.claim, engine.clock.now()).await;
+            if remediation.ended_at.is_none() || !looked.is_ok_and(|reading| reading.busy.is_none()) {
+                busy = true;
+                continue;
+            }
         }
         tracing::info!(intent = %intent.id.short(), action = %intent.action, "taking back a change whose time is over");
         execute::revert(engine, intent).await?;

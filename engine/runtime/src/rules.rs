@@ -73,7 +73,11 @@ impl Rules {
     }
 
     /// Takes texts into use, all of them or none. The same texts as before change nothing.
-    pub(crate) fn load(&self, files: Vec<RuleFile>, now: Timestamp) -> Result<Option<Arc<Generation>>, Refusal> {
+    pub(crate) fn load(
+        &self,
+        files: Vec<RuleFile>,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Generation>>, Refusal> {
         let current = self.current.load();
         let built = RuleSet::build_from(Some(&current.set), &self.compiler, files);
         let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,9 @@ type Job = Box<dyn FnOnce() + Send>;
 /// Jobs that may wait for one thread before callers wait too.
 const QUEUE_MAX: usize = 1024;
 
+/// The stack of one thread; scripts may use a quarter of it.
+const STACK_BYTES: usize = 4 * 1024 * 1024;
+
 /// The threads. Without any, scripts run where they are called, which makes a simulation deterministic.
 pub struct Scripts {
     lanes: Vec<SyncSender<Job>>,
@@ -30,12 +33,20 @@ impl Scripts {
     pub fn start(threads: usize) -> std::io::Result<Self> {
         let start = |number| {
             let (sender, jobs) = sync_channel::<Job>(QUEUE_MAX);
-            std::thread::Builder::new()
-                .name(format!("rules-{number}"))
-                .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+            std::thread::Builder::new().name(format!("rules-{number}")).stack_size(STACK_BYTES).spawn(
+                move || {
+                    for job in jobs {
+                        // The one who asked sees that no answer comes; the thread goes on.
+                        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(job));
+                    }
+                },
+            )?;
             Ok(sender)
         };
-        Ok(Self { lanes: (0..threads).map(start).collect::<std::io::Result<_>>()?, next: AtomicUsize::new(0) })
+        Ok(Self {
+            lanes: (0..threads).map(start).collect::<std::io::Result<_>>()?,
+            next: AtomicUsize::new(0),
+        })
     }
 
     /// Runs a script and waits for its answer.

@@ -55,6 +55,9 @@ impl Storms {
 
     /// Reads a rule's counter.
     pub(crate) fn read(&self, rule: &str, now: Timestamp) -> StormReading {
+        if !self.rules.lock().unwrap_or_else(PoisonError::into_inner).contains_key(rule) {
+            return StormReading { new_issues: 0, released: false };
+        }
         self.with(rule, |state| {
             while state.openings.front().is_some_and(|at| later(*at, WINDOW) <= now) {
                 state.openings.pop_front();

@@ -90,7 +90,8 @@ mod tests {
     use super::*;
 
     fn switch() -> Switch {
-        let position = Position { on: true, by: "test".into(), at: Timestamp::UNIX_EPOCH, why: String::new() };
+        let position =
+            Position { on: true, by: "test".into(), at: Timestamp::UNIX_EPOCH, why: String::new() };
         Switch::new(position)
     }
 

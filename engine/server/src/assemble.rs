@@ -1,13 +1,12 @@
 //! From checked configuration to connected parts: journal, ledger, adapters, sinks, the source of alerts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus::Registry;
 use selfheal_contract::Catalog;
-use selfheal_runtime::engine::Parts;
+use selfheal_runtime::engine::{Asked, Parts};
 use selfheal_runtime::metrics::Metrics;
-use selfheal_runtime::ports::{AlertSource, Clock, Journal, Ledger, NewsKind, Sink};
+use selfheal_runtime::ports::{Clock, Journal, Ledger, NewsKind, Sink};
 use selfheal_runtime::scripts::Scripts;
 use selfheal_script::{Compiler, Limits};
 use selfheal_store::{EmbeddedLedger, RedisLedger, SqliteJournal};
@@ -59,7 +58,10 @@ pub fn journal(configuration: &Configuration) -> Result<Arc<dyn Journal>, Assemb
     let path = configuration.journal_path();
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|fault| {
-            AssembleFault::Journal(format!("the data directory {} cannot be made: {fault}", directory.display()))
+            AssembleFault::Journal(format!(
+                "the data directory {} cannot be made: {fault}",
+                directory.display()
+            ))
         })?;
     }
     let journal = SqliteJournal::open(&path).map_err(|fault| AssembleFault::Journal(fault.to_string()))?;
@@ -149,7 +151,7 @@ fn kind(event: config::Event) -> NewsKind {
     }
 }
 
-fn source(settings: &config::Alertmanager) -> Result<Option<(Arc<dyn AlertSource>, Duration)>, AssembleFault> {
+fn source(settings: &config::Alertmanager) -> Result<Option<Asked>, AssembleFault> {
     if settings.urls.is_empty() {
         return Ok(None);
     }

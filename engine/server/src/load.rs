@@ -40,8 +40,9 @@ pub enum LoadFault {
 /// It cannot be read, or it has faults: all of them, each with its place.
 pub fn configuration(place: &Place) -> Result<Configuration, LoadFault> {
     // A variable that is no UTF-8 cannot be one of ours.
-    let environment: BTreeMap<String, String> =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     let text = match &place.file {
         None => None,
         Some(path) => Some(read_file(path).map_err(|fault| {

@@ -51,8 +51,8 @@ pub enum ServeFault {
         /// Why not.
         fault: std::io::Error,
     },
-    /// The journal broke while selfheal was running: nothing may be acknowledged any more.
-    #[error("the journal is broken: {0}")]
+    /// The journal broke, or a room ended: nothing may be acknowledged any more.
+    #[error("selfheal cannot go on: {0}")]
     Broken(String),
 }
 
@@ -106,6 +106,10 @@ async fn run(
     tracing::info!(address = %listen, version = env!("CARGO_PKG_VERSION"), "selfheal is ready");
     let broken = tokio::select! {
         reason = engine.stop.wait() => Some(reason),
+        // No room ends by itself: without one of them, alerts would be acknowledged and nothing would come of them.
+        Some(ended) = rooms.join_next() => {
+            Some(ended.err().map_or_else(|| "a room has ended".to_owned(), |panic| panic.to_string()))
+        }
         () = told_to_stop() => None,
     };
     if let Some(reason) = broken {
@@ -188,12 +192,15 @@ pub enum OfflineFault {
 ///
 /// # Errors
 /// There is no answer, because.
-pub async fn dry_run_offline(place: &Place, body: &[u8], edited: Option<RuleFile>) -> Result<DryRun, OfflineFault> {
+pub async fn dry_run_offline(
+    place: &Place,
+    body: &[u8],
+    edited: Option<RuleFile>,
+) -> Result<DryRun, OfflineFault> {
     let mut configuration = load::configuration(place).map_err(ServeFault::from)?;
     let (files, _) = rules(&configuration.rules).map_err(ServeFault::from)?;
-    let directory = tempfile::tempdir().map_err(|fault| {
-        ServeFault::Journal(format!("no place for a journal of nothing: {fault}"))
-    })?;
+    let directory = tempfile::tempdir()
+        .map_err(|fault| ServeFault::Journal(format!("no place for a journal of nothing: {fault}")))?;
     let journal = SqliteJournal::open(&directory.path().join("journal.sqlite"))
         .map_err(|fault| ServeFault::Journal(fault.to_string()))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());

@@ -121,7 +121,8 @@ fn watch(directory: &Path, events: mpsc::Sender<()>) -> Option<RecommendedWatche
         watcher.watch(directory, RecursiveMode::NonRecursive)?;
         Ok(watcher)
     });
-    made.inspect_err(|fault| tracing::warn!(%fault, "rules are not watched, but looked at every {LOOK:?}")).ok()
+    made.inspect_err(|fault| tracing::warn!(%fault, "rules are not watched, but looked at every {LOOK:?}"))
+        .ok()
 }
 
 async fn take(engine: &Arc<Engine>, directory: &Path) {

@@ -15,7 +15,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use selfheal_core::issue::{Event, Outcome};
 use selfheal_core::plan::{Plan, Step};
-use selfheal_core::remediation::{IntentId, RemediationId};
+use selfheal_core::remediation::RemediationId;
 use selfheal_script::Rule;
 use serde_json::json;
 use tracing::Instrument as _;
@@ -51,8 +51,8 @@ struct Run<'e> {
     engine: &'e Arc<Engine>,
     remediation: Remediation,
     pen: Pen<'e>,
-    /// Intents of an earlier walk, by name.
-    past: HashMap<IntentId, Intent>,
+    /// Intents of an earlier walk, by their step's place and the number of the try.
+    past: HashMap<(String, u32), Intent>,
     /// What stands applied, in the order of application.
     applied: Vec<(Step, Intent)>,
     /// Whether anything was applied at all, whatever became of it.
@@ -85,7 +85,7 @@ pub(crate) async fn begin(
         rule: rule.header().name.clone(),
         generation: facts.generation,
         level: facts.level,
-        plan_hash: plan.hash(),
+        plan_hash: facts.plan_hash.unwrap_or_else(|| plan.hash()),
         plan,
         claim,
         approved_by,
@@ -105,7 +105,14 @@ pub(crate) async fn begin(
     );
     pen.note(Write::Begin(Box::new(remediation.clone())));
     let why = format!("{} is under way", remediation.id);
-    pen.note(Write::Move { issue: issue.id, event: Event::Begin, wake_at: None, outcome: None, why, at: now });
+    pen.note(Write::Move {
+        issue: issue.id,
+        event: Event::Begin,
+        wake_at: None,
+        outcome: None,
+        why,
+        at: now,
+    });
     let mut run = Run {
         engine,
         remediation,
@@ -138,7 +145,7 @@ pub(crate) async fn take_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), Jo
         engine,
         remediation,
         pen: Pen::new(&*engine.journal),
-        past: intents.into_iter().map(|intent| (intent.id, intent)).collect(),
+        past: intents.into_iter().map(|intent| ((intent.path.clone(), intent.try_number), intent)).collect(),
         applied: Vec::new(),
         touched: false,
         kept: false,
@@ -255,7 +262,10 @@ impl Run<'_> {
         let again = engine.rules.current().rule(&rule).map_or(engine.policy.cooldown_min, |rule| {
             Duration::from(rule.header().cooldown).max(engine.policy.cooldown_min)
         });
-        let wake_at = outcome.may_try_again().then(|| engine.clock.after(again));
+        let wake_at = match outcome {
+            Outcome::Refused => Some(engine.clock.after(case::LOOK_AGAIN)),
+            _ => outcome.may_try_again().then(|| engine.clock.after(again)),
+        };
         let event = Event::Rest;
         let outcome_now = Some(outcome);
         let told = why.clone();

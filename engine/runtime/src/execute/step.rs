@@ -28,10 +28,15 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 
 /// How one try ended.
 enum Try {
-    Helped { verified: bool, why: String },
+    Helped {
+        verified: bool,
+        why: String,
+    },
     DidNotHelp(String),
     /// It certainly did not happen, and trying again is of no use.
     NotApplied(String),
+    /// An earlier walk has begun to take it back, for whatever reason.
+    TakenBack(String),
     Halt(Outcome, String),
 }
 
@@ -39,6 +44,8 @@ enum Try {
 enum Effected {
     Applied(Applied),
     Not(Failure),
+    /// A guard stood in the way before it happened.
+    Stopped(Outcome, String),
     Unknown(String),
 }
 
@@ -49,6 +56,9 @@ impl Run<'_> {
         let mut whys = Vec::new();
         for number in 1..=tries {
             let span = tracing::info_span!("step", path = %step.path, action = %step.action.name(), number);
+            // What an earlier walk has settled, it has counted, too.
+            let settled =
+                self.past.get(&(step.path.clone(), number)).is_some_and(|intent| is_settled(intent.state));
             let ended = self.one_try(step, number).instrument(span).await?;
             let (success, turn) = match ended {
                 Try::Helped { verified, why } => (Some(true), Some(Turn::Helped { verified, why })),
@@ -56,12 +66,25 @@ impl Run<'_> {
                     whys.push(why);
                     (Some(false), None)
                 }
-                Try::NotApplied(why) => (Some(false), Some(Turn::Failed(format!("{}: {why}", step.action.text())))),
+                Try::NotApplied(why) => {
+                    (Some(false), Some(Turn::Failed(format!("{}: {why}", step.action.text()))))
+                }
+                Try::TakenBack(why) => {
+                    if let Some(halt) = self.unwind(self.applied.len().saturating_sub(1)).await? {
+                        return Ok(halt);
+                    }
+                    whys.push(why);
+                    if self.past.contains_key(&(step.path.clone(), number + 1)) {
+                        continue;
+                    }
+                    // Whether it was to be tried again is not known; to stop here does nothing twice.
+                    return Ok(Turn::Failed(format!("{}: {}", step.action.text(), whys.join("; "))));
+                }
                 Try::Halt(outcome, why) => {
                     (outcome.success(), Some(Turn::Halt(outcome, format!("{}: {why}", step.action.text()))))
                 }
             };
-            if let Some(success) = success {
+            if let Some(success) = success.filter(|_| !settled) {
                 self.count_try(step, success);
             }
             if let Some(turn) = turn {
@@ -101,43 +124,50 @@ impl Run<'_> {
 
     async fn one_try(&mut self, step: &Step, number: u32) -> Result<Try, JournalFault> {
         let call = &step.action;
-        let Some(action) = self.engine.catalog.action(&call.adapter, &call.action).cloned() else {
-            return Ok(Try::NotApplied("there is no such action any more".to_owned()));
+        let past = match self.past.remove(&(step.path.clone(), number)) {
+            Some(intent) if is_settled(intent.state) => return Ok(self.take_over(step, intent)),
+            past => past,
         };
-        let target = match action.assess(&call.params) {
-            Ok(assessment) => assessment.target,
-            Err(failure) => return Ok(Try::NotApplied(failure.what)),
-        };
-        let id = intent_id(self.remediation.id, &self.remediation.rule, step, &target, number);
-        let intent = match self.past.remove(&id) {
-            Some(intent) => intent,
-            None => match self.intend(step, &*action, id, target, number).await? {
-                Ok(intent) => return self.apply_and_verify(step, &*action, intent, false).await,
-                Err(ended) => return Ok(ended),
-            },
-        };
-        match intent.state {
-            IntentState::Executing => self.apply_and_verify(step, &*action, intent, true).await,
-            IntentState::Applied => self.verify(step, intent).await,
-            IntentState::Done => {
-                let (verified, why) = (step.options.verify.is_some(), intent.said.clone());
-                self.stands(step, intent);
-                Ok(Try::Helped { verified, why })
+        let action = self.engine.catalog.action(&call.adapter, &call.action).cloned();
+        let action = action.ok_or_else(|| Failure::refused("there is no such action any more"));
+        let (target, action) =
+            match action.and_then(|action| Ok((action.assess(&call.params)?.target, action))) {
+                Ok(usable) => usable,
+                Err(failure) if past.is_none() => return Ok(Try::NotApplied(failure.what)),
+                Err(failure) => {
+                    return Ok(Try::Halt(Outcome::Unknown, format!("it was under way, and {failure}")));
+                }
+            };
+        match past {
+            Some(intent) if intent.state == IntentState::Applied => self.verify(step, intent).await,
+            Some(intent) => self.apply_and_verify(step, &*action, intent, true).await,
+            None => {
+                let id = intent_id(self.remediation.id, &self.remediation.rule, step, &target, number);
+                match self.intend(step, &*action, id, target, number).await? {
+                    Ok(intent) => self.apply_and_verify(step, &*action, intent, false).await,
+                    Err(ended) => Ok(ended),
+                }
             }
-            IntentState::Unhelpful | IntentState::Undoing => {
-                let why = intent.said.clone();
-                self.stands(step, intent);
-                Ok(Try::DidNotHelp(why))
+        }
+    }
+
+    /// Takes over what an earlier walk has settled.
+    fn take_over(&mut self, step: &Step, intent: Intent) -> Try {
+        let (state, why) = (intent.state, intent.said.clone());
+        match state {
+            IntentState::NotApplied | IntentState::Executing | IntentState::Applied => {
+                return Try::NotApplied(why);
             }
-            IntentState::Undone => {
-                // Pushed so that unwinding finds it and passes over it.
-                let why = intent.said.clone();
-                self.stands(step, intent);
-                Ok(Try::DidNotHelp(why))
-            }
-            IntentState::NotApplied => Ok(Try::NotApplied(intent.said)),
-            IntentState::Unknown => Ok(Try::Halt(Outcome::Unknown, intent.said)),
-            IntentState::UndoFailed => Ok(Try::Halt(Outcome::Stuck, intent.said)),
+            IntentState::Unknown => return Try::Halt(Outcome::Unknown, why),
+            IntentState::UndoFailed => return Try::Halt(Outcome::Stuck, why),
+            IntentState::Done | IntentState::Unhelpful | IntentState::Undoing | IntentState::Undone => {}
+        }
+        self.stands(step, intent);
+        match state {
+            IntentState::Done => Try::Helped { verified: step.options.verify.is_some(), why },
+            IntentState::Unhelpful => Try::DidNotHelp(why),
+            // Unwinding finishes what was begun, and passes over what is done.
+            _ => Try::TakenBack(why),
         }
     }
 
@@ -150,9 +180,6 @@ impl Run<'_> {
         target: String,
         try_number: u32,
     ) -> Result<Result<Intent, Try>, JournalFault> {
-        if let Some(why) = self.may_not_go_on().await {
-            return Ok(Err(Try::Halt(Outcome::Refused, why)));
-        }
         let prior = match self.patiently(step, || action.capture(&step.action.params)).await? {
             Ok(prior) => prior,
             Err(failure) => return Ok(Err(Try::NotApplied(failure.what))),
@@ -161,6 +188,10 @@ impl Run<'_> {
             Some(verify) => read_all(self.engine, &verify.condition.probes()).await,
             None => Readings::new(),
         };
+        // Reading the prior state may have taken a long time.
+        if let Some((outcome, why)) = self.may_not_go_on().await? {
+            return Ok(Err(Try::Halt(outcome, why)));
+        }
         let now = self.engine.clock.now();
         let intent = Intent {
             id,
@@ -184,23 +215,38 @@ impl Run<'_> {
         Ok(Ok(intent))
     }
 
-    /// Whether a guard stands in the way of the next effect: the switch, or a ledger that cannot be asked.
-    async fn may_not_go_on(&mut self) -> Option<String> {
-        if let Some(why) = self.engine.switch.off() {
-            return Some(format!("automatic remediation is off: {why}"));
-        }
-        if std::mem::take(&mut self.fresh) {
-            // The claim was granted a moment ago.
-            return None;
-        }
-        let give_up = self.engine.clock.after(self.engine.policy.target_wait);
+    /// Whether something stands in the way of the next effect: the switch, an alert that has gone away before anything
+    /// was done, or a ledger that cannot be asked.
+    async fn may_not_go_on(&mut self) -> Result<Option<(Outcome, String)>, JournalFault> {
+        let engine = self.engine;
+        let fresh = std::mem::take(&mut self.fresh);
+        let give_up = engine.clock.after(engine.policy.target_wait);
         let mut wait = WAIT_FIRST;
         loop {
-            let fault = self.engine.ledger.renew(&self.remediation.claim, self.engine.clock.now()).await.err()?;
-            if self.engine.clock.now() >= give_up {
-                return Some(format!("without the ledger nothing is done: {fault}"));
+            if let Some(why) = engine.switch.off() {
+                return Ok(Some((Outcome::Refused, format!("automatic remediation is off: {why}"))));
             }
-            self.engine.clock.sleep(wait).await;
+            if fresh {
+                // The claim was granted a moment ago, for an alert that fires.
+                return Ok(None);
+            }
+            if !self.touched {
+                let issue = engine.journal.issue(self.remediation.id.issue).await?;
+                if issue.is_some_and(|issue| issue.resolved_at.is_some()) {
+                    return Ok(Some((
+                        Outcome::Subsided,
+                        "the alert was resolved before anything was done".to_owned(),
+                    )));
+                }
+            }
+            let Err(fault) = engine.ledger.renew(&self.remediation.claim, engine.clock.now()).await else {
+                return Ok(None);
+            };
+            if engine.clock.now() >= give_up {
+                return Ok(Some((Outcome::Refused, format!("without the ledger nothing is done: {fault}"))));
+            }
+            self.pen.flush().await?;
+            engine.clock.sleep(wait).await;
             wait = (wait * 2).min(WAIT_MAX);
         }
     }
@@ -222,13 +268,12 @@ impl Run<'_> {
                 let to = IntentState::Applied;
                 let said = applied.summary.clone();
                 self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at });
-                self.record("applied", &applied.summary, json!({ "path": step.path, "facts": applied.facts }));
-                let intent = Intent {
-                    state: to,
-                    said: applied.summary,
-                    applied_at: Some(at),
-                    ..intent
-                };
+                self.record(
+                    "applied",
+                    &applied.summary,
+                    json!({ "path": step.path, "facts": applied.facts }),
+                );
+                let intent = Intent { state: to, said: applied.summary, applied_at: Some(at), ..intent };
                 self.verify(step, intent).await
             }
             Effected::Not(failure) => {
@@ -236,6 +281,12 @@ impl Run<'_> {
                 self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at });
                 self.record("not_applied", &failure.what, json!({ "path": step.path, "kind": failure.kind }));
                 Ok(Try::NotApplied(failure.what))
+            }
+            Effected::Stopped(outcome, why) => {
+                let (to, said) = (IntentState::NotApplied, why.clone());
+                self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at });
+                self.record("not_applied", &why, json!({ "path": step.path }));
+                Ok(Try::Halt(outcome, why))
             }
             Effected::Unknown(why) => {
                 let (to, said) = (IntentState::Unknown, why.clone());
@@ -260,7 +311,19 @@ impl Run<'_> {
         let (timeout, adapter) = (Duration::from(step.options.timeout), &step.action.adapter);
         let give_up = later(intent.intended_at, engine.policy.target_wait.max(timeout));
         let mut wait = WAIT_FIRST;
+        // The guards were asked just before the intent; whenever time has passed since, they are asked again.
+        let mut asked = !may_have_happened;
         loop {
+            if !may_have_happened && !std::mem::take(&mut asked) {
+                if let Some((outcome, why)) = self.may_not_go_on().await? {
+                    return Ok(Effected::Stopped(outcome, why));
+                }
+                if engine.clock.now() >= give_up {
+                    return Ok(Effected::Not(Failure::transient(
+                        "its time had passed before it could be applied",
+                    )));
+                }
+            }
             let failure = if may_have_happened {
                 match engine.within(timeout, action.effect(params, &intent.prior, &intent.id)).await {
                     Ok(Effect::Done(applied)) => return Ok(Effected::Applied(applied)),
@@ -277,7 +340,9 @@ impl Run<'_> {
                         engine.count_exchange(adapter, true);
                         return Ok(Effected::Applied(applied));
                     }
-                    Err(failure) if failure.kind == FailureKind::Refused => return Ok(Effected::Not(failure)),
+                    Err(failure) if failure.kind == FailureKind::Refused => {
+                        return Ok(Effected::Not(failure));
+                    }
                     Err(failure) => {
                         may_have_happened = failure.kind == FailureKind::Indeterminate;
                         failure
@@ -298,7 +363,11 @@ impl Run<'_> {
     }
 
     /// Asks a target that changes nothing, again and again while it is down, as long as the policy has patience.
-    async fn patiently<T, F>(&mut self, step: &Step, ask: impl Fn() -> F) -> Result<Result<T, Failure>, JournalFault>
+    async fn patiently<T, F>(
+        &mut self,
+        step: &Step,
+        ask: impl Fn() -> F,
+    ) -> Result<Result<T, Failure>, JournalFault>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -407,4 +476,9 @@ impl Run<'_> {
             facts,
         }));
     }
+}
+
+/// Whether a walk has come to an end with an intent, and counted it.
+fn is_settled(state: IntentState) -> bool {
+    !matches!(state, IntentState::Executing | IntentState::Applied)
 }

@@ -50,10 +50,9 @@ impl Run<'_> {
         }
         self.pen.flush().await?;
         let undone = undo(self.engine, &step.action.adapter, &step.action.action, &intent).await;
-        let (to, said) = undone.clone().map_or_else(
-            |why| (IntentState::UndoFailed, why),
-            |said| (IntentState::Undone, said),
-        );
+        let (to, said) = undone
+            .clone()
+            .map_or_else(|why| (IntentState::UndoFailed, why), |said| (IntentState::Undone, said));
         let (from, at) = (IntentState::Undoing, self.engine.clock.now());
         self.pen.note(Write::MoveIntent { id, from, to, said: said.clone(), at, revert_at: None });
         self.record(to.name(), &said, json!({ "path": step.path }));
@@ -69,7 +68,8 @@ async fn undo(engine: &Engine, adapter: &str, action: &str, intent: &Intent) -> 
     let params: Map<String, Value> = intent.params.as_object().cloned().unwrap_or_default();
     let mut wait = UNDO_WAIT;
     for number in 1.. {
-        let failure = match engine.within(UNDO_TIMEOUT, action.undo(&params, &intent.prior, &intent.id)).await {
+        let failure = match engine.within(UNDO_TIMEOUT, action.undo(&params, &intent.prior, &intent.id)).await
+        {
             Ok(Undone::Reversed(said) | Undone::Nothing(said)) => return Ok(said),
             Ok(Undone::Irreversible) => return Err("the action cannot be undone".to_owned()),
             Err(failure) => failure,
@@ -102,7 +102,14 @@ pub(crate) async fn revert(engine: &Engine, intent: Intent) -> Result<(), Journa
         let (from, to, said) = (intent.state, IntentState::Undoing, intent.said.clone());
         pen.note(Write::MoveIntent { id, from, to, said, at, revert_at: None });
     }
-    pen.note(Write::MoveIntent { id, from: IntentState::Undoing, to, said: said.clone(), at, revert_at: None });
+    pen.note(Write::MoveIntent {
+        id,
+        from: IntentState::Undoing,
+        to,
+        said: said.clone(),
+        at,
+        revert_at: None,
+    });
     let remediation = intent.remediation;
     pen.note(Write::Record(Record {
         issue: Some(remediation.issue),

@@ -326,7 +326,8 @@ pub struct DecisionFacts {
 /// One change of a transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Moves an issue on. Conflict unless the table of [`Phase::next`] has a way from its phase.
+    /// Moves an issue on. Conflict unless the table of [`Phase::next`] has a way from its phase; and, to close it,
+    /// unless its alert is resolved.
     Move {
         /// The issue.
         issue: IssueId,
@@ -540,7 +541,11 @@ pub trait Journal: Send + Sync {
     /// Expands alerts to issues, by the table of `selfheal_core::sighting`, and notes how far the receipts are done.
     /// An issue that fires again is to be looked at when its opening says, one that is resolved at once. One
     /// transaction; repeating it changes nothing. The answers are in the order of the sightings.
-    async fn expand(&self, sightings: Vec<Sighting>, progress: Vec<Progress>) -> Result<Vec<Sighted>, JournalFault>;
+    async fn expand(
+        &self,
+        sightings: Vec<Sighting>,
+        progress: Vec<Progress>,
+    ) -> Result<Vec<Sighted>, JournalFault>;
 
     /// All writes in one transaction, or none.
     async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault>;
@@ -552,14 +557,21 @@ pub trait Journal: Send + Sync {
     /// An issue's whole story.
     async fn story(&self, id: IssueId) -> Result<Option<Story>, JournalFault>;
     /// The open issues that have a time to be looked at, soonest first. Pages by `after`.
-    async fn wakes(&self, after: Option<(Timestamp, IssueId)>, most: usize) -> Result<Vec<(Timestamp, IssueId)>, JournalFault>;
+    async fn wakes(
+        &self,
+        after: Option<(Timestamp, IssueId)>,
+        most: usize,
+    ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault>;
     /// Open firing issues (not resolved), for the reconciler: fingerprint, issue, start of the alert.
     async fn open_fingerprints(&self) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>, JournalFault>;
 
     /// Remediations, newest first.
     async fn remediations(&self, filter: RemediationFilter) -> Result<Vec<Remediation>, JournalFault>;
     /// One remediation with its intents, oldest first.
-    async fn remediation(&self, id: RemediationId) -> Result<Option<(Remediation, Vec<Intent>)>, JournalFault>;
+    async fn remediation(
+        &self,
+        id: RemediationId,
+    ) -> Result<Option<(Remediation, Vec<Intent>)>, JournalFault>;
     /// Intents that must be undone at or before `now` although they helped.
     async fn reverts_due(&self, now: Timestamp) -> Result<Vec<Intent>, JournalFault>;
     /// The soonest time at which an intent must be undone although it helped.
@@ -571,7 +583,8 @@ pub trait Journal: Send + Sync {
     async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<Approval>, JournalFault>;
 
     /// Failed tries of a rule at a resource since a time.
-    async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp) -> Result<u32, JournalFault>;
+    async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp)
+    -> Result<u32, JournalFault>;
     /// How often each action helped, for all rules: `(rule, action)`.
     async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault>;
 

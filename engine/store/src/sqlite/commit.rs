@@ -1,64 +1,104 @@
 //! What a transaction of the runtime changes: every [`Write`] goes to the room that its rows live in.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use selfheal_core::issue::IssueId;
 use selfheal_runtime::ports::journal::{Delivery, Record, Write};
+use serde::Serialize;
 
-use super::columns::{Json, Time};
+use super::columns::Time;
 use super::fault::Trouble;
+use super::statements::Statements;
 use super::writer::Work;
 use super::{effects, movement, people};
 
-/// About what a write costs, in bytes; only the bound of a batch depends on it.
-const WRITE_BYTES: usize = 1024;
+/// About what a write costs beside its nested values, in bytes; only the bound of a batch depends on it.
+const WRITE_BYTES: usize = 512;
 
 /// All writes, or none.
-pub(super) struct Commit(pub(super) Vec<Write>);
+pub(super) struct Commit(Vec<(Write, Nested)>);
+
+/// A write's nested values as JSON, in the order in which its room takes them; the rest is empty.
+pub(super) type Nested = [String; 3];
+
+impl Commit {
+    /// Puts the nested values into JSON, which the one thread that writes need not spend its time on.
+    ///
+    /// # Errors
+    /// When a value has no form in JSON.
+    pub(super) fn of(writes: Vec<Write>) -> Result<Self, serde_json::Error> {
+        let encoded = writes.into_iter().map(|write| nested(&write).map(|nested| (write, nested)));
+        encoded.collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn nested(write: &Write) -> Result<Nested, serde_json::Error> {
+    fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
+        serde_json::to_string(value)
+    }
+    let none = String::new;
+    Ok(match write {
+        Write::Record(record) => [json(&record.facts)?, none(), none()],
+        Write::Begin(remediation) => [json(&remediation.claim)?, json(&remediation.plan)?, none()],
+        Write::Intend(intent) => [json(&intent.params)?, json(&intent.prior)?, json(&intent.before)?],
+        Write::Ask(approval) => [json(&approval.plan)?, json(&approval.previews)?, json(&approval.answer)?],
+        Write::Answer { answer, .. } => [json(answer)?, none(), none()],
+        Write::Notify { news, .. } => [json(news)?, none(), none()],
+        Write::Set { value, .. } => [json(value)?, none(), none()],
+        Write::Move { .. }
+        | Write::AssignRule { .. }
+        | Write::SetLevel { .. }
+        | Write::End { .. }
+        | Write::MoveIntent { .. }
+        | Write::CountFailure { .. }
+        | Write::CountResult { .. } => [none(), none(), none()],
+    })
+}
 
 impl Work for Commit {
     type Answer = ();
 
-    fn run(&self, connection: &Connection) -> Result<(), Trouble> {
-        self.0.iter().try_for_each(|write| apply(connection, write))
+    fn run(&self, statements: &Statements<'_>) -> Result<(), Trouble> {
+        self.0.iter().try_for_each(|(write, nested)| apply(statements, write, nested))
     }
 
     fn bytes(&self) -> usize {
-        self.0.len() * WRITE_BYTES
+        let text = |nested: &Nested| nested.iter().map(String::len).sum::<usize>();
+        self.0.iter().map(|(_, nested)| WRITE_BYTES + text(nested)).sum()
     }
 }
 
-fn apply(connection: &Connection, write: &Write) -> Result<(), Trouble> {
+fn apply(statements: &Statements<'_>, write: &Write, nested: &Nested) -> Result<(), Trouble> {
     match write {
         Write::Move { issue, event, wake_at, outcome, why, at } => {
             let step = movement::Step { event: *event, wake_at: *wake_at, outcome: *outcome, why, at: *at };
-            movement::advance(connection, *issue, &step)
+            movement::advance(statements, *issue, &step)
         }
         Write::AssignRule { issue, rule, priority, component } => {
-            let mut update = connection
-                .prepare_cached("UPDATE issues SET rule = ?2, priority = ?3, component = ?4 WHERE id = ?1")?;
+            let mut update =
+                statements.get("UPDATE issues SET rule = ?2, priority = ?3, component = ?4 WHERE id = ?1")?;
             there(*issue, update.execute(params![issue.0, rule, priority.name(), component.name()])?)
         }
         Write::SetLevel { issue, level, at } => {
             let mut update =
-                connection.prepare_cached("UPDATE issues SET level = ?2, level_since = ?3 WHERE id = ?1")?;
+                statements.get("UPDATE issues SET level = ?2, level_since = ?3 WHERE id = ?1")?;
             there(*issue, update.execute(params![issue.0, level, Time(*at)])?)
         }
-        Write::Record(record) => insert_record(connection, record),
-        Write::Begin(remediation) => effects::begin(connection, remediation),
-        Write::End { id, outcome, why, at } => effects::end(connection, *id, *outcome, why, *at),
-        Write::Intend(intent) => effects::intend(connection, intent),
+        Write::Record(record) => insert_record(statements, record, nested),
+        Write::Begin(remediation) => effects::begin(statements, remediation, nested),
+        Write::End { id, outcome, why, at } => effects::end(statements, *id, *outcome, why, *at),
+        Write::Intend(intent) => effects::intend(statements, intent, nested),
         Write::MoveIntent { id, from, to, said, at, revert_at } => {
             let step = effects::IntentStep { from: *from, to: *to, said, at: *at, revert_at: *revert_at };
-            effects::move_intent(connection, *id, &step)
+            effects::move_intent(statements, *id, &step)
         }
-        Write::Ask(approval) => people::ask(connection, approval),
-        Write::Answer { id, plan_hash, answer } => people::answer(connection, id, *plan_hash, answer),
-        Write::CountFailure { rule, resource, at } => effects::count_failure(connection, rule, resource, *at),
+        Write::Ask(approval) => people::ask(statements, approval, nested),
+        Write::Answer { id, plan_hash, answer } => people::answer(statements, id, *plan_hash, answer, nested),
+        Write::CountFailure { rule, resource, at } => effects::count_failure(statements, rule, resource, *at),
         Write::CountResult { rule, action, success } => {
-            effects::count_result(connection, rule, action, *success)
+            effects::count_result(statements, rule, action, *success)
         }
-        Write::Notify { sink, news, at } => people::notify(connection, sink, news, *at),
-        Write::Set { key, value } => people::set(connection, key, value),
+        Write::Notify { sink, at, .. } => people::notify(statements, sink, *at, nested),
+        Write::Set { key, .. } => people::set(statements, key, nested),
     }
 }
 
@@ -68,12 +108,16 @@ fn there(issue: IssueId, changed: usize) -> Result<(), Trouble> {
 }
 
 /// Adds a fact to the story.
-pub(super) fn insert_record(connection: &Connection, record: &Record) -> Result<(), Trouble> {
-    let mut insert = connection.prepare_cached(
+pub(super) fn insert_record(
+    statements: &Statements<'_>,
+    record: &Record,
+    [facts, ..]: &Nested,
+) -> Result<(), Trouble> {
+    let mut insert = statements.get(
         "INSERT INTO records (issue, ordinal, at, kind, actor, summary, facts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let issue = record.issue.or(record.remediation.map(|remediation| remediation.issue));
-    let facts = (!record.facts.is_null()).then_some(Json(&record.facts));
+    let facts = (!record.facts.is_null()).then_some(facts);
     insert.execute(params![
         issue.map(|issue| issue.0),
         record.remediation.map(|remediation| remediation.ordinal),
@@ -92,10 +136,9 @@ pub(super) struct Delivered(pub(super) Vec<(i64, Delivery)>);
 impl Work for Delivered {
     type Answer = ();
 
-    fn run(&self, connection: &Connection) -> Result<(), Trouble> {
-        let mut finish = connection.prepare_cached("DELETE FROM outbox WHERE id = ?1")?;
-        let mut again =
-            connection.prepare_cached("UPDATE outbox SET tries = tries + 1, next_at = ?2 WHERE id = ?1")?;
+    fn run(&self, statements: &Statements<'_>) -> Result<(), Trouble> {
+        let mut finish = statements.get("DELETE FROM outbox WHERE id = ?1")?;
+        let mut again = statements.get("UPDATE outbox SET tries = tries + 1, next_at = ?2 WHERE id = ?1")?;
         for (id, delivery) in &self.0 {
             match delivery {
                 Delivery::Finished => finish.execute([id])?,
@@ -116,8 +159,8 @@ pub(super) struct Check;
 impl Work for Check {
     type Answer = ();
 
-    fn run(&self, connection: &Connection) -> Result<(), Trouble> {
-        connection.prepare_cached("UPDATE checks SET count = count + 1")?.execute([])?;
+    fn run(&self, statements: &Statements<'_>) -> Result<(), Trouble> {
+        statements.get("UPDATE checks SET count = count + 1")?.execute([])?;
         Ok(())
     }
 

@@ -2,13 +2,15 @@
 //! counts that follow from how it ended.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
+use rusqlite::{ErrorCode, OptionalExtension, params};
 use selfheal_core::issue::Outcome;
 use selfheal_core::remediation::{IntentId, IntentState, RemediationId};
 use selfheal_runtime::ports::journal::{Intent, Remediation};
 
-use super::columns::{Json, Time};
+use super::columns::Time;
+use super::commit::Nested;
 use super::fault::Trouble;
+use super::statements::Statements;
 
 /// Turns a broken uniqueness, which is how a precondition shows that it does not hold, into a conflict.
 pub(super) fn unique(result: rusqlite::Result<usize>, what: impl FnOnce() -> String) -> Result<(), Trouble> {
@@ -22,8 +24,12 @@ pub(super) fn unique(result: rusqlite::Result<usize>, what: impl FnOnce() -> Str
 }
 
 /// A remediation begins.
-pub(super) fn begin(connection: &Connection, remediation: &Remediation) -> Result<(), Trouble> {
-    let mut insert = connection.prepare_cached(
+pub(super) fn begin(
+    statements: &Statements<'_>,
+    remediation: &Remediation,
+    [claim, plan, _]: &Nested,
+) -> Result<(), Trouble> {
+    let mut insert = statements.get(
         "INSERT INTO remediations (issue, ordinal, started_at, ended_at, generation, level, outcome, rule, why,
              approved_by, trace, plan_hash, claim, plan)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
@@ -42,21 +48,21 @@ pub(super) fn begin(connection: &Connection, remediation: &Remediation) -> Resul
         remediation.approved_by,
         remediation.trace,
         remediation.plan_hash.to_string(),
-        Json(&remediation.claim),
-        Json(&remediation.plan),
+        claim,
+        plan,
     ]);
     unique(inserted, || format!("{id} exists, or another remediation of {} is running", id.issue))
 }
 
 /// A remediation ends.
 pub(super) fn end(
-    connection: &Connection,
+    statements: &Statements<'_>,
     id: RemediationId,
     outcome: Outcome,
     why: &str,
     at: Timestamp,
 ) -> Result<(), Trouble> {
-    let mut update = connection.prepare_cached(
+    let mut update = statements.get(
         "UPDATE remediations SET ended_at = ?3, outcome = ?4, why = ?5
          WHERE issue = ?1 AND ordinal = ?2 AND ended_at IS NULL",
     )?;
@@ -64,11 +70,10 @@ pub(super) fn end(
         return Err(Trouble::Conflict(format!("{id} is not running")));
     }
     // Asked apart: RETURNING would build a table for the one row. A clock that was set back makes no negative duration.
-    let mut measure = connection.prepare_cached(
-        "SELECT max(ended_at - started_at, 0) FROM remediations WHERE issue = ?1 AND ordinal = ?2",
-    )?;
+    let mut measure = statements
+        .get("SELECT max(ended_at - started_at, 0) FROM remediations WHERE issue = ?1 AND ordinal = ?2")?;
     let micros: i64 = measure.query_row(params![id.issue.0, id.ordinal], |row| row.get(0))?;
-    let mut count = connection.prepare_cached(
+    let mut count = statements.get(
         "INSERT INTO totals (outcome, remediations, duration_micros) VALUES (?1, 1, ?2)
          ON CONFLICT DO UPDATE SET remediations = remediations + 1, duration_micros = duration_micros + ?2",
     )?;
@@ -77,8 +82,12 @@ pub(super) fn end(
 }
 
 /// An effect is about to happen.
-pub(super) fn intend(connection: &Connection, intent: &Intent) -> Result<(), Trouble> {
-    let mut insert = connection.prepare_cached(
+pub(super) fn intend(
+    statements: &Statements<'_>,
+    intent: &Intent,
+    [params, prior, before]: &Nested,
+) -> Result<(), Trouble> {
+    let mut insert = statements.get(
         "INSERT INTO intents (issue, ordinal, try_number, intended_at, applied_at, changed_at, revert_at, state, id,
              path, action, target, said, params, prior, before)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
@@ -97,9 +106,9 @@ pub(super) fn intend(connection: &Connection, intent: &Intent) -> Result<(), Tro
         intent.action,
         intent.target,
         intent.said,
-        Json(&intent.params),
-        Json(&intent.prior),
-        Json(&intent.before),
+        params,
+        prior,
+        before,
     ]);
     unique(inserted, || format!("intent {} exists", intent.id))
 }
@@ -115,7 +124,7 @@ pub(super) struct IntentStep<'a> {
 
 /// An intent moves on, from the state that the caller knows it in.
 pub(super) fn move_intent(
-    connection: &Connection,
+    statements: &Statements<'_>,
     id: IntentId,
     step: &IntentStep<'_>,
 ) -> Result<(), Trouble> {
@@ -123,7 +132,7 @@ pub(super) fn move_intent(
     if !from.may_become(to) {
         return Err(Trouble::Conflict(format!("an intent that is {from} cannot become {to}")));
     }
-    let mut update = connection.prepare_cached(
+    let mut update = statements.get(
         "UPDATE intents SET state = ?3, said = ?4, changed_at = ?5, applied_at = coalesce(?6, applied_at),
              revert_at = ?7
          WHERE id = ?1 AND state = ?2",
@@ -135,7 +144,7 @@ pub(super) fn move_intent(
     if update.execute(row)? == 1 {
         return Ok(());
     }
-    let mut find = connection.prepare_cached("SELECT state FROM intents WHERE id = ?1")?;
+    let mut find = statements.get("SELECT state FROM intents WHERE id = ?1")?;
     let state: Option<String> = find.query_row([name], |row| row.get(0)).optional()?;
     Err(Trouble::Conflict(match state {
         Some(state) => format!("intent {id} is {state} and not {from}"),
@@ -145,12 +154,12 @@ pub(super) fn move_intent(
 
 /// A failed try, for escalation.
 pub(super) fn count_failure(
-    connection: &Connection,
+    statements: &Statements<'_>,
     rule: &str,
     resource: &str,
     at: Timestamp,
 ) -> Result<(), Trouble> {
-    let mut count = connection.prepare_cached(
+    let mut count = statements.get(
         "INSERT INTO failures (rule, resource, at, tries) VALUES (?1, ?2, ?3, 1)
          ON CONFLICT DO UPDATE SET tries = tries + 1",
     )?;
@@ -160,12 +169,12 @@ pub(super) fn count_failure(
 
 /// How a try of an action ended, for the order of alternatives.
 pub(super) fn count_result(
-    connection: &Connection,
+    statements: &Statements<'_>,
     rule: &str,
     action: &str,
     success: bool,
 ) -> Result<(), Trouble> {
-    let mut count = connection.prepare_cached(
+    let mut count = statements.get(
         "INSERT INTO successes (rule, action, successes, failures) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO UPDATE SET successes = successes + ?3, failures = failures + ?4",
     )?;

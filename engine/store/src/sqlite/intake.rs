@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use selfheal_core::alert::{Alert, AlertStatus};
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::columns::{Json, Print, Time};
 use super::commit::insert_record;
 use super::fault::Trouble;
+use super::statements::Statements;
 use super::writer::Work;
 
 /// About what a row costs beside its texts, in bytes.
@@ -28,11 +29,10 @@ pub(super) struct Receive(pub(super) NewReceipt);
 impl Work for Receive {
     type Answer = ReceiptId;
 
-    fn run(&self, connection: &Connection) -> Result<ReceiptId, Trouble> {
+    fn run(&self, statements: &Statements<'_>) -> Result<ReceiptId, Trouble> {
         let Self(receipt) = self;
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO receipts (received_at, source, trace, body) VALUES (?1, ?2, ?3, ?4)",
-        )?;
+        let mut insert = statements
+            .get("INSERT INTO receipts (received_at, source, trace, body) VALUES (?1, ?2, ?3, ?4)")?;
         let row = params![Time(receipt.received_at), receipt.source, receipt.trace, receipt.body];
         Ok(ReceiptId(insert.insert(row)?))
     }
@@ -51,16 +51,16 @@ pub(super) struct Expand {
 impl Work for Expand {
     type Answer = Vec<Sighted>;
 
-    fn run(&self, connection: &Connection) -> Result<Vec<Sighted>, Trouble> {
-        let done_before = note_progress(connection, &self.progress)?;
+    fn run(&self, statements: &Statements<'_>) -> Result<Vec<Sighted>, Trouble> {
+        let done_before = note_progress(statements, &self.progress)?;
         self.sightings
             .iter()
             .map(|sighting| {
-                let latest = latest(connection, &sighting.alert)?;
+                let latest = latest(statements, &sighting.alert)?;
                 if done_before.contains(&sighting.receipt) {
                     return Ok(answer_again(latest.as_ref(), &sighting.alert));
                 }
-                see(connection, latest, sighting)
+                see(statements, latest, sighting)
             })
             .collect()
     }
@@ -72,10 +72,9 @@ impl Work for Expand {
 }
 
 /// Notes the progress; gives the receipts of which all of it had been noted before.
-fn note_progress(connection: &Connection, progress: &[Progress]) -> Result<HashSet<ReceiptId>, Trouble> {
-    let mut finish = connection.prepare_cached("DELETE FROM receipts WHERE id = ?1")?;
-    let mut advance =
-        connection.prepare_cached("UPDATE receipts SET expanded = ?2 WHERE id = ?1 AND expanded < ?2")?;
+fn note_progress(statements: &Statements<'_>, progress: &[Progress]) -> Result<HashSet<ReceiptId>, Trouble> {
+    let mut finish = statements.get("DELETE FROM receipts WHERE id = ?1")?;
+    let mut advance = statements.get("UPDATE receipts SET expanded = ?2 WHERE id = ?1 AND expanded < ?2")?;
     let mut done_before = HashSet::new();
     let mut advanced = HashSet::new();
     for Progress { receipt, expanded, finished } in progress {
@@ -101,9 +100,9 @@ struct Latest {
     seen: i64,
 }
 
-fn latest(connection: &Connection, alert: &Alert) -> Result<Option<Latest>, Trouble> {
+fn latest(statements: &Statements<'_>, alert: &Alert) -> Result<Option<Latest>, Trouble> {
     // The plus keeps SQLite from planning anew for every value, to compare it with statistics that there are not.
-    let mut find = connection.prepare_cached(
+    let mut find = statements.get(
         "SELECT id, starts_at, seen, resolved_at IS NOT NULL, closed_at IS NULL
          FROM issues WHERE fingerprint = +?1 ORDER BY id DESC LIMIT 1",
     )?;
@@ -125,7 +124,7 @@ fn answer_again(latest: Option<&Latest>, alert: &Alert) -> Sighted {
     }
 }
 
-fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> Result<Sighted, Trouble> {
+fn see(statements: &Statements<'_>, latest: Option<Latest>, sighting: &Sighting) -> Result<Sighted, Trouble> {
     let alert = &sighting.alert;
     let meaning = meaning(latest.as_ref().map(|latest| latest.known), alert);
     match (latest, meaning) {
@@ -135,7 +134,7 @@ fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> 
             let outcome = opening.outcome.as_ref().filter(|_| opening.wake_at.is_none());
             let (outcome, why) = outcome.map_or((None, ""), |(outcome, why)| (Some(*outcome), why.as_str()));
             let beginning = Beginning { phase, outcome, why, wake_at: opening.wake_at, resolved_at: None };
-            Ok(Sighted::Opened(open(connection, sighting, &beginning)?))
+            Ok(Sighted::Opened(open(statements, sighting, &beginning)?))
         }
         (_, Meaning::OpenResolved) => {
             let beginning = Beginning {
@@ -145,13 +144,14 @@ fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> 
                 wake_at: None,
                 resolved_at: Some(resolved_at(sighting)),
             };
-            open(connection, sighting, &beginning)?;
+            open(statements, sighting, &beginning)?;
             Ok(Sighted::Stale)
         }
         (Some(latest), Meaning::Refire) => {
-            update(connection, &latest, sighting, None)?;
+            let wake_at = sighting.opening.wake_at.unwrap_or(sighting.received_at);
+            update(statements, &latest, sighting, None, Some(wake_at))?;
             tell(
-                connection,
+                statements,
                 &latest,
                 sighting,
                 "refired",
@@ -161,9 +161,9 @@ fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> 
         }
         (Some(latest), Meaning::Resolve) => {
             let resolved_at = resolved_at(sighting);
-            update(connection, &latest, sighting, Some(resolved_at))?;
+            update(statements, &latest, sighting, Some(resolved_at), Some(sighting.received_at))?;
             tell(
-                connection,
+                statements,
                 &latest,
                 sighting,
                 "resolved",
@@ -175,7 +175,7 @@ fn see(connection: &Connection, latest: Option<Latest>, sighting: &Sighting) -> 
             let no_older = alert.starts_at.as_millisecond() >= latest.known.starts_at.as_millisecond();
             if no_older && latest.seen != fingerprint_of_content(alert) {
                 let resolved = latest.known.resolved.then(|| resolved_at(sighting));
-                update(connection, &latest, sighting, resolved)?;
+                update(statements, &latest, sighting, resolved, None)?;
             }
             Ok(Sighted::Known(latest.id))
         }
@@ -209,8 +209,12 @@ struct Beginning<'a> {
     resolved_at: Option<Timestamp>,
 }
 
-fn open(connection: &Connection, sighting: &Sighting, beginning: &Beginning<'_>) -> Result<IssueId, Trouble> {
-    let mut insert = connection.prepare_cached(
+fn open(
+    statements: &Statements<'_>,
+    sighting: &Sighting,
+    beginning: &Beginning<'_>,
+) -> Result<IssueId, Trouble> {
+    let mut insert = statements.get(
         "INSERT INTO issues (fingerprint, starts_at, seen, resolved_at, closed_at, wake_at,
              received_at, phase, outcome, priority, component, rule, why, resource, trace, alert)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
@@ -238,15 +242,17 @@ fn open(connection: &Connection, sighting: &Sighting, beginning: &Beginning<'_>)
     Ok(IssueId(id))
 }
 
-/// Takes over the alert as it is seen now.
+/// Takes over the alert as it is seen now, and when the issue is to be looked at because of it.
 fn update(
-    connection: &Connection,
+    statements: &Statements<'_>,
     latest: &Latest,
     sighting: &Sighting,
     resolved_at: Option<Timestamp>,
+    wake_at: Option<Timestamp>,
 ) -> Result<(), Trouble> {
-    let mut update = connection.prepare_cached(
-        "UPDATE issues SET starts_at = ?2, seen = ?3, resolved_at = ?4, alert = ?5 WHERE id = ?1",
+    let mut update = statements.get(
+        "UPDATE issues SET starts_at = ?2, seen = ?3, resolved_at = ?4, alert = ?5, wake_at = coalesce(?6, wake_at)
+         WHERE id = ?1",
     )?;
     let alert = &sighting.alert;
     let content = fingerprint_of_content(alert);
@@ -255,13 +261,14 @@ fn update(
         Time(alert.starts_at),
         content,
         resolved_at.map(Time),
-        Json(alert)
+        Json(alert),
+        wake_at.map(Time)
     ])?;
     Ok(())
 }
 
 fn tell(
-    connection: &Connection,
+    statements: &Statements<'_>,
     latest: &Latest,
     sighting: &Sighting,
     kind: &str,
@@ -276,5 +283,5 @@ fn tell(
         summary,
         facts: Value::Null,
     };
-    insert_record(connection, &record)
+    insert_record(statements, &record, &Default::default())
 }

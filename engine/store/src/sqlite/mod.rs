@@ -16,6 +16,7 @@ mod people;
 mod queries;
 mod readers;
 mod rows;
+mod statements;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -35,7 +36,7 @@ use selfheal_runtime::ports::journal::{
     Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
     Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
 };
-use selfheal_runtime::ports::{Journal, JournalFault};
+use selfheal_runtime::ports::{Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
 
 pub use open::{OpenFault, OpenFaultKind};
@@ -120,7 +121,11 @@ impl Journal for SqliteJournal {
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault> {
-        self.queue().submit(commit::Commit(writes)).await
+        let unwritable = |error: serde_json::Error| JournalFault {
+            kind: JournalFaultKind::Unavailable,
+            what: format!("a value has no form in JSON: {error}"),
+        };
+        self.queue().submit(commit::Commit::of(writes).map_err(unwritable)?).await
     }
 
     async fn issue(&self, id: IssueId) -> Result<Option<Issue>, JournalFault> {

@@ -4,11 +4,12 @@
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 
 use super::columns::Time;
 use super::fault::Trouble;
+use super::statements::Statements;
 
 /// One movement of an issue.
 pub(super) struct Step<'a> {
@@ -22,7 +23,6 @@ pub(super) struct Step<'a> {
 /// The phases from which an event leads to the same phase, and the statement that takes them there.
 struct Way {
     event: Event,
-    to: Phase,
     sql: String,
 }
 
@@ -33,7 +33,7 @@ static WAYS: LazyLock<Vec<Way>> = LazyLock::new(|| {
         let leads = |from: &&(&str, Phase)| from.1.next(event) == Some(to);
         let from: Vec<String> =
             Phase::NAMES.iter().filter(leads).map(|(name, _)| format!("WHEN '{name}' THEN 1")).collect();
-        (!from.is_empty()).then(|| Way { event, to, sql: statement(to, &from.join(" ")) })
+        (!from.is_empty()).then(|| Way { event, sql: statement(to, &from.join(" ")) })
     })
     .collect()
 });
@@ -41,32 +41,32 @@ static WAYS: LazyLock<Vec<Way>> = LazyLock::new(|| {
 fn statement(to: Phase, from: &str) -> String {
     // CASE instead of IN: that would build a table of the phases for every movement.
     // Only a closing statement names `closed_at`: naming it makes SQLite rewrite the index of open issues.
-    let closed_at = if to.is_open() { "" } else { ", closed_at = ?5" };
+    // Only what is resolved may close, and what is resolved is looked at until it is closed.
+    let (how, only_if) = if to.is_open() {
+        ("wake_at = coalesce(?2, CASE WHEN resolved_at IS NOT NULL THEN ?5 END)", "")
+    } else {
+        ("wake_at = ?2, closed_at = ?5", " AND resolved_at IS NOT NULL")
+    };
     format!(
-        "UPDATE issues SET phase = '{to}', wake_at = ?2, outcome = coalesce(?3, outcome), why = ?4{closed_at}
-         WHERE id = ?1 AND CASE phase {from} ELSE 0 END"
+        "UPDATE issues SET phase = '{to}', {how}, outcome = coalesce(?3, outcome), why = ?4
+         WHERE id = ?1 AND CASE phase {from} ELSE 0 END{only_if}"
     )
 }
 
 /// Moves an issue on, or finds a conflict.
-pub(super) fn advance(connection: &Connection, issue: IssueId, step: &Step<'_>) -> Result<(), Trouble> {
-    for Way { to, sql, .. } in WAYS.iter().filter(|way| way.event == step.event) {
+pub(super) fn advance(statements: &Statements<'_>, issue: IssueId, step: &Step<'_>) -> Result<(), Trouble> {
+    for Way { sql, .. } in WAYS.iter().filter(|way| way.event == step.event) {
         let outcome = step.outcome.map(Outcome::name);
-        let mut update = connection.prepare_cached(sql)?;
+        let mut update = statements.get(sql)?;
         let wake_at = step.wake_at.map(Time);
-        let changed = if to.is_open() {
-            update.execute(params![issue.0, wake_at, outcome, step.why])?
-        } else {
-            update.execute(params![issue.0, wake_at, outcome, step.why, Time(step.at)])?
-        };
-        if changed == 1 {
+        if update.execute(params![issue.0, wake_at, outcome, step.why, Time(step.at)])? == 1 {
             return Ok(());
         }
     }
-    let mut find = connection.prepare_cached("SELECT phase FROM issues WHERE id = ?1")?;
+    let mut find = statements.get("SELECT phase FROM issues WHERE id = ?1")?;
     let phase: Option<String> = find.query_row([issue.0], |row| row.get(0)).optional()?;
     Err(Trouble::Conflict(match phase {
-        Some(phase) => format!("{issue} is {phase}, from where {:?} leads nowhere", step.event),
+        Some(phase) => format!("{issue} is {phase}, from where {:?} leads nowhere now", step.event),
         None => format!("there is no {issue}"),
     }))
 }

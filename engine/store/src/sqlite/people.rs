@@ -1,19 +1,23 @@
 //! What concerns people: approvals and their answers, messages in the outbox, settings.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use selfheal_core::hash::ContentHash;
 use selfheal_runtime::ports::journal::{Answer, Approval};
-use selfheal_runtime::ports::sink::News;
-use serde_json::Value;
 
 use super::columns::{Json, Name, Time};
+use super::commit::Nested;
 use super::effects::unique;
 use super::fault::Trouble;
+use super::statements::Statements;
 
 /// A person is asked.
-pub(super) fn ask(connection: &Connection, approval: &Approval) -> Result<(), Trouble> {
-    let mut insert = connection.prepare_cached(
+pub(super) fn ask(
+    statements: &Statements<'_>,
+    approval: &Approval,
+    [plan, previews, answer]: &Nested,
+) -> Result<(), Trouble> {
+    let mut insert = statements.get(
         "INSERT INTO approvals (id, issue, level, asked_at, expires_at, rule, why, plan_hash, plan, previews, answer)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )?;
@@ -26,9 +30,9 @@ pub(super) fn ask(connection: &Connection, approval: &Approval) -> Result<(), Tr
         approval.rule,
         approval.why,
         approval.plan_hash.to_string(),
-        Json(&approval.plan),
-        Json(&approval.previews),
-        approval.answer.as_ref().map(Json),
+        plan,
+        previews,
+        approval.answer.is_some().then_some(answer),
     ]);
     unique(inserted, || format!("approval {} exists", approval.id))
 }
@@ -36,13 +40,13 @@ pub(super) fn ask(connection: &Connection, approval: &Approval) -> Result<(), Tr
 /// A person answered. What was asked must stand open, be for the plan that the person saw, and not have expired unless
 /// the answer is no.
 pub(super) fn answer(
-    connection: &Connection,
+    statements: &Statements<'_>,
     id: &str,
     plan_hash: ContentHash,
     answer: &Answer,
+    [text, ..]: &Nested,
 ) -> Result<(), Trouble> {
-    let mut find =
-        connection.prepare_cached("SELECT plan_hash, expires_at, answer FROM approvals WHERE id = ?1")?;
+    let mut find = statements.get("SELECT plan_hash, expires_at, answer FROM approvals WHERE id = ?1")?;
     let found = find.query_row([id], |row| {
         let Name(hash): Name<ContentHash> = row.get(0)?;
         let Time(expires_at) = row.get(1)?;
@@ -66,25 +70,27 @@ pub(super) fn answer(
     if let Some(problem) = problem {
         return Err(Trouble::Conflict(problem));
     }
-    connection
-        .prepare_cached("UPDATE approvals SET answer = ?2 WHERE id = ?1")?
-        .execute(params![id, Json(answer)])?;
+    statements.get("UPDATE approvals SET answer = ?2 WHERE id = ?1")?.execute(params![id, text])?;
     Ok(())
 }
 
 /// News for a sink.
-pub(super) fn notify(connection: &Connection, sink: &str, news: &News, at: Timestamp) -> Result<(), Trouble> {
-    let mut insert =
-        connection.prepare_cached("INSERT INTO outbox (next_at, sink, news) VALUES (?1, ?2, ?3)")?;
-    insert.execute(params![Time(at), sink, Json(news)])?;
+pub(super) fn notify(
+    statements: &Statements<'_>,
+    sink: &str,
+    at: Timestamp,
+    [news, ..]: &Nested,
+) -> Result<(), Trouble> {
+    let mut insert = statements.get("INSERT INTO outbox (next_at, sink, news) VALUES (?1, ?2, ?3)")?;
+    insert.execute(params![Time(at), sink, news])?;
     Ok(())
 }
 
 /// A setting.
-pub(super) fn set(connection: &Connection, key: &str, value: &Value) -> Result<(), Trouble> {
-    let mut set = connection.prepare_cached(
+pub(super) fn set(statements: &Statements<'_>, key: &str, [value, ..]: &Nested) -> Result<(), Trouble> {
+    let mut set = statements.get(
         "INSERT INTO settings (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
     )?;
-    set.execute(params![key, Json(value)])?;
+    set.execute(params![key, value])?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::SqliteJournal;
 use super::fault::Trouble;
+use super::statements::Statements;
 use super::writer::Work;
 
 /// Something that is done to the writer's connection.
@@ -18,8 +19,8 @@ struct Do<F>(F);
 impl<F: Fn(&Connection) -> Result<(), Trouble> + Send + 'static> Work for Do<F> {
     type Answer = ();
 
-    fn run(&self, connection: &Connection) -> Result<(), Trouble> {
-        (self.0)(connection)
+    fn run(&self, statements: &Statements<'_>) -> Result<(), Trouble> {
+        (self.0)(statements.connection())
     }
 
     fn bytes(&self) -> usize {

@@ -12,6 +12,7 @@ use selfheal_runtime::ports::JournalFault;
 use tokio::sync::{mpsc, oneshot};
 
 use super::fault::{Reach, Trouble, broken, commit_is_unknown, unavailable};
+use super::statements::Statements;
 
 /// The most requests in one transaction.
 const BATCH_REQUESTS_MAX: usize = 512;
@@ -26,7 +27,7 @@ pub(super) trait Work: Send + 'static {
     type Answer: Send + 'static;
 
     /// Carries it out within the current transaction.
-    fn run(&self, connection: &Connection) -> Result<Self::Answer, Trouble>;
+    fn run(&self, statements: &Statements<'_>) -> Result<Self::Answer, Trouble>;
 
     /// About how much it writes, in bytes.
     fn bytes(&self) -> usize;
@@ -61,7 +62,7 @@ impl Queue {
 
 /// A piece of work on its way through the writer, whatever its answer is.
 trait Job: Send {
-    fn run(&mut self, connection: &Connection) -> Result<(), Trouble>;
+    fn run(&mut self, statements: &Statements<'_>) -> Result<(), Trouble>;
     fn refuse(&mut self, fault: JournalFault);
     fn bytes(&self) -> usize;
     fn answer(self: Box<Self>);
@@ -76,8 +77,8 @@ struct Task<W: Work> {
 }
 
 impl<W: Work> Job for Task<W> {
-    fn run(&mut self, connection: &Connection) -> Result<(), Trouble> {
-        self.outcome = Some(Ok(self.work.run(connection)?));
+    fn run(&mut self, statements: &Statements<'_>) -> Result<(), Trouble> {
+        self.outcome = Some(Ok(self.work.run(statements)?));
         Ok(())
     }
 
@@ -100,51 +101,44 @@ impl<W: Work> Job for Task<W> {
 pub(super) fn start(connection: Connection) -> std::io::Result<(Queue, std::thread::JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
     let breakage = Breakage::default();
-    let writer = Writer { connection, receiver, breakage: Arc::clone(&breakage) };
-    let thread = std::thread::Builder::new().name("journal".to_owned()).spawn(move || writer.write_all())?;
+    let shared = Arc::clone(&breakage);
+    let thread = std::thread::Builder::new()
+        .name("journal".to_owned())
+        .spawn(move || write_all(&connection, receiver, shared))?;
     Ok((Queue { sender, breakage }, thread))
 }
 
-struct Writer {
-    connection: Connection,
-    receiver: mpsc::Receiver<Box<dyn Job>>,
-    breakage: Breakage,
+/// The thread: it ends when there is nothing more to come, or when the journal is broken.
+fn write_all(connection: &Connection, mut receiver: mpsc::Receiver<Box<dyn Job>>, breakage: Breakage) {
+    let _on_panic = BreakOnPanic(Arc::clone(&breakage));
+    let statements = Statements::on(connection);
+    let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_REQUESTS_MAX);
+    while breakage.get().is_none() && gather(&mut receiver, &mut batch) {
+        if let Err(Failure { reach, fault }) = transact(&statements, &mut batch) {
+            if reach == Reach::Journal {
+                tracing::error!(%fault, "the journal stops: what is on disk is not known");
+                // Set before anybody is answered, so that nobody who was told can still be acknowledged.
+                let _ = breakage.set(fault.what.clone());
+            } else {
+                tracing::warn!(%fault, requests = batch.len(), "nothing was written");
+            }
+            batch.iter_mut().for_each(|job| job.refuse(fault.clone()));
+        }
+        batch.drain(..).for_each(Job::answer);
+    }
 }
 
-impl Writer {
-    fn write_all(mut self) {
-        let _on_panic = BreakOnPanic(Arc::clone(&self.breakage));
-        let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_REQUESTS_MAX);
-        while self.gather(&mut batch) {
-            if let Err(failure) = transact(&self.connection, &mut batch) {
-                if failure.reach == Reach::Journal {
-                    tracing::error!(fault = %failure.fault, "the journal stops: what is on disk is not known");
-                    // Set before anybody is answered, so that nobody who was told can still be acknowledged.
-                    let _ = self.breakage.set(failure.fault.what.clone());
-                } else {
-                    tracing::warn!(fault = %failure.fault, requests = batch.len(), "nothing was written");
-                }
-                batch.iter_mut().for_each(|job| job.refuse(failure.fault.clone()));
-            }
-            batch.drain(..).for_each(Job::answer);
-            if self.breakage.get().is_some() {
-                return;
-            }
-        }
+/// Waits for a request and takes all that came with it. False when there will be no more.
+fn gather(receiver: &mut mpsc::Receiver<Box<dyn Job>>, batch: &mut Vec<Box<dyn Job>>) -> bool {
+    let Some(first) = receiver.blocking_recv() else { return false };
+    let mut bytes = first.bytes();
+    batch.push(first);
+    while batch.len() < BATCH_REQUESTS_MAX && bytes < BATCH_BYTES_MAX {
+        let Ok(next) = receiver.try_recv() else { break };
+        bytes += next.bytes();
+        batch.push(next);
     }
-
-    /// Waits for a request and takes all that came with it. False when there will be no more.
-    fn gather(&mut self, batch: &mut Vec<Box<dyn Job>>) -> bool {
-        let Some(first) = self.receiver.blocking_recv() else { return false };
-        let mut bytes = first.bytes();
-        batch.push(first);
-        while batch.len() < BATCH_REQUESTS_MAX && bytes < BATCH_BYTES_MAX {
-            let Ok(next) = self.receiver.try_recv() else { break };
-            bytes += next.bytes();
-            batch.push(next);
-        }
-        true
-    }
+    true
 }
 
 /// Whoever waits for a writer that panicked finds the journal broken: its last transaction is of unknown fate.
@@ -181,49 +175,50 @@ impl From<Trouble> for Failure {
 }
 
 /// Carries out a batch in one transaction. With `Ok`, each job has its own outcome and is on disk unless refused.
-fn transact(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
-    let together = attempt(connection, batch, run_together);
+fn transact(statements: &Statements<'_>, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    let together = attempt(statements, batch, run_together);
     match together {
-        Err(failure) if failure.reach == Reach::Request => attempt(connection, batch, run_apart),
+        Err(failure) if failure.reach == Reach::Request => attempt(statements, batch, run_apart),
         result => result,
     }
 }
 
-type Run = fn(&Connection, &mut [Box<dyn Job>]) -> Result<(), Failure>;
+type Run = fn(&Statements<'_>, &mut [Box<dyn Job>]) -> Result<(), Failure>;
 
-fn attempt(connection: &Connection, batch: &mut [Box<dyn Job>], run: Run) -> Result<(), Failure> {
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    if let Err(failure) = run(connection, batch) {
-        return Err(roll_back(connection, failure));
+fn attempt(statements: &Statements<'_>, batch: &mut [Box<dyn Job>], run: Run) -> Result<(), Failure> {
+    statements.get("BEGIN IMMEDIATE")?.execute([])?;
+    if let Err(failure) = run(statements, batch) {
+        return Err(roll_back(statements.connection(), failure));
     }
-    let committed = connection.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([]));
+    let committed = statements.get("COMMIT").and_then(|mut commit| commit.execute([]));
     match committed {
         Ok(_) => Ok(()),
         Err(error) if commit_is_unknown(&error) => {
             let fault = broken(format!("commit failed, and what is on disk is not known: {error}"));
             Err(Failure { reach: Reach::Journal, fault })
         }
-        Err(error) => {
-            Err(roll_back(connection, Failure { reach: Reach::Transaction, fault: unavailable(&error) }))
-        }
+        Err(error) => Err(roll_back(
+            statements.connection(),
+            Failure { reach: Reach::Transaction, fault: unavailable(&error) },
+        )),
     }
 }
 
-fn run_together(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
-    batch.iter_mut().try_for_each(|job| job.run(connection)).map_err(Failure::from)
+fn run_together(statements: &Statements<'_>, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    batch.iter_mut().try_for_each(|job| job.run(statements)).map_err(Failure::from)
 }
 
-fn run_apart(connection: &Connection, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+fn run_apart(statements: &Statements<'_>, batch: &mut [Box<dyn Job>]) -> Result<(), Failure> {
     for job in batch {
-        connection.prepare_cached("SAVEPOINT request")?.execute([])?;
-        if let Err(trouble) = job.run(connection) {
+        statements.get("SAVEPOINT request")?.execute([])?;
+        if let Err(trouble) = job.run(statements) {
             if trouble.reach() != Reach::Request {
                 return Err(trouble.into());
             }
-            connection.prepare_cached("ROLLBACK TO request")?.execute([])?;
+            statements.get("ROLLBACK TO request")?.execute([])?;
             job.refuse(trouble.fault());
         }
-        connection.prepare_cached("RELEASE request")?.execute([])?;
+        statements.get("RELEASE request")?.execute([])?;
     }
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Remediations, intents and what is counted.
 
-use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_core::remediation::IntentState;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::Journal;
 use selfheal_runtime::ports::journal::{Remediation, RemediationFilter, Totals, Write};
 
-use super::sample::{at, conflict, hash, intent, issue, move_intent, opened, remediation, remediation_id};
+use super::sample::{
+    at, conflict, hash, intent, issue, move_intent, opened, remediation, remediation_id, resolved, step,
+};
 
 fn end(issue: IssueId, ordinal: u32, outcome: Outcome, seconds: i64) -> Write {
     Write::End { id: remediation_id(issue, ordinal), outcome, why: format!("it {outcome}"), at: at(seconds) }
@@ -171,10 +173,8 @@ pub async fn totals_add_up(journal: &dyn Journal) {
     journal.commit(vec![begin(a, 2, 20), end(a, 2, Outcome::Recovered, 25)]).await.unwrap();
     // A clock that was set back makes no negative duration.
     journal.commit(vec![begin(b, 1, 40), end(b, 1, Outcome::Recovered, 30)]).await.unwrap();
-    journal
-        .commit(vec![begin(b, 2, 40), super::sample::step(b, selfheal_core::issue::Event::Close)])
-        .await
-        .unwrap();
+    resolved(journal, "b").await;
+    journal.commit(vec![begin(b, 2, 40), step(b, Event::Close)]).await.unwrap();
     let expected = Totals {
         issues: 2,
         open_issues: 1,

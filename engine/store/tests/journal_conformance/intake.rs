@@ -1,6 +1,6 @@
 //! Receipts and sightings.
 
-use selfheal_core::alert::Alert;
+use selfheal_core::alert::{Alert, AlertStatus};
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use selfheal_core::labels::Labels;
 use selfheal_runtime::ports::Journal;
@@ -57,7 +57,7 @@ pub async fn sightings_follow_the_table(journal: &dyn Journal) {
         assert_eq!(see(journal, alert("a", starts, ends), received).await, expected, "{starts} {ends:?}");
     }
     let now = issue(journal, id).await;
-    assert_eq!((now.resolved_at, now.wake_at, now.phase), (Some(at(40)), Some(at(1)), Phase::Waiting));
+    assert_eq!((now.resolved_at, now.wake_at, now.phase), (Some(at(40)), Some(at(59)), Phase::Waiting));
     assert_eq!(now.alert, alert("a", 30, Some(40)));
     let told = journal.story(id).await.unwrap().unwrap().records;
     let told: Vec<&str> = told.iter().map(|record| record.kind.as_str()).collect();
@@ -152,6 +152,8 @@ pub async fn starts_are_told_apart_by_the_millisecond(journal: &dyn Journal) {
         assert_eq!(see(journal, precise(nanos), 2).await, expected, "{nanos}");
         assert_eq!(issue(journal, id).await.alert, precise(5_000_123), "the alert is kept as it came");
     }
+    let over = Alert { ends_at: Some(at(9)), status: AlertStatus::Resolved, ..precise(5_000_123) };
+    assert_eq!(see(journal, over, 10).await, Sighted::Resolved(id));
     journal.commit(vec![step(id, Event::Close)]).await.unwrap();
     assert_eq!(see(journal, precise(5_999_999), 4).await, Sighted::Stale);
     assert!(matches!(see(journal, precise(6_000_000), 5).await, Sighted::Opened(_)));

@@ -7,7 +7,8 @@ use selfheal_runtime::ports::journal::{IssueFilter, Story, Write};
 use serde_json::{Value, json};
 
 use super::sample::{
-    alert, approval, at, conflict, intent, issue, opened, record, remediation, remediation_id, rest, step,
+    alert, approval, at, conflict, intent, issue, opened, record, remediation, remediation_id, resolved,
+    rest, step,
 };
 
 /// The events that lead from a new issue to each phase.
@@ -22,13 +23,20 @@ fn way_to(phase: Phase) -> &'static [Event] {
 }
 
 pub async fn every_event_goes_by_the_table(journal: &dyn Journal) {
-    for (name, phase) in Phase::NAMES {
-        for event in [Event::Hold, Event::Ask, Event::Begin, Event::Rest, Event::Close] {
-            let id = opened(journal, &format!("{name} {event:?}")).await;
-            let way = way_to(*phase).iter().map(|event| step(id, *event)).collect();
+    let events = [Event::Hold, Event::Ask, Event::Begin, Event::Rest, Event::Close];
+    let phases = Phase::NAMES.iter().flat_map(|(name, phase)| [(name, *phase, false), (name, *phase, true)]);
+    // Only what is resolved can be closed.
+    for (name, phase, over) in phases.filter(|(_, phase, over)| phase.is_open() || *over) {
+        for event in events {
+            let alert = format!("{name} {event:?} {over}");
+            let id = opened(journal, &alert).await;
+            if over {
+                resolved(journal, &alert).await;
+            }
+            let way = way_to(phase).iter().map(|event| step(id, *event)).collect();
             journal.commit(way).await.unwrap();
             let before = issue(journal, id).await;
-            assert_eq!(before.phase, *phase);
+            assert_eq!(before.phase, phase);
             let write = Write::Move {
                 issue: id,
                 event,
@@ -37,7 +45,7 @@ pub async fn every_event_goes_by_the_table(journal: &dyn Journal) {
                 why: "because".to_owned(),
                 at: at(200),
             };
-            let Some(to) = phase.next(event) else {
+            let Some(to) = phase.next(event).filter(|to| over || to.is_open()) else {
                 let what = conflict(journal, vec![write]).await;
                 assert!(what.contains(name) && what.contains(&id.to_string()), "{what}");
                 assert_eq!(issue(journal, id).await, before);
@@ -54,8 +62,25 @@ pub async fn every_event_goes_by_the_table(journal: &dyn Journal) {
     assert!(what.contains("issue-9999"), "{what}");
 }
 
+pub async fn what_is_resolved_is_looked_at_until_it_is_closed(journal: &dyn Journal) {
+    let id = opened(journal, "a").await;
+    let wake_at = async || issue(journal, id).await.wake_at;
+    journal.commit(vec![step(id, Event::Rest)]).await.unwrap();
+    assert_eq!(wake_at().await, None);
+    resolved(journal, "a").await;
+    assert_eq!(wake_at().await, Some(at(6)), "when it was received");
+    for event in [Event::Begin, Event::Rest, Event::Ask, Event::Hold] {
+        journal.commit(vec![step(id, event)]).await.unwrap();
+        assert_eq!(wake_at().await, Some(at(100)), "{event:?}");
+    }
+    assert_eq!(journal.wakes(None, 10).await.unwrap(), [(at(100), id)]);
+    journal.commit(vec![step(id, Event::Close)]).await.unwrap();
+    assert_eq!((wake_at().await, journal.wakes(None, 10).await.unwrap()), (None, Vec::new()));
+}
+
 pub async fn a_conflict_changes_nothing_of_its_transaction(journal: &dyn Journal) {
     let (a, b) = (opened(journal, "a").await, opened(journal, "b").await);
+    resolved(journal, "b").await;
     journal.commit(vec![step(b, Event::Close)]).await.unwrap();
     let before = (journal.story(a).await.unwrap(), journal.totals().await.unwrap());
     let first = remediation_id(a, 1);
@@ -107,6 +132,7 @@ pub async fn issues_are_listed_newest_first_and_by_filter(journal: &dyn Journal)
     for name in ["a", "b", "c", "d", "e"] {
         ids.push(opened(journal, name).await);
     }
+    resolved(journal, "a").await;
     let (priority, component) = (Priority::Low, Component::Storage);
     journal
         .commit(vec![
@@ -164,6 +190,7 @@ pub async fn wakes_come_soonest_first_and_in_pages(journal: &dyn Journal) {
     }
     // Neither a closed issue nor one without a time is waited for.
     let (closed, rested) = (opened(journal, "closed").await, opened(journal, "rested").await);
+    resolved(journal, "closed").await;
     let wake_at = Some(at(1));
     let why = String::new();
     let close = Write::Move { issue: closed, event: Event::Close, wake_at, outcome: None, why, at: at(5) };

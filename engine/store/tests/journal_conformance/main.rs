@@ -33,6 +33,7 @@ cases! {
     intake::starts_are_told_apart_by_the_millisecond,
     intake::many_sightings_are_answered_in_their_order,
     issues::every_event_goes_by_the_table,
+    issues::what_is_resolved_is_looked_at_until_it_is_closed,
     issues::a_conflict_changes_nothing_of_its_transaction,
     issues::issues_are_listed_newest_first_and_by_filter,
     issues::wakes_come_soonest_first_and_in_pages,

@@ -84,6 +84,12 @@ pub async fn opened(journal: &dyn Journal, name: &str) -> IssueId {
     }
 }
 
+/// Resolves the alert of the issue that was opened by this name.
+pub async fn resolved(journal: &dyn Journal, name: &str) {
+    let answer = see(journal, alert(name, 0, Some(5)), 6).await;
+    assert!(matches!(answer, Sighted::Resolved(_)), "{name}: {answer:?}");
+}
+
 pub async fn issue(journal: &dyn Journal, id: IssueId) -> Issue {
     journal.issue(id).await.unwrap().unwrap()
 }

@@ -1,0 +1,36 @@
+//! The ledger is away: alerts are taken in, nothing is done; it comes back, and what was held goes on.
+
+use selfheal_test_servers::{Redis, require};
+use serde_json::json;
+
+use crate::redis::{fill, info};
+use crate::selfheal::{Selfheal, alert};
+
+#[test]
+fn nothing_is_done_without_the_ledger_and_nothing_is_lost() {
+    let healed = require!(Redis::start());
+    let ledger = require!(Redis::start());
+    let limit = fill(&healed);
+    let mut selfheal = Selfheal::prepare(
+        json!({
+            "ledger": { "url": ledger.url(), "timeout": "500ms" },
+            "adapters": { "redis": { "targets": { "main": { "url": healed.url() } } } },
+        }),
+        &[],
+    );
+    selfheal.start();
+    ledger.kill();
+    let answer = selfheal.send(&[alert("RedisMemoryHigh", "one", "2026-11-22T12:00:00Z")]).unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let held = selfheal.wait_for_issue("the plan is held", |issue| {
+        issue["why"].as_str().is_some_and(|why| why.contains("the ledger cannot be asked"))
+    });
+    assert_eq!(held["phase"], "waiting");
+    assert_eq!(info(&healed, "memory", "maxmemory"), limit);
+    let ready = selfheal_test_servers::http::get(&selfheal.url("/ready")).unwrap();
+    assert_eq!((ready.status, ready.body.contains("degraded")), (200, true), "{}", ready.body);
+
+    ledger.restart().unwrap();
+    selfheal.wait_for_issue("it is healed", |issue| issue["outcome"] == "recovered");
+    assert_eq!(info(&healed, "memory", "maxmemory"), limit + limit / 4);
+}

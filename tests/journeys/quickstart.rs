@@ -1,0 +1,1 @@
+//! The quickstart, as a newcomer runs it, to its end.
