@@ -1,7 +1,7 @@
 //! What notifications do not bring is asked for: alerts whose notification was lost, alerts that ended while nobody
 //! listened, alerts that were cut off.
 
-use selfheal_test_servers::{Alertmanager, HttpStandIn, WebhookRoute, require};
+use selfheal_test_servers::{Alertmanager, HttpStandIn, WebhookRoute, require, wait_until};
 use serde_json::{Value, json};
 
 use crate::selfheal::{PATIENCE, Selfheal};
@@ -49,7 +49,9 @@ fn what_was_told_to_nobody_is_found_and_what_went_away_unheard_is_closed() {
     selfheal.kill();
     // While it is down, one ends and another begins, and nobody says so.
     let told = nobody.count();
-    alertmanager.post_alerts(&posted(&["two"], Some("2026-01-01T00:00:00Z"))).unwrap();
+    let now = jiff::Timestamp::now().to_string();
+    alertmanager.post_alerts(&posted(&["two"], Some(&now))).unwrap();
+    wait_until("one has ended", PATIENCE, || !alertmanager.alerts().unwrap().contains("\"two\""));
     alertmanager.post_alerts(&posted(&["three"], None)).unwrap();
     nobody.wait_for_count(told + 1, PATIENCE);
     selfheal.start();

@@ -24,14 +24,18 @@ impl Exporter {
     pub fn of_postgres(postgres: &Postgres) -> Result<Self, Error> {
         let program = find("prometheus-postgres-exporter", "postgres_exporter")?;
         let source = format!("postgresql://postgres@127.0.0.1:{}/postgres?sslmode=disable", postgres.port());
-        Self::start("postgres-exporter", program, |command| drop(command.env("DATA_SOURCE_NAME", source)))
+        Self::start("postgres-exporter", program, |command| {
+            command.env("DATA_SOURCE_NAME", source);
+        })
     }
 
     /// The exporter of a Redis.
     pub fn of_redis(url: &str) -> Result<Self, Error> {
         let program = find("prometheus-redis-exporter", "redis_exporter")?;
         let address = format!("--redis.addr={}", url.trim_end_matches('/'));
-        Self::start("redis-exporter", program, |command| drop(command.arg(address)))
+        Self::start("redis-exporter", program, |command| {
+            command.arg(address);
+        })
     }
 
     fn start(

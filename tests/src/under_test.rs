@@ -1,7 +1,7 @@
 //! selfheal as it is, but with a journal that kills the process where a test wants it.
 //!
-//! `selfheal-under-test serve` takes the arguments of `selfheal serve`; `SELFHEAL_TEST_KILL_AT=before:3` ends it with
-//! SIGKILL when the third write comes to the journal, `after:3` when that write is durable and nobody has been told.
+//! `SELFHEAL_TEST_KILL_AT=before:3` ends `selfheal-under-test serve` with SIGKILL when the third write comes to the journal,
+//! `after:3` when that write is durable and nobody has been told. Without that variable it is the program itself.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,10 +16,13 @@ use selfheal_server::load::Place;
 use selfheal_server::serve::{WrapJournal, serve};
 use selfheal_tests::journal::{Call, Watch, Watched};
 
+/// When to die: before:N or after:N.
+const KILL_AT: &str = "SELFHEAL_TEST_KILL_AT";
+
 /// The command line.
 #[derive(Parser)]
 enum Command {
-    /// Receives alerts and heals, until it is told to stop or its time has come.
+    /// Receives alerts and heals.
     Serve {
         /// The configuration.
         #[arg(long)]
@@ -33,9 +36,6 @@ enum Command {
         /// The address to serve HTTP on.
         #[arg(long)]
         listen: Option<String>,
-        /// When to die: before:N or after:N.
-        #[arg(long, env = "SELFHEAL_TEST_KILL_AT")]
-        kill_at: Option<Moment>,
     },
 }
 
@@ -86,16 +86,24 @@ fn die() {
     }
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// Serves until it is told to stop or its time has come.
+async fn serve_until(moment: Moment) -> Result<(), String> {
+    let Command::Serve { config, rules, data, listen } = Command::parse();
+    let place = Place { file: config, overrides: Overrides { listen, data, rules } };
+    let wrap: WrapJournal =
+        Box::new(move |journal| Arc::new(Watched::new(journal, moment)) as Arc<dyn Journal>);
+    serve(&place, Some(wrap)).await.map_err(|fault| fault.to_string())
+}
+
+fn main() -> ExitCode {
+    let Ok(moment) = std::env::var(KILL_AT) else { return selfheal_server::cli::main() };
     // A second provider cannot be installed, and does no harm.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Command::Serve { config, rules, data, listen, kill_at } = Command::parse();
-    let place = Place { file: config, overrides: Overrides { listen, data, rules } };
-    let wrap = kill_at.map(|moment| -> WrapJournal {
-        Box::new(move |journal| Arc::new(Watched::new(journal, moment)) as Arc<dyn Journal>)
+    let served = moment.parse().and_then(|moment| {
+        let runtime = tokio::runtime::Runtime::new().map_err(|fault| fault.to_string())?;
+        runtime.block_on(serve_until(moment))
     });
-    match serve(&place, wrap).await {
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             eprintln!("{fault}");

@@ -1,7 +1,7 @@
 //! The smallest adapter: one action that writes a line to the log. For trying out rules, and the first to read for
 //! whoever writes an adapter.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -47,7 +47,28 @@ parameters! {
 /// Writes one line.
 #[derive(Default)]
 pub struct Write {
-    written: Mutex<VecDeque<IntentId>>,
+    written: Mutex<Written>,
+}
+
+/// The latest intents, to find one and to forget the oldest.
+#[derive(Default)]
+struct Written {
+    found: HashSet<IntentId>,
+    order: VecDeque<IntentId>,
+}
+
+impl Written {
+    /// Whether it was not there.
+    fn add(&mut self, intent: IntentId) -> bool {
+        if !self.found.insert(intent) {
+            return false;
+        }
+        self.order.push_back(intent);
+        if self.order.len() > INTENTS_MAX {
+            self.order.pop_front().map(|oldest| self.found.remove(&oldest));
+        }
+        true
+    }
 }
 
 #[async_trait]
@@ -91,11 +112,7 @@ impl Action for Write {
 
     async fn apply(&self, params: &Line, _prior: &(), intent: &IntentId) -> Result<Applied, Failure> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-        if !written.contains(intent) {
-            if written.len() == INTENTS_MAX {
-                written.pop_front();
-            }
-            written.push_back(*intent);
+        if written.add(*intent) {
             tracing::info!(intent = %intent.short(), text = params.text, "a rule says");
         }
         Ok(Applied::new("written"))
@@ -104,7 +121,11 @@ impl Action for Write {
     async fn effect(&self, _params: &Line, _prior: &(), intent: &IntentId) -> Result<Effect, Failure> {
         let written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         // After a restart nobody knows; a line written twice does no harm.
-        Ok(if written.contains(intent) { Effect::Done(Applied::new("written")) } else { Effect::Untouched })
+        Ok(if written.found.contains(intent) {
+            Effect::Done(Applied::new("written"))
+        } else {
+            Effect::Untouched
+        })
     }
 
     async fn undo(&self, _params: &Line, _prior: &(), _intent: &IntentId) -> Result<Undone, Failure> {
@@ -126,7 +147,7 @@ mod tests {
         let action = Arc::new(Write::default());
         let seen = Arc::clone(&action);
         let observe = move || {
-            let lines = seen.written.lock().unwrap().len();
+            let lines = seen.written.lock().unwrap().order.len();
             Box::pin(async move { json!(lines) }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
         };
         let params = json!({ "text": "hello" }).as_object().unwrap().clone();

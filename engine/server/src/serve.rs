@@ -14,14 +14,12 @@ use selfheal_store::SqliteJournal;
 
 use crate::assemble::{self, AssembleFault, Outside};
 use crate::clock::SystemClock;
-use crate::config::{Configuration, LogFormat};
+use crate::config::{Configuration, LogFormat, RULES_DEFAULT};
 use crate::http;
 use crate::load::{self, LoadFault, Place};
 use crate::telemetry::{self, OtlpSettings, TelemetryGuard, TelemetrySettings};
 use crate::{shipped, watch};
 
-/// The directory of rules that is used when nothing else is said.
-const RULES_DEFAULT: &str = "rules";
 /// How long requests and looks that are under way may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -150,8 +148,12 @@ async fn told_to_stop() {
     }
 }
 
-/// The rules to begin with, and the directory to watch, if there is one.
-fn rules(directory: &Path) -> Result<(Vec<RuleFile>, Option<PathBuf>), watch::RulesUnreadable> {
+/// The rules to begin with, and the directory to watch, if there is one. Where nobody has said where the rules are, and
+/// there are none, they are the shipped ones.
+///
+/// # Errors
+/// The directory or one of its rules cannot be read.
+pub fn rules(directory: &Path) -> Result<(Vec<RuleFile>, Option<PathBuf>), watch::RulesUnreadable> {
     if !directory.exists() && directory == Path::new(RULES_DEFAULT) {
         return Ok((shipped::rules(), None));
     }

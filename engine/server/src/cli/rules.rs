@@ -1,7 +1,7 @@
 //! `rules`: checks rules, documents what they can use, shows and releases those of a server.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use selfheal_contract::Catalog;
 use selfheal_script::{Compiler, Diagnostic, Limits, RuleFile, RuleSet, Severity, definitions, reference};
@@ -14,7 +14,7 @@ use super::output::{self, Output, list, plain, text};
 use super::table::Table;
 use crate::config::{Configuration, Overrides};
 use crate::load::{self, Place};
-use crate::{assemble, shipped, watch};
+use crate::{assemble, watch};
 
 pub(super) async fn run(
     command: RulesCommand,
@@ -56,10 +56,12 @@ fn check(
 ) -> Result<Exit, Failure> {
     let is_asked_for = dir.is_some();
     let (configuration, catalog) = configured(config, dir)?;
-    let files = match configuration.rules.exists() || is_asked_for || !is_default(&configuration.rules) {
-        true => watch::read_rules(&configuration.rules).map_err(|fault| Failure::usage(fault.to_string()))?,
-        false => shipped::rules(),
+    let files = if is_asked_for {
+        watch::read_rules(&configuration.rules)
+    } else {
+        crate::serve::rules(&configuration.rules).map(|(files, _)| files)
     };
+    let files = files.map_err(|fault| Failure::usage(fault.to_string()))?;
     let compiler = Compiler::new(&catalog, configuration.settings.clone(), Limits::default());
     let checked = Checked::of(&compiler, files);
     match output {
@@ -67,11 +69,6 @@ fn check(
         Output::Json => output::json(out, &checked.json())?,
     }
     Ok(if checked.count(Severity::Error) > 0 { Exit::Findings } else { Exit::Good })
-}
-
-/// Where nobody has said where the rules are, and there are none, a server uses the shipped ones.
-fn is_default(rules: &Path) -> bool {
-    rules.strip_prefix(".").unwrap_or(rules) == Path::new("rules")
 }
 
 struct Checked {

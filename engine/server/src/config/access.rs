@@ -51,13 +51,13 @@ impl WebhookCredentials {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// See issues, remediations, rules and statistics, and try rules by dry-run.
+    /// See issues, remediations, rules and statistics.
     Viewer,
-    /// Start and undo remediations by hand, within the policy.
+    /// Try alerts and rules by dry-run, turn the switch, let a rule go on despite a storm.
     Operator,
-    /// Give and refuse approvals.
+    /// Give and refuse approvals as well.
     Approver,
-    /// Turn the switch.
+    /// Everything.
     Admin,
 }
 

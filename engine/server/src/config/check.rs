@@ -65,7 +65,7 @@ fn sections(
     let configuration = Configuration {
         listen,
         data: directory(root, "data", "./data"),
-        rules: directory(root, "rules", "./rules"),
+        rules: directory(root, "rules", super::RULES_DEFAULT),
         external_url: root
             .optional_url("external_url", &["http", "https"])
             .map(|url| url.trim_end_matches('/').to_owned()),

@@ -111,6 +111,9 @@ impl Configuration {
     }
 }
 
+/// The directory of rules when nothing else is said. Where it does not exist, the shipped rules are used.
+pub const RULES_DEFAULT: &str = "./rules";
+
 /// What flags of the command line say; they beat the environment and the file.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {

@@ -3,7 +3,6 @@
 //! Alertmanager repeats itself, so an alert that is known already costs one look at an index and writes nothing, unless
 //! what is said about it has changed.
 
-use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
@@ -42,55 +41,49 @@ impl Work for Receive {
     }
 }
 
-/// Expands alerts to issues and notes how far their receipts are done.
-pub(super) struct Expand {
-    pub(super) sightings: Vec<Sighting>,
-    pub(super) progress: Vec<Progress>,
-}
+/// Expands alerts to issues. By the table, doing it twice is doing it once.
+pub(super) struct Expand(pub(super) Vec<Sighting>);
 
 impl Work for Expand {
     type Answer = Vec<Sighted>;
 
     fn run(&self, statements: &Statements<'_>) -> Result<Vec<Sighted>, Trouble> {
-        let done_before = note_progress(statements, &self.progress)?;
-        self.sightings
+        self.0
             .iter()
-            .map(|sighting| {
-                let latest = latest(statements, &sighting.alert)?;
-                if done_before.contains(&sighting.receipt) {
-                    return Ok(answer_again(latest.as_ref(), &sighting.alert));
-                }
-                see(statements, latest, sighting)
-            })
+            .map(|sighting| see(statements, latest(statements, &sighting.alert)?, sighting))
             .collect()
     }
 
     fn bytes(&self) -> usize {
         let text = |alert: &Alert| alert.labels.text_bytes() + alert.annotations.text_bytes();
-        self.sightings.iter().map(|sighting| 2 * ROW_BYTES + text(&sighting.alert)).sum()
+        self.0.iter().map(|sighting| 2 * ROW_BYTES + text(&sighting.alert)).sum()
     }
 }
 
-/// Notes the progress; gives the receipts of which all of it had been noted before.
-fn note_progress(statements: &Statements<'_>, progress: &[Progress]) -> Result<HashSet<ReceiptId>, Trouble> {
-    let mut finish = statements.get("DELETE FROM receipts WHERE id = ?1")?;
-    let mut advance = statements.get("UPDATE receipts SET expanded = ?2 WHERE id = ?1 AND expanded < ?2")?;
-    let mut done_before = HashSet::new();
-    let mut advanced = HashSet::new();
-    for Progress { receipt, expanded, finished } in progress {
-        let changed = if *finished {
-            finish.execute([receipt.0])?
-        } else {
-            advance.execute(params![receipt.0, expanded])?
-        };
-        if changed == 1 {
-            advanced.insert(*receipt);
-        } else {
-            done_before.insert(*receipt);
+/// Notes how far receipts are expanded. It comes after the expansion is on disk: what a crash in between leaves is
+/// expanded again.
+pub(super) struct Note(pub(super) Vec<Progress>);
+
+impl Work for Note {
+    type Answer = ();
+
+    fn run(&self, statements: &Statements<'_>) -> Result<(), Trouble> {
+        let mut finish = statements.get("DELETE FROM receipts WHERE id = ?1")?;
+        let mut advance =
+            statements.get("UPDATE receipts SET expanded = ?2 WHERE id = ?1 AND expanded < ?2")?;
+        for Progress { receipt, expanded, finished } in &self.0 {
+            if *finished {
+                finish.execute([receipt.0])?;
+            } else {
+                advance.execute(params![receipt.0, expanded])?;
+            }
         }
+        Ok(())
     }
-    done_before.retain(|receipt| !advanced.contains(receipt));
-    Ok(done_before)
+
+    fn bytes(&self) -> usize {
+        self.0.len() * size_of::<Progress>()
+    }
 }
 
 /// The latest issue of an alert's fingerprint.
@@ -114,14 +107,6 @@ fn latest(statements: &Statements<'_>, alert: &Alert) -> Result<Option<Latest>, 
         })
         .optional()?;
     Ok(found)
-}
-
-/// What a sighting was that is expanded already, as far as the present state tells.
-fn answer_again(latest: Option<&Latest>, alert: &Alert) -> Sighted {
-    match (latest, meaning(latest.map(|latest| latest.known), alert)) {
-        (Some(latest), Meaning::Known | Meaning::Refire | Meaning::Resolve) => Sighted::Known(latest.id),
-        _ => Sighted::Stale,
-    }
 }
 
 fn see(statements: &Statements<'_>, latest: Option<Latest>, sighting: &Sighting) -> Result<Sighted, Trouble> {

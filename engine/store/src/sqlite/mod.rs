@@ -1,12 +1,15 @@
-//! The journal in one SQLite file, for one process.
+//! The journal in SQLite, for one process: one file for notifications that are not expanded yet, one for everything else,
+//! so that a notification never waits for the work that earlier ones have made.
 //!
-//! Changes go through a queue to the one thread that writes (`writer`), which commits them in groups: `intake` turns
+//! Each file is a `database`. Changes go through a queue to the one thread that writes it (`writer`), which commits them
+//! in groups: `intake` turns
 //! notifications into issues; `commit` carries out the runtime's writes, by `movement` for issues, `effects` for
 //! remediations and `people` for approvals and news. Questions (`queries`) go to connections of their own (`readers`).
 //! `open` has the lock, the settings and the schema; `fault` says what a failure means.
 
 mod columns;
 mod commit;
+mod database;
 mod effects;
 mod fault;
 mod intake;
@@ -21,9 +24,8 @@ mod statements;
 mod tests;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -39,14 +41,13 @@ use selfheal_runtime::ports::journal::{
 use selfheal_runtime::ports::{Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
 
+use database::Database;
 pub use open::{OpenFault, OpenFaultKind};
-use readers::Readers;
-use writer::Queue;
 
 /// Connections that answer questions.
 const READERS: usize = 4;
 
-/// The journal in one SQLite file, written by one thread and locked against other processes.
+/// The journal in two SQLite files, each written by one thread, locked together against other processes.
 ///
 /// - What a call has answered is on disk (WAL with `synchronous=FULL`), and every later question sees it.
 /// - Changes take effect in the order in which they are handed over, whole transactions at a time. A call whose caller
@@ -57,59 +58,59 @@ const READERS: usize = 4;
 ///
 /// Needs a Tokio runtime. Dropping it waits for the changes that are queued.
 pub struct SqliteJournal {
-    queue: Option<Queue>,
-    writer: Option<JoinHandle<()>>,
-    readers: Readers,
+    journal: Database,
+    inbox: Arc<Database>,
 }
 
 impl SqliteJournal {
-    /// Opens the journal at `path`, or makes it; its folder must exist. Blocks for as long as the disk takes.
+    /// Opens the journal at `path`, or makes it; its folder must exist. Notifications are kept beside it, in a file with
+    /// `-inbox` behind its name. Blocks for as long as the disk takes.
     ///
     /// # Errors
     /// When another process uses it, when it is of a newer version, damaged, or cannot be read and written.
     pub fn open(path: &Path) -> Result<Self, OpenFault> {
-        let open::Opened { writer, readers, lock } = open::open(path, READERS)?;
-        let readers = Readers::new(readers, Arc::new(lock));
-        let (queue, writer) = writer::start(writer).map_err(|error| OpenFault {
-            kind: OpenFaultKind::Unusable,
-            path: path.to_owned(),
-            what: format!("cannot start the thread that writes: {error}"),
-        })?;
-        Ok(Self { queue: Some(queue), writer: Some(writer), readers })
+        let lock = Arc::new(open::lock(path)?);
+        let journal = Database::open(path, open::JOURNAL, READERS, &lock)?;
+        let inbox = Arc::new(Database::open(&inbox(path), open::INBOX, 1, &lock)?);
+        Ok(Self { journal, inbox })
     }
 
-    fn queue(&self) -> &Queue {
-        self.queue.as_ref().expect("the queue is there until the journal is dropped")
+    #[cfg(test)]
+    fn queue(&self) -> &writer::Queue {
+        self.journal.queue()
+    }
+
+    async fn submit<W: writer::Work>(&self, work: W) -> Result<W::Answer, JournalFault> {
+        self.journal.submit(work).await
     }
 
     async fn query<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalFault> {
-        self.queue().unbroken()?;
-        self.readers.query(ask).await
+        self.journal.query(ask).await
     }
 }
 
-impl Drop for SqliteJournal {
-    fn drop(&mut self) {
-        // The writer ends when its queue does; the lock must outlive it.
-        self.queue = None;
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has said so to everybody who waited for it.
-            let _ = writer.join();
-        }
+/// The file of notifications beside a journal: `data/journal-inbox.sqlite` for `data/journal.sqlite`.
+fn inbox(journal: &Path) -> PathBuf {
+    let mut name = journal.file_stem().unwrap_or_default().to_owned();
+    name.push("-inbox");
+    if let Some(ending) = journal.extension() {
+        name.push(".");
+        name.push(ending);
     }
+    journal.with_file_name(name)
 }
 
 #[async_trait]
 impl Journal for SqliteJournal {
     async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault> {
-        self.queue().submit(intake::Receive(receipt)).await
+        self.inbox.submit(intake::Receive(receipt)).await
     }
 
     async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault> {
-        self.query(move |connection| queries::unexpanded(connection, after, most)).await
+        self.inbox.query(move |connection| queries::unexpanded(connection, after, most)).await
     }
 
     async fn expand(
@@ -117,7 +118,15 @@ impl Journal for SqliteJournal {
         sightings: Vec<Sighting>,
         progress: Vec<Progress>,
     ) -> Result<Vec<Sighted>, JournalFault> {
-        self.queue().submit(intake::Expand { sightings, progress }).await
+        let seen = self.submit(intake::Expand(sightings)).await?;
+        // Nobody waits for this: until it is on disk, a crash only has the same alerts expanded again.
+        let inbox = Arc::clone(&self.inbox);
+        tokio::spawn(async move {
+            if let Err(fault) = inbox.submit(intake::Note(progress)).await {
+                tracing::warn!(%fault, "notifications that are expanded stay in the inbox until the next start");
+            }
+        });
+        Ok(seen)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault> {
@@ -125,7 +134,7 @@ impl Journal for SqliteJournal {
             kind: JournalFaultKind::Unavailable,
             what: format!("a value has no form in JSON: {error}"),
         };
-        self.queue().submit(commit::Commit::of(writes).map_err(unwritable)?).await
+        self.submit(commit::Commit::of(writes).map_err(unwritable)?).await
     }
 
     async fn issue(&self, id: IssueId) -> Result<Option<Issue>, JournalFault> {
@@ -199,7 +208,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn delivered(&self, deliveries: Vec<(i64, Delivery)>) -> Result<(), JournalFault> {
-        self.queue().submit(commit::Delivered(deliveries)).await
+        self.submit(commit::Delivered(deliveries)).await
     }
 
     async fn setting(&self, key: &str) -> Result<Option<Value>, JournalFault> {
@@ -212,6 +221,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn check(&self) -> Result<(), JournalFault> {
-        self.queue().submit(commit::Check).await
+        self.inbox.submit(commit::Check).await?;
+        self.submit(commit::Check).await
     }
 }

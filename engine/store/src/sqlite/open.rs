@@ -8,7 +8,11 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Each version's change, in order. A change that has shipped is never edited; a new one is added.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql")];
+pub(super) type Schema = &'static [&'static str];
+/// Everything but notifications.
+pub(super) const JOURNAL: Schema = &[include_str!("schema/journal/1.sql")];
+/// Notifications that are not fully expanded yet.
+pub(super) const INBOX: Schema = &[include_str!("schema/inbox/1.sql")];
 
 /// How long a connection waits for another program, such as a backup, that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -43,24 +47,24 @@ pub struct OpenFault {
 /// An open journal's connections.
 pub(super) struct Opened {
     pub(super) writer: Connection,
+    pub(super) checkpointer: Connection,
     pub(super) readers: Vec<Connection>,
-    /// Held for as long as any of the connections is used.
-    pub(super) lock: File,
 }
 
-/// Opens or makes the journal's file, with a connection to write and some to read.
-pub(super) fn open(path: &Path, readers: usize) -> Result<Opened, OpenFault> {
-    let lock = lock(path)?;
+/// Opens or makes a file, with a connection to write, one to move the log into place, and some to read.
+pub(super) fn open(path: &Path, schema: Schema, readers: usize) -> Result<Opened, OpenFault> {
     let fault = |error| fault(path, &error);
     let writer = Connection::open(path).map_err(fault)?;
     set_up_writer(&writer).map_err(fault)?;
-    migrate(path, &writer)?;
+    migrate(path, schema, &writer)?;
+    let checkpointer = Connection::open(path).map_err(fault)?;
+    set_up_writer(&checkpointer).map_err(fault)?;
     let readers = (0..readers).map(|_| open_reader(path)).collect::<Result<_, _>>().map_err(fault)?;
-    Ok(Opened { writer, readers, lock })
+    Ok(Opened { writer, checkpointer, readers })
 }
 
 /// Locks a file beside the journal: SQLite's own locks would let a second process in between two transactions.
-fn lock(path: &Path) -> Result<File, OpenFault> {
+pub(super) fn lock(path: &Path) -> Result<File, OpenFault> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let unusable = |error: std::io::Error| {
@@ -86,7 +90,7 @@ fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;
-         PRAGMA wal_autocheckpoint = 4000; -- pages of 4 KiB
+         PRAGMA wal_autocheckpoint = 16000; -- pages of 4 KiB, where the other thread has not kept up
          PRAGMA journal_size_limit = 67108864; -- what a storm has left behind is given back
          PRAGMA cache_size = -16384; -- KiB
          PRAGMA temp_store = MEMORY;",
@@ -108,22 +112,28 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Brings the schema up to date, each version in a transaction of its own.
-fn migrate(path: &Path, connection: &Connection) -> Result<(), OpenFault> {
+fn migrate(path: &Path, schema: Schema, connection: &Connection) -> Result<(), OpenFault> {
     let fault = |error| fault(path, &error);
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
     let found = usize::try_from(found).unwrap_or(usize::MAX);
-    if found > MIGRATIONS.len() {
+    if found > schema.len() {
         let what = format!(
             "it has version {found} and this selfheal knows versions up to {}; use a newer selfheal, or an older copy",
-            MIGRATIONS.len()
+            schema.len()
         );
         return Err(OpenFault { kind: OpenFaultKind::Newer, path: path.to_owned(), what });
     }
-    for (version, change) in (1..).zip(MIGRATIONS).skip(found) {
+    for (version, change) in (1..).zip(schema).skip(found) {
         let change = format!("BEGIN IMMEDIATE; {change} PRAGMA user_version = {version}; COMMIT;");
         connection.execute_batch(&change).map_err(fault)?;
     }
     Ok(())
+}
+
+/// A thread could not be started.
+pub(super) fn no_thread(path: &Path, error: &std::io::Error) -> OpenFault {
+    let what = format!("cannot start a thread for it: {error}");
+    OpenFault { kind: OpenFaultKind::Unusable, path: path.to_owned(), what }
 }
 
 fn fault(path: &Path, error: &rusqlite::Error) -> OpenFault {

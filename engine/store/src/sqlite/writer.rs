@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use selfheal_runtime::ports::JournalFault;
 use tokio::sync::{mpsc, oneshot};
 
+use super::database::Nudge;
 use super::fault::{Reach, Trouble, broken, commit_is_unknown, unavailable};
 use super::statements::Statements;
 
@@ -18,6 +19,8 @@ use super::statements::Statements;
 const BATCH_REQUESTS_MAX: usize = 512;
 /// No further request joins a transaction that carries this much already.
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// How many commits the log gathers before the other thread is told to move them into place.
+const COMMITS_BETWEEN_CHECKPOINTS: u32 = 64;
 /// The most requests that wait for the next transaction; further ones wait in their callers.
 const QUEUE_REQUESTS_MAX: usize = 4096;
 
@@ -98,18 +101,27 @@ impl<W: Work> Job for Task<W> {
 }
 
 /// Starts the writer. It ends when the queue is dropped and empty, or when the journal is broken.
-pub(super) fn start(connection: Connection) -> std::io::Result<(Queue, std::thread::JoinHandle<()>)> {
+pub(super) fn start(
+    connection: Connection,
+    checkpoints: Nudge,
+) -> std::io::Result<(Queue, std::thread::JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
     let breakage = Breakage::default();
     let shared = Arc::clone(&breakage);
     let thread = std::thread::Builder::new()
         .name("journal".to_owned())
-        .spawn(move || write_all(&connection, receiver, shared))?;
+        .spawn(move || write_all(&connection, receiver, shared, &checkpoints))?;
     Ok((Queue { sender, breakage }, thread))
 }
 
 /// The thread: it ends when there is nothing more to come, or when the journal is broken.
-fn write_all(connection: &Connection, mut receiver: mpsc::Receiver<Box<dyn Job>>, breakage: Breakage) {
+fn write_all(
+    connection: &Connection,
+    mut receiver: mpsc::Receiver<Box<dyn Job>>,
+    breakage: Breakage,
+    checkpoints: &Nudge,
+) {
+    let mut commits = 0_u32;
     let _on_panic = BreakOnPanic(Arc::clone(&breakage));
     let statements = Statements::on(connection);
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_REQUESTS_MAX);
@@ -125,6 +137,10 @@ fn write_all(connection: &Connection, mut receiver: mpsc::Receiver<Box<dyn Job>>
             batch.iter_mut().for_each(|job| job.refuse(fault.clone()));
         }
         batch.drain(..).for_each(Job::answer);
+        commits += 1;
+        if commits >= COMMITS_BETWEEN_CHECKPOINTS && checkpoints.try_send(()).is_ok() {
+            commits = 0;
+        }
     }
 }
 

@@ -1,16 +1,6 @@
 -- Version 1. Times are microseconds since 1970 (UTC); names are those of the API; nested values are JSON.
 -- Small columns come first, so that they are read without following a row's overflow pages.
 
--- Notifications that are not fully expanded yet. AUTOINCREMENT: a number is never given twice, though rows go.
-CREATE TABLE receipts (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    received_at INTEGER NOT NULL,
-    expanded    INTEGER NOT NULL DEFAULT 0,
-    source      TEXT NOT NULL,
-    trace       TEXT NOT NULL,
-    body        BLOB NOT NULL
-) STRICT;
-
 CREATE TABLE issues (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     fingerprint INTEGER NOT NULL, -- the 64 bits, as a signed number
