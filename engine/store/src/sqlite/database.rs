@@ -12,7 +12,7 @@ use selfheal_runtime::ports::JournalFault;
 
 use super::open::{self, OpenFault, Schema};
 use super::readers::Readers;
-use super::writer::{self, Queue, Work};
+use super::writer::{self, Breakage, Queue, Work};
 
 /// An open file. Dropping it waits for the changes that are queued.
 pub(super) struct Database {
@@ -22,18 +22,20 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the file at `path`, or makes it. `lock` is held for as long as anything of it is used.
+    /// Opens the file at `path`, or makes it. `lock` is held for as long as anything of it is used; when one of the files
+    /// that share `breakage` breaks, all do.
     pub(super) fn open(
         path: &Path,
         schema: Schema,
         readers: usize,
         lock: &Arc<File>,
+        breakage: &Breakage,
     ) -> Result<Self, OpenFault> {
         let open::Opened { writer, checkpointer, readers } = open::open(path, schema, readers)?;
         let readers = Readers::new(readers, Arc::clone(lock));
         let (nudge, nudged) = sync_channel(1);
-        let started =
-            checkpoints(checkpointer, nudged).and_then(|moving| Ok((writer::start(writer, nudge)?, moving)));
+        let started = checkpoints(checkpointer, nudged)
+            .and_then(|moving| Ok((writer::start(writer, nudge, Arc::clone(breakage))?, moving)));
         let ((queue, writing), moving) = started.map_err(|error| open::no_thread(path, &error))?;
         Ok(Self { queue: Some(queue), threads: vec![writing, moving], readers })
     }

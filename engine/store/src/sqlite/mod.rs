@@ -70,8 +70,9 @@ impl SqliteJournal {
     /// When another process uses it, when it is of a newer version, damaged, or cannot be read and written.
     pub fn open(path: &Path) -> Result<Self, OpenFault> {
         let lock = Arc::new(open::lock(path)?);
-        let journal = Database::open(path, open::JOURNAL, READERS, &lock)?;
-        let inbox = Arc::new(Database::open(&inbox(path), open::INBOX, 1, &lock)?);
+        let breakage = writer::Breakage::default();
+        let journal = Database::open(path, open::JOURNAL, READERS, &lock, &breakage)?;
+        let inbox = Arc::new(Database::open(&inbox(path), open::INBOX, 1, &lock, &breakage)?);
         Ok(Self { journal, inbox })
     }
 

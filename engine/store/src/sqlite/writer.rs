@@ -104,9 +104,9 @@ impl<W: Work> Job for Task<W> {
 pub(super) fn start(
     connection: Connection,
     checkpoints: Nudge,
+    breakage: Breakage,
 ) -> std::io::Result<(Queue, std::thread::JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
-    let breakage = Breakage::default();
     let shared = Arc::clone(&breakage);
     let thread = std::thread::Builder::new()
         .name("journal".to_owned())
