@@ -8,7 +8,7 @@ use selfheal_script::RuleFile;
 use serde_json::Value;
 
 use crate::loss::Death;
-use crate::world::{House, World, alert, minutes, rule};
+use crate::world::{House, World, alert, minutes, rule, seconds};
 
 /// More writes than any run makes.
 const WRITES_MAX: u32 = 200;
@@ -23,7 +23,8 @@ struct Drama {
     numbers: &'static [(&'static str, Option<i64>)],
 }
 
-/// One that is healed in two steps, one that is not helped and undone, one that no rule is for.
+/// One that is healed in two steps, one that is not helped and undone, one that is changed for a time, one about which a
+/// person is asked, one that no rule is for.
 const DRAMA: Drama = Drama {
     rules: || {
         vec![
@@ -38,6 +39,8 @@ const DRAMA: Drama = Drama {
                 r#"fallback([double::set("c", 3).verify(double::read("miss").below(50), "10s"),
                              double::set("d", 4).verify(double::read("miss").below(50), "10s").retry(1, "5s")])"#,
             ),
+            rule("timed", "cooldown: \"2h\"", r#"double::set("t", 5).revert_after("2m")"#),
+            rule("asking", "cooldown: \"2h\"", r#"double::set("p", 6).needs_approval("it is dear")"#),
         ]
     },
     target: |world| {
@@ -46,9 +49,9 @@ const DRAMA: Drama = Drama {
         world.target.put("c", 7);
         world.target.leads_to(("b", 2), ("heal", 10));
     },
-    alerts: &["heal", "miss", "other"],
-    outcomes: &[Outcome::Recovered, Outcome::Unwound, Outcome::Unmatched],
-    numbers: &[("a", Some(1)), ("b", Some(2)), ("c", Some(7)), ("d", None)],
+    alerts: &["heal", "miss", "timed", "asking", "other"],
+    outcomes: &[Outcome::Recovered, Outcome::Unwound, Outcome::Applied, Outcome::Applied, Outcome::Unmatched],
+    numbers: &[("a", Some(1)), ("b", Some(2)), ("c", Some(7)), ("d", None), ("t", None), ("p", Some(6))],
 };
 
 /// The notification, sent until it is acknowledged, as Alertmanager does.
@@ -57,6 +60,16 @@ async fn tell(house: &House<'_>, drama: &Drama, alerts: &[Value], acknowledged: 
         *acknowledged = house.send(alerts).await.is_ok();
     }
     assert!(drama.alerts.len() == alerts.len());
+}
+
+/// A person grants whatever is asked. A process that dies meanwhile does not answer; he tries again at the next.
+async fn say_yes(house: &House<'_>) {
+    if let Some(asked) = house.open_approval().await {
+        tokio::select! {
+            granted = house.engine.answer(&asked.id, asked.plan_hash, true, "anna", "yes") => drop(granted.unwrap()),
+            () = house.life.ended() => {}
+        }
+    }
 }
 
 /// Lives through the drama with processes that die as told, and one at last that does not. Says whether all died.
@@ -70,7 +83,8 @@ async fn live(drama: &Drama, deaths: &[Death]) -> bool {
     for death in deaths {
         if let Some(house) = world.start_mortal(*death).await {
             tell(&house, drama, &alerts, &mut acknowledged).await;
-            house.advance(minutes(2)).await;
+            say_yes(&house).await;
+            house.advance(minutes(1)).await;
             died += usize::from(house.life.is_over());
         } else {
             died += 1;
@@ -78,7 +92,9 @@ async fn live(drama: &Drama, deaths: &[Death]) -> bool {
     }
     let house = world.start().await;
     tell(&house, drama, &alerts, &mut acknowledged).await;
-    house.advance(minutes(20)).await;
+    house.advance(seconds(2)).await;
+    say_yes(&house).await;
+    house.advance(minutes(4)).await;
     assert!(acknowledged, "{deaths:?}");
     examine(drama, &house, deaths).await;
     died == deaths.len()

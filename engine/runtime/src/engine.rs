@@ -1,7 +1,6 @@
 //! The engine: everything that the rooms share, and the tasks in which they run.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use selfheal_contract::{Catalog, Failure};
 use selfheal_core::guard::{Guard, Says, Verdict};
 use selfheal_core::issue::{IssueId, Outcome};
-use selfheal_core::policy::{Policy, RATE_WINDOW};
+use selfheal_core::policy::Policy;
 use selfheal_core::success::SuccessRecord;
 use selfheal_script::{Compiler, RuleFile};
 use tokio::sync::watch;
@@ -19,9 +18,8 @@ use crate::breaker::Breakers;
 use crate::desk::{self, Desk};
 use crate::expand::{self, Intake};
 use crate::metrics::Metrics;
-use crate::news;
 use crate::outbox;
-use crate::ports::journal::{IssueFilter, Journal, JournalFault, Record, RemediationFilter, Write};
+use crate::ports::journal::{IssueFilter, Journal, JournalFault, Record, Write};
 use crate::ports::ledger::Claim;
 use crate::ports::{AlertSource, Clock, Entropy, Ledger, Sink};
 use crate::reconcile::{self, Reconciler};
@@ -102,9 +100,6 @@ pub struct Engine {
     pub(crate) reconciler: Reconciler,
     /// Since when an issue's probes cannot be read.
     unreadable: Mutex<HashMap<IssueId, Timestamp>>,
-    /// One turn of the switch at a time, and how often it was turned off.
-    turning: tokio::sync::Mutex<()>,
-    turned_off: AtomicU64,
     successes: RwLock<HashMap<(String, String), SuccessRecord>>,
     learning: bool,
     adopt: Adopt,
@@ -167,8 +162,6 @@ impl Engine {
             intake,
             reconciler: Reconciler::new(parts.source.is_some()),
             unreadable: Mutex::default(),
-            turning: tokio::sync::Mutex::default(),
-            turned_off: AtomicU64::new(0),
             successes: RwLock::new(successes),
             learning: parts.learning,
             adopt: parts.adopt,
@@ -189,54 +182,6 @@ impl Engine {
             rooms.spawn(reconcile::run(Arc::clone(&engine), source, every));
         }
         Ok((engine, rooms))
-    }
-
-    /// Takes in what an earlier process left: claims that still count, the last hour's results, and what was under way.
-    async fn restore(&self, now: Timestamp) -> Result<(), JournalFault> {
-        let rules = self.rules.current();
-        let cooldowns = rules.set.rules().iter().map(|rule| Duration::from(rule.header().cooldown));
-        let reach = cooldowns.max().unwrap_or_default().max(self.policy.cooldown_min).max(RATE_WINDOW);
-        let ago = |by: Duration| {
-            now.checked_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(Timestamp::MIN)
-        };
-        let mut filter =
-            RemediationFilter { since: Some(ago(reach)), limit: 10_000, ..RemediationFilter::default() };
-        let mut recent = Vec::new();
-        loop {
-            let page = self.journal.remediations(filter.clone()).await?;
-            filter.before = page.last().map(|remediation| remediation.id);
-            let last = page.len() < 10_000;
-            recent.extend(page);
-            if last {
-                break;
-            }
-        }
-        // What failed before a person turned the switch on again has been looked at.
-        let counted_from = ago(RATE_WINDOW).max(self.switch.position().at);
-        for remediation in recent.into_iter().rev() {
-            let at = remediation.ended_at.unwrap_or(remediation.started_at);
-            if let Some(success) =
-                remediation.outcome.and_then(Outcome::success).filter(|_| at >= counted_from)
-            {
-                let _ = self.switch.count(success, at, &self.policy);
-            }
-            let running = remediation.ended_at.is_none();
-            self.restore_claim(&remediation.claim, remediation.started_at, running).await;
-        }
-        let running =
-            RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
-        for remediation in self.journal.remediations(running).await? {
-            self.restore_claim(&remediation.claim, remediation.started_at, true).await;
-            self.desk.look_at(remediation.id.issue);
-        }
-        Ok(())
-    }
-
-    async fn restore_claim(&self, claim: &Claim, granted_at: Timestamp, running: bool) {
-        if let Err(fault) = self.ledger.restore(claim, granted_at, running).await {
-            // Guards ask the ledger again before anything is done, and hold while it cannot be asked.
-            tracing::warn!(holder = claim.holder, %fault, "a claim could not be restored");
-        }
     }
 
     /// Takes rule texts into use, all of them or none; open issues that no rule was for are matched again.
@@ -288,62 +233,6 @@ impl Engine {
                 _ => return Ok(()),
             }
         }
-    }
-
-    /// Turns the switch. It is durable when this returns.
-    ///
-    /// # Errors
-    /// The journal cannot be written; the switch stays where it was, unless it was to be turned off: then it is off in
-    /// this process all the same.
-    pub async fn turn_switch(&self, on: bool, by: &str, why: &str) -> Result<Position, JournalFault> {
-        let at = self.clock.now();
-        let position = Position { on, by: by.to_owned(), at, why: why.to_owned() };
-        if !on {
-            self.turned_off.fetch_add(1, Ordering::SeqCst);
-            self.switch.turn(position.clone());
-            self.metrics.switch_on.set(0);
-        }
-        let offs = self.turned_off.load(Ordering::SeqCst);
-        let turning = self.turning.lock().await;
-        let mut writes = vec![
-            Write::Set {
-                key: switch::SETTING.to_owned(),
-                value: serde_json::to_value(&position).unwrap_or_default(),
-            },
-            Write::Record(Record {
-                issue: None,
-                remediation: None,
-                at,
-                kind: "switch".to_owned(),
-                actor: by.to_owned(),
-                summary: format!("turned automatic remediation {}: {why}", if on { "on" } else { "off" }),
-                facts: serde_json::Value::Null,
-            }),
-        ];
-        writes.extend(news::switch(self, &position));
-        self.journal.commit(writes).await?;
-        // Whoever turned it off meanwhile has the last word: in this process already, in the journal in a moment.
-        let stands = on && self.turned_off.load(Ordering::SeqCst) == offs;
-        if stands {
-            self.switch.turn(position.clone());
-            self.metrics.switch_on.set(1);
-        }
-        drop(turning);
-        if stands {
-            self.look_at_refused().await?;
-        }
-        tracing::warn!(on, by, why, "the switch was turned");
-        Ok(position)
-    }
-
-    /// What was refused while the switch was off is looked at again.
-    async fn look_at_refused(&self) -> Result<(), JournalFault> {
-        let outcome = Some(Outcome::Refused);
-        let filter = IssueFilter { open: Some(true), outcome, limit: 1000, ..IssueFilter::default() };
-        for issue in self.journal.issues(filter).await? {
-            self.desk.look_at(issue.id);
-        }
-        Ok(())
     }
 
     /// Lets a rule go on for an hour although it is flooded with new issues.

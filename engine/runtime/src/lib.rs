@@ -26,6 +26,7 @@ mod outbox;
 mod pen;
 mod reconcile;
 mod resource;
+mod restore;
 mod reverts;
 mod storm;
 

@@ -3,13 +3,20 @@
 //! It also turns itself off when too many remediations fail.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use selfheal_core::guard::later;
+use selfheal_core::issue::Outcome;
 use selfheal_core::policy::{Policy, RATE_WINDOW};
 use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::news;
+use crate::ports::JournalFault;
+use crate::ports::journal::{IssueFilter, Record, Write};
 
 /// The journal's name for the switch.
 pub(crate) const SETTING: &str = "switch";
@@ -31,11 +38,19 @@ pub struct Position {
 pub struct Switch {
     position: ArcSwap<Position>,
     results: Mutex<VecDeque<(Timestamp, bool)>>,
+    /// One turn at a time, and how often it was turned off.
+    turning: tokio::sync::Mutex<()>,
+    turned_off: AtomicU64,
 }
 
 impl Switch {
     pub(crate) fn new(position: Position) -> Self {
-        Self { position: ArcSwap::from_pointee(position), results: Mutex::default() }
+        Self {
+            position: ArcSwap::from_pointee(position),
+            results: Mutex::default(),
+            turning: tokio::sync::Mutex::default(),
+            turned_off: AtomicU64::new(0),
+        }
     }
 
     /// Where it stands.
@@ -82,6 +97,64 @@ impl Switch {
                 policy.failure_share_max * 100.0
             )
         })
+    }
+}
+
+impl Engine {
+    /// Turns the switch. It is durable when this returns.
+    ///
+    /// # Errors
+    /// The journal cannot be written; the switch stays where it was, unless it was to be turned off: then it is off in
+    /// this process all the same.
+    pub async fn turn_switch(&self, on: bool, by: &str, why: &str) -> Result<Position, JournalFault> {
+        let at = self.clock.now();
+        let position = Position { on, by: by.to_owned(), at, why: why.to_owned() };
+        if !on {
+            self.switch.turned_off.fetch_add(1, Ordering::SeqCst);
+            self.switch.turn(position.clone());
+            self.metrics.switch_on.set(0);
+        }
+        let offs = self.switch.turned_off.load(Ordering::SeqCst);
+        let turning = self.switch.turning.lock().await;
+        let mut writes = vec![
+            Write::Set {
+                key: SETTING.to_owned(),
+                value: serde_json::to_value(&position).unwrap_or_default(),
+            },
+            Write::Record(Record {
+                issue: None,
+                remediation: None,
+                at,
+                kind: "switch".to_owned(),
+                actor: by.to_owned(),
+                summary: format!("turned automatic remediation {}: {why}", if on { "on" } else { "off" }),
+                facts: serde_json::Value::Null,
+            }),
+        ];
+        writes.extend(news::switch(self, &position));
+        self.journal.commit(writes).await?;
+        // Whoever turned it off meanwhile has the last word: in this process already, in the journal in a moment.
+        let stands = on && self.switch.turned_off.load(Ordering::SeqCst) == offs;
+        if stands {
+            self.switch.turn(position.clone());
+            self.metrics.switch_on.set(1);
+        }
+        drop(turning);
+        if stands {
+            self.look_at_refused().await?;
+        }
+        tracing::warn!(on, by, why, "the switch was turned");
+        Ok(position)
+    }
+
+    /// What was refused while the switch was off is looked at again.
+    async fn look_at_refused(&self) -> Result<(), JournalFault> {
+        let outcome = Some(Outcome::Refused);
+        let filter = IssueFilter { open: Some(true), outcome, limit: 1000, ..IssueFilter::default() };
+        for issue in self.journal.issues(filter).await? {
+            self.desk.look_at(issue.id);
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,10 @@
 //! Taking up a remediation after a crash is therefore the same walk again: an intent that the journal knows is not
 //! made anew but taken from where it stands (`step.rs`).
 
+mod effect;
 mod step;
 mod undo;
+mod verify;
 
 use std::collections::HashMap;
 use std::sync::Arc;

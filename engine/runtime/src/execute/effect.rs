@@ -1,0 +1,257 @@
+//! One effect: save the prior state, journal the intent, ask the guards once more, apply, find out whether it happened.
+//!
+//! The intent is durable before the effect, always. An effect that may have happened is looked for at the target, and
+//! never repeated blindly.
+
+use std::time::Duration;
+
+use selfheal_contract::{AnyAction, Applied, Effect, Failure, FailureKind};
+use selfheal_core::condition::Readings;
+use selfheal_core::guard::later;
+use selfheal_core::issue::Outcome;
+use selfheal_core::plan::Step;
+use selfheal_core::remediation::{IntentId, IntentState};
+use serde_json::{Value, json};
+
+use super::Run;
+use super::step::Try;
+use crate::decide::read_all;
+use crate::ports::journal::{Intent, JournalFault, Write};
+
+/// The first delay before a target that could not be reached is tried again; it doubles up to the second.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// What became of an application.
+enum Effected {
+    Applied(Applied),
+    Not(Failure),
+    /// A guard stood in the way before it happened.
+    Stopped(Outcome, String),
+    Unknown(String),
+}
+
+impl Run<'_> {
+    /// Saves the prior state and makes the intent durable.
+    pub(super) async fn intend(
+        &mut self,
+        step: &Step,
+        action: &dyn AnyAction,
+        id: IntentId,
+        target: String,
+        try_number: u32,
+    ) -> Result<Result<Intent, Try>, JournalFault> {
+        let prior = match self.patiently(step, || action.capture(&step.action.params)).await? {
+            Ok(prior) => prior,
+            Err(failure) => return Ok(Err(Try::NotApplied(failure.what))),
+        };
+        let before = match step.options.verify.as_ref().filter(|verify| verify.condition.is_relative()) {
+            Some(verify) => read_all(self.engine, &verify.condition.probes()).await,
+            None => Readings::new(),
+        };
+        // Reading the prior state may have taken a long time.
+        if let Some((outcome, why)) = self.may_not_go_on().await? {
+            return Ok(Err(Try::Halt(outcome, why)));
+        }
+        let now = self.engine.clock.now();
+        let intent = Intent {
+            id,
+            remediation: self.remediation.id,
+            path: step.path.clone(),
+            try_number,
+            action: step.action.name(),
+            params: Value::Object(step.action.params.clone()),
+            target,
+            prior,
+            before: serde_json::to_value(before).unwrap_or_default(),
+            state: IntentState::Executing,
+            said: String::new(),
+            intended_at: now,
+            applied_at: None,
+            changed_at: now,
+            revert_at: None,
+        };
+        self.pen.note(Write::Intend(Box::new(intent.clone())));
+        self.pen.flush().await?;
+        Ok(Ok(intent))
+    }
+
+    /// Whether something stands in the way of the next effect: the switch, an alert that has gone away before anything
+    /// was done, or a ledger that cannot be asked.
+    async fn may_not_go_on(&mut self) -> Result<Option<(Outcome, String)>, JournalFault> {
+        let engine = self.engine;
+        let fresh = std::mem::take(&mut self.fresh);
+        let give_up = engine.clock.after(engine.policy.target_wait);
+        let mut wait = WAIT_FIRST;
+        loop {
+            if let Some(why) = engine.switch.off() {
+                return Ok(Some((Outcome::Refused, format!("automatic remediation is off: {why}"))));
+            }
+            if fresh {
+                // The claim was granted a moment ago, for an alert that fires.
+                return Ok(None);
+            }
+            if !self.touched {
+                let issue = engine.journal.issue(self.remediation.id.issue).await?;
+                if issue.is_some_and(|issue| issue.resolved_at.is_some()) {
+                    return Ok(Some((
+                        Outcome::Subsided,
+                        "the alert was resolved before anything was done".to_owned(),
+                    )));
+                }
+            }
+            let Err(fault) = engine.ledger.renew(&self.remediation.claim, engine.clock.now()).await else {
+                return Ok(None);
+            };
+            if engine.clock.now() >= give_up {
+                return Ok(Some((Outcome::Refused, format!("without the ledger nothing is done: {fault}"))));
+            }
+            self.pen.flush().await?;
+            engine.clock.sleep(wait).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
+    }
+
+    pub(super) async fn apply_and_verify(
+        &mut self,
+        step: &Step,
+        action: &dyn AnyAction,
+        intent: Intent,
+        may_have_happened: bool,
+    ) -> Result<Try, JournalFault> {
+        let now = |run: &Self| run.engine.clock.now();
+        let from = IntentState::Executing;
+        let effected = self.effect(step, action, &intent, may_have_happened).await?;
+        let at = now(self);
+        let (id, revert_at) = (intent.id, None);
+        match effected {
+            Effected::Applied(applied) => {
+                let to = IntentState::Applied;
+                let said = applied.summary.clone();
+                self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at });
+                self.record(
+                    "applied",
+                    &applied.summary,
+                    json!({ "path": step.path, "facts": applied.facts }),
+                );
+                let intent = Intent { state: to, said: applied.summary, applied_at: Some(at), ..intent };
+                self.verify(step, intent).await
+            }
+            Effected::Not(failure) => {
+                let (to, said) = (IntentState::NotApplied, failure.what.clone());
+                self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at });
+                self.record("not_applied", &failure.what, json!({ "path": step.path, "kind": failure.kind }));
+                Ok(Try::NotApplied(failure.what))
+            }
+            Effected::Stopped(outcome, why) => {
+                let (to, said) = (IntentState::NotApplied, why.clone());
+                self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at });
+                self.record("not_applied", &why, json!({ "path": step.path }));
+                Ok(Try::Halt(outcome, why))
+            }
+            Effected::Unknown(why) => {
+                let (to, said) = (IntentState::Unknown, why.clone());
+                self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at });
+                self.record("unknown", &why, json!({ "path": step.path }));
+                Ok(Try::Halt(Outcome::Unknown, why))
+            }
+        }
+    }
+
+    /// Applies until it is known whether it happened. Waits for a target that is down, as long as the policy has
+    /// patience.
+    async fn effect(
+        &mut self,
+        step: &Step,
+        action: &dyn AnyAction,
+        intent: &Intent,
+        mut may_have_happened: bool,
+    ) -> Result<Effected, JournalFault> {
+        let engine = self.engine;
+        let params = &step.action.params;
+        let (timeout, adapter) = (Duration::from(step.options.timeout), &step.action.adapter);
+        let give_up = later(intent.intended_at, engine.policy.target_wait.max(timeout));
+        let mut wait = WAIT_FIRST;
+        // The guards were asked just before the intent; whenever time has passed since, they are asked again.
+        let mut asked = !may_have_happened;
+        loop {
+            if !may_have_happened && !std::mem::take(&mut asked) {
+                if let Some((outcome, why)) = self.may_not_go_on().await? {
+                    return Ok(Effected::Stopped(outcome, why));
+                }
+                if engine.clock.now() >= give_up {
+                    return Ok(Effected::Not(Failure::transient(
+                        "its time had passed before it could be applied",
+                    )));
+                }
+            }
+            let failure = if may_have_happened {
+                match engine.within(timeout, action.effect(params, &intent.prior, &intent.id)).await {
+                    Ok(Effect::Done(applied)) => return Ok(Effected::Applied(applied)),
+                    Ok(Effect::Unclear(why)) => return Ok(Effected::Unknown(why)),
+                    Ok(Effect::Untouched) => {
+                        may_have_happened = false;
+                        continue;
+                    }
+                    Err(failure) => failure,
+                }
+            } else {
+                match engine.within(timeout, action.apply(params, &intent.prior, &intent.id)).await {
+                    Ok(applied) => {
+                        engine.count_exchange(adapter, true);
+                        return Ok(Effected::Applied(applied));
+                    }
+                    Err(failure) if failure.kind == FailureKind::Refused => {
+                        return Ok(Effected::Not(failure));
+                    }
+                    Err(failure) => {
+                        may_have_happened = failure.kind == FailureKind::Indeterminate;
+                        failure
+                    }
+                }
+            };
+            engine.count_exchange(adapter, false);
+            if engine.clock.now() >= give_up {
+                return Ok(if may_have_happened {
+                    Effected::Unknown(format!("it may have happened and cannot be told: {failure}"))
+                } else {
+                    Effected::Not(failure)
+                });
+            }
+            engine.clock.sleep(wait).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
+    }
+
+    /// Asks a target that changes nothing, again and again while it is down, as long as the policy has patience.
+    async fn patiently<T, F>(
+        &mut self,
+        step: &Step,
+        ask: impl Fn() -> F,
+    ) -> Result<Result<T, Failure>, JournalFault>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let engine = self.engine;
+        let (timeout, adapter) = (Duration::from(step.options.timeout), &step.action.adapter);
+        let give_up = engine.clock.after(engine.policy.target_wait);
+        let mut wait = WAIT_FIRST;
+        loop {
+            let failure = match engine.within(timeout, ask()).await {
+                Ok(answer) => {
+                    engine.count_exchange(adapter, true);
+                    return Ok(Ok(answer));
+                }
+                Err(failure) if failure.kind == FailureKind::Refused => return Ok(Err(failure)),
+                Err(failure) => failure,
+            };
+            engine.count_exchange(adapter, false);
+            if engine.clock.now() >= give_up {
+                return Ok(Err(failure));
+            }
+            // The wait may be long; what was decided must not be lost with it.
+            self.pen.flush().await?;
+            engine.clock.sleep(wait).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
+    }
+}
