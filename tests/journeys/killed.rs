@@ -29,7 +29,7 @@ fn live(redis: &Redis, moment: &str) -> bool {
     let mut selfheal = Selfheal::prepare(settings, &[]);
     let firing: Value = alert("RedisMemoryHigh", "one", "2026-11-22T12:00:00Z");
     selfheal.start_doomed(moment);
-    let acknowledged = selfheal.send(&[firing.clone()]).is_ok_and(|answer| answer.is_success());
+    let acknowledged = selfheal.send(std::slice::from_ref(&firing)).is_ok_and(|answer| answer.is_success());
     let over = poll(PATIENCE, || {
         let died = selfheal.is_dead();
         // What comes after the outcome is the delivery of the news, in which it may die, too.

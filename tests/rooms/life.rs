@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// Polls without any event after which everything has come to rest: far longer than any chain of tasks that wake each
 /// other without touching the clock, the journal or the target.
-const QUIET_POLLS: usize = 40;
+const QUIET_POLLS: usize = 16;
 
 /// Counts what happens, and what another thread is at work on.
 #[derive(Default)]

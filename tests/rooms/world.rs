@@ -14,7 +14,7 @@ use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::policy::Policy;
 use selfheal_runtime::intake::{NotReceived, Received};
 use selfheal_runtime::metrics::Metrics;
-use selfheal_runtime::ports::journal::{Approval, Issue, IssueFilter, Story};
+use selfheal_runtime::ports::journal::{Approval, Issue, IssueFilter, ReceiptId, Story};
 use selfheal_runtime::ports::{
     AlertSource, Claim, Entropy, Journal, Ledger, LedgerFault, News, NewsKind, Reserved, Sink, SinkFault,
     SourceFault, StandingAlert,
@@ -156,7 +156,18 @@ impl World {
         };
         let (engine, rooms) = started?;
         assert!(engine.rules.refusal().is_none(), "{:?}", engine.rules.refusal());
+        // What an earlier process left unexpanded is read on a thread of its own, which the pulse does not feel.
+        while !life.is_over() && self.has_unexpanded().await {
+            tokio::task::yield_now().await;
+        }
+        self.pulse.settle().await;
         Some(House { world: self, engine, life, _rooms: rooms })
+    }
+}
+
+impl World {
+    async fn has_unexpanded(&self) -> bool {
+        !self.journal.unexpanded(ReceiptId::default(), 1).await.unwrap().is_empty()
     }
 }
 

@@ -14,6 +14,7 @@ use selfheal_benches::subject::Programs;
 
 /// Measures selfheal as ratios to floors of the same run.
 #[derive(Parser)]
+#[command(args_override_self = true)]
 struct Arguments {
     /// What to measure.
     #[command(subcommand)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use selfheal_contract::Catalog;
-use selfheal_contract::settings::{Collector, Location, Node, Section, Value};
+use selfheal_contract::settings::{Collector, Key, Location, Node, Section, Value};
 use selfheal_script::{Compiler, Limits, RuleFile, RuleSet};
 
 use crate::error::Error;
@@ -83,14 +83,29 @@ fn turn(work: &mut Work) -> f64 {
     begun.elapsed().as_secs_f64() / f64::from(count)
 }
 
-/// The adapters of the roster, with one Redis target `bench` that is never asked.
+/// The adapters of the roster, with one PostgreSQL target `main` that is never asked.
 fn catalog() -> Catalog {
+    let target = [("host", "127.0.0.1"), ("database", "app"), ("user", "selfheal"), ("password", "unused")];
+    let target = map(target.map(|(name, text)| (name, node(Value::Text(text.to_owned())))));
+    let postgres = map([("targets", map([("main", target)]))]);
+    let nothing = node(Value::Null);
     let connect = |entry: &selfheal_contract::RosterEntry| {
-        let (node, collector) = (Node { value: Value::Null, at: Location::START }, Collector::default());
-        let prepared = (entry.check)(&mut Section::root(&node, &collector));
-        prepared.connect().expect("an adapter without settings connects to nothing")
+        let settings = if entry.section == "postgres" { &postgres } else { &nothing };
+        let collector = Collector::default();
+        let prepared = (entry.check)(&mut Section::root(settings, &collector));
+        let prepared = collector.accept(prepared).expect("these settings are checked by a test");
+        prepared.connect().expect("nothing is connected before it is asked")
     };
     Catalog::new(selfheal_roster::ROSTER.iter().map(connect))
+}
+
+fn node(value: Value) -> Node {
+    Node { value, at: Location::START }
+}
+
+fn map<const N: usize>(entries: [(&str, Node); N]) -> Node {
+    let key = |name: &str| Key { name: name.to_owned(), at: Location::START };
+    node(Value::Map(entries.map(|(name, node)| (key(name), node)).into()))
 }
 
 /// The thresholds that shipped rules ask for.

@@ -1,4 +1,4 @@
-//! A storm: 100 000 alerts in one body, and the same body again.
+//! A storm: 100 000 alerts in one body, and the same body again and again.
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,11 @@ use crate::subject::{Memory, Setup, Subject};
 
 /// Alerts in the body.
 const ALERTS: u64 = 100_000;
-/// How long they may take to become issues.
+/// How long they may take to become issues, and to be decided about once.
 const EXPANDED: Duration = Duration::from_secs(120);
-/// After the body came again, this is waited for what it might set off.
+/// How often the same body comes again.
+const AGAIN: usize = 3;
+/// After a body, this is waited for what it might set off.
 const SETTLE: Duration = Duration::from_secs(5);
 
 struct Round {
@@ -33,16 +35,12 @@ struct Round {
 /// # Errors
 /// A process cannot be started or does not answer 200.
 pub fn storm(bench: &Bench) -> Result<Vec<Row>, Error> {
-    let mut rows = Vec::new();
-    for (name, rule) in
-        [("no rule matches", rules::other as fn() -> Rule), ("log rule, limits as shipped", rules::log)]
-    {
-        rows.extend(measure(bench, name, rule())?);
-    }
+    let mut rows = measure(bench, "no rule matches", false, rules::other())?;
+    rows.extend(measure(bench, "log rule, limits as shipped", true, rules::log())?);
     Ok(rows)
 }
 
-fn measure(bench: &Bench, name: &str, rule: Rule) -> Result<Vec<Row>, Error> {
+fn measure(bench: &Bench, name: &str, matched: bool, rule: Rule) -> Result<Vec<Row>, Error> {
     let mut request = Request::new(rules::ALERT, ALERTS);
     request.number(crate::client::Numbers::FIRST);
     let setup = Setup { rules: vec![rule], ..Setup::default() };
@@ -52,9 +50,9 @@ fn measure(bench: &Bench, name: &str, rule: Rule) -> Result<Vec<Row>, Error> {
         floors.push(post(&floor, &request)?);
         floor_peaks.push(floor.memory()?.peak);
         floor.stop()?;
-        let round = round(bench, &setup, &request)?;
+        let round = round(bench, &setup, matched, &request)?;
         report::note(format!(
-            "storm, {name}, round {number}: answered in {:.2} s, expanded {:.2} s after it, again in {:.2} s; peak {:.0} then {:.0} \
+            "storm, {name}, round {number}: answered in {:.2} s, expanded {:.2} s after it, three times again in {:.2} s at most; peak {:.0} then {:.0} \
              MiB, resident {:.0} then {:.0} MiB, journal {:.1} then {:.1} MiB",
             round.answered,
             round.expanded,
@@ -74,7 +72,11 @@ fn measure(bench: &Bench, name: &str, rule: Rule) -> Result<Vec<Row>, Error> {
     Ok(vec![
         Row::new(
             format!("storm, {ALERTS} alerts in {megabytes:.0} MB, {name}: answer"),
-            format!("{:.2} s; the same again {:.2} s", of(|round| round.answered), of(|round| round.again)),
+            format!(
+                "{:.2} s; three times again {:.2} s at most",
+                of(|round| round.answered),
+                of(|round| round.again)
+            ),
             format!("{floor:.2} s"),
             format!("{:.1}", of(|round| round.answered) / floor),
             "< 3 s",
@@ -82,7 +84,7 @@ fn measure(bench: &Bench, name: &str, rule: Rule) -> Result<Vec<Row>, Error> {
         Row::new(
             format!("storm, {name}: peak resident"),
             format!(
-                "{:.0} MiB; after the same again {:.0} MiB",
+                "{:.0} MiB; after it came three times again {:.0} MiB",
                 of(|round| round.first.peak),
                 of(|round| round.second.peak)
             ),
@@ -93,7 +95,7 @@ fn measure(bench: &Bench, name: &str, rule: Rule) -> Result<Vec<Row>, Error> {
         Row::new(
             format!("storm, {name}: journal"),
             format!(
-                "{:.1} MiB; after the same again {:.1} MiB",
+                "{:.1} MiB; after it came three times again {:.1} MiB",
                 of(|round| round.journal.0),
                 of(|round| round.journal.1)
             ),
@@ -104,7 +106,7 @@ fn measure(bench: &Bench, name: &str, rule: Rule) -> Result<Vec<Row>, Error> {
     ])
 }
 
-fn round(bench: &Bench, setup: &Setup, request: &Request) -> Result<Round, Error> {
+fn round(bench: &Bench, setup: &Setup, matched: bool, request: &Request) -> Result<Round, Error> {
     let selfheal = Subject::selfheal(&bench.programs, setup)?;
     let answered = post(&selfheal, request)?;
     let begun = Instant::now();
@@ -112,9 +114,18 @@ fn round(bench: &Bench, setup: &Setup, request: &Request) -> Result<Round, Error
         metrics.count("self_healing_alerts_total", "result=\"opened\"") >= ALERTS
     })?;
     let expanded = begun.elapsed().as_secs_f64();
+    if matched {
+        // What the first body set off must be over before the growth by the second can be told.
+        selfheal.wait_until("every issue was decided about", EXPANDED, |metrics| {
+            metrics.count("self_healing_decisions_total", "") >= ALERTS
+        })?;
+    }
     std::thread::sleep(SETTLE);
     let (first, before) = (selfheal.memory()?, selfheal.journal_mebibytes());
-    let again = post(&selfheal, request)?;
+    let mut again = 0.0_f64;
+    for _ in 0..AGAIN {
+        again = again.max(post(&selfheal, request)?);
+    }
     std::thread::sleep(SETTLE);
     let (second, after) = (selfheal.memory()?, selfheal.journal_mebibytes());
     selfheal.stop()?;

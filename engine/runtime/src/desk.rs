@@ -41,6 +41,8 @@ struct State {
     wake_of: HashMap<IssueId, Timestamp>,
     /// The last wake-up in memory, when the journal has later ones.
     horizon: Option<(Timestamp, IssueId)>,
+    /// Whether a page of later ones is being read, which may miss what is written meanwhile.
+    reading: bool,
     ready: VecDeque<IssueId>,
     /// Issues in `ready`, some with a copy of what the journal holds.
     queued: HashMap<IssueId, Option<Box<Issue>>>,
@@ -100,7 +102,7 @@ impl State {
             self.wakes.remove(&(earlier, issue));
         }
         let Some(at) = at else { return };
-        if self.horizon.is_some_and(|horizon| (at, issue) > horizon) {
+        if !self.reading && self.horizon.is_some_and(|horizon| (at, issue) > horizon) {
             // The journal has it; it is read when its time comes near.
             return;
         }
@@ -198,16 +200,18 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 async fn read_on(engine: &Engine) {
     loop {
         let horizon = {
-            let state = engine.desk.state();
+            let mut state = engine.desk.state();
             if state.wakes.len() > WAKES_MAX / 2 {
                 return;
             }
+            state.reading = state.horizon.is_some();
             state.horizon
         };
         let Some(after) = horizon else { return };
         match engine.journal.wakes(Some(after), WAKES_MAX / 2).await {
             Ok(page) => {
                 let mut state = engine.desk.state();
+                state.reading = false;
                 state.horizon = if page.len() < WAKES_MAX / 2 { None } else { page.last().copied() };
                 for (at, issue) in page {
                     // What is in memory is newer than the page.
@@ -277,6 +281,18 @@ mod tests {
         state.finish(IssueId(1));
         assert!(state.take(1).is_none(), "no place");
         assert_eq!(state.take(9).unwrap().0, IssueId(1), "looked at again");
+    }
+
+    #[test]
+    fn a_wake_up_that_comes_while_a_page_is_read_is_not_lost() {
+        let mut state = State { horizon: Some((Timestamp::MIN, IssueId(0))), ..State::default() };
+        state.set_wake(IssueId(1), Some(at(10)));
+        assert_eq!(state.ring(at(10)), None, "the next page will have it");
+        assert!(state.take(9).is_none());
+        state.reading = true;
+        state.set_wake(IssueId(2), Some(at(10)));
+        state.ring(at(10));
+        assert_eq!(state.take(9).unwrap().0, IssueId(2));
     }
 
     #[test]

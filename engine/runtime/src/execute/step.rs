@@ -1,7 +1,7 @@
 //! One step with its tries: make the effect (`effect.rs`), verify (`verify.rs`), undo what did not help (`undo.rs`), try
 //! again. What an earlier walk has settled is taken over.
 
-use selfheal_contract::{AnyAction, Failure, Reversal};
+use selfheal_contract::{Failure, Reversal};
 use selfheal_core::issue::Outcome;
 use selfheal_core::plan::Step;
 use selfheal_core::remediation::{IntentState, intent_id};
