@@ -112,7 +112,10 @@ impl Subject {
     fn start(name: &str, command: Command, directory: TempDir, port: Port) -> Result<Self, Error> {
         let log = directory.path().join("log");
         let begun = Instant::now();
-        let mut child = Child::spawn(name, command, &log, ChildOptions::default())?;
+        // A journal may be large: it goes even if this process is killed.
+        let options =
+            ChildOptions { directory: Some(directory.path().to_owned()), ..ChildOptions::default() };
+        let mut child = Child::spawn(name, command, &log, options)?;
         let url = format!("http://{}/ready", port.address());
         while begun.elapsed() < READY_LIMIT {
             if http::get(&url).is_ok_and(|answer| answer.is_success()) {

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -20,6 +21,9 @@ use crate::ports::journal::{IssueFilter, Record, Write};
 
 /// The journal's name for the switch.
 pub(crate) const SETTING: &str = "switch";
+
+/// The grain in which results are counted.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Where the switch stands, since when, and who said so.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,7 +41,7 @@ pub struct Position {
 /// The switch, with what it knows of the last hour's remediations.
 pub struct Switch {
     position: ArcSwap<Position>,
-    results: Mutex<VecDeque<(Timestamp, bool)>>,
+    results: Mutex<Results>,
     /// One turn at a time, and how often it was turned off.
     turning: tokio::sync::Mutex<()>,
     turned_off: AtomicU64,
@@ -76,27 +80,56 @@ impl Switch {
     /// Share of successes within the last hour, 0 to 1; 1 when there was none to count.
     pub(crate) fn success_rate(&self) -> f64 {
         let results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let successes = results.iter().filter(|(_, success)| *success).count();
-        if results.is_empty() { 1.0 } else { successes as f64 / results.len() as f64 }
+        if results.all == 0 { 1.0 } else { 1.0 - f64::from(results.failed) / f64::from(results.all) }
     }
 
     /// Counts a remediation; gives the reason to turn the switch off, if there is one now.
     pub(crate) fn count(&self, success: bool, now: Timestamp, policy: &Policy) -> Option<String> {
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        results.push_back((now, success));
-        while results.front().is_some_and(|(at, _)| later(*at, RATE_WINDOW) <= now) {
-            results.pop_front();
+        results.add(success, now);
+        let Results { all, failed, .. } = *results;
+        let share = f64::from(failed) / f64::from(all);
+        (all >= policy.failure_sample_min && share > policy.failure_share_max && self.position.load().on)
+            .then(|| {
+                let most = policy.failure_share_max * 100.0;
+                format!("{failed} of {all} remediations in the last hour failed, more than {most:.0} %")
+            })
+    }
+}
+
+/// The remediations of the last hour, counted by the minute, so that neither time nor memory grows with their number.
+#[derive(Default)]
+struct Results {
+    /// Minutes, oldest first: when each began, how many ended in it, how many of those failed.
+    minutes: VecDeque<(Timestamp, u32, u32)>,
+    all: u32,
+    failed: u32,
+}
+
+impl Results {
+    fn add(&mut self, success: bool, now: Timestamp) {
+        while let Some((began, all, failed)) = self.minutes.front().copied() {
+            if later(began, RATE_WINDOW) > now {
+                break;
+            }
+            self.minutes.pop_front();
+            self.all -= all;
+            self.failed -= failed;
         }
-        let failed = results.iter().filter(|(_, success)| !success).count();
-        let share = failed as f64 / results.len() as f64;
-        let enough = results.len() >= policy.failure_sample_min as usize;
-        (enough && share > policy.failure_share_max && self.position.load().on).then(|| {
-            format!(
-                "{failed} of {} remediations in the last hour failed, more than {:.0} %",
-                results.len(),
-                policy.failure_share_max * 100.0
-            )
-        })
+        if self.minutes.back().is_none_or(|(began, ..)| later(*began, MINUTE) <= now) {
+            self.minutes.push_back((now, 0, 0));
+        }
+        let failed = u32::from(!success);
+        if let Some((_, all_of_minute, failed_of_minute)) = self.minutes.back_mut() {
+            *all_of_minute += 1;
+            *failed_of_minute += failed;
+        }
+        self.all += 1;
+        self.failed += failed;
+    }
+
+    fn clear(&mut self) {
+        *self = Self::default();
     }
 }
 

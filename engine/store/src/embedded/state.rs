@@ -1,7 +1,7 @@
 //! What the embedded ledger holds, and the one place where it changes. Everything that belongs to the holder who asks is
 //! left out of what stands in its way: that is what makes a repeated reservation the same as the first.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ pub(super) struct State {
     elapsed: Elapsed,
     /// Running remediations, by holder, and the end of their lease.
     running: HashMap<String, Instant>,
+    /// The ends of all leases that were ever given to them and have not come yet.
+    lease_ends: BTreeSet<(Instant, String)>,
     duplicates: HashMap<String, Held>,
     targets: HashMap<String, Held>,
     /// By rule and target.
@@ -80,7 +82,9 @@ impl State {
     pub(super) fn release(&mut self, claim: &Claim, clock: Timestamp) {
         let now = self.begin(clock);
         let others = |held: &mut Held| held.holder != claim.holder;
-        self.running.remove(&claim.holder);
+        if let Some(until) = self.running.remove(&claim.holder) {
+            self.lease_ends.remove(&(until, claim.holder.clone()));
+        }
         if self.duplicates.get_mut(&claim.duplicate_key).is_some_and(|held| !others(held)) {
             self.duplicates.remove(&claim.duplicate_key);
         }
@@ -107,6 +111,15 @@ impl State {
         for claim in std::mem::take(&mut self.awaiting_lease) {
             self.lease(&claim, now.after(claim.lease));
         }
+        while self.lease_ends.first().is_some_and(|(until, _)| *until <= now) {
+            let ended = self.lease_ends.pop_first();
+            if let Some((until, holder)) =
+                ended.filter(|(until, holder)| self.running.get(holder) == Some(until))
+            {
+                tracing::debug!(holder, ?until, "a lease has ended without being renewed or released");
+                self.running.remove(&holder);
+            }
+        }
         if now >= self.next_sweep {
             self.sweep(now);
             self.next_sweep = now.after(SWEEP_EVERY);
@@ -132,7 +145,8 @@ impl State {
             let until = window.full_until(holder, claim.per_target_max, claim.rate_window, now)?;
             Some((target, until))
         });
-        let running = self.running.iter().filter(|(other, until)| *other != holder && **until > now).count();
+        // Those whose lease has ended are no longer among them.
+        let running = self.running.len() - usize::from(self.running.contains_key(holder));
         LedgerReading {
             duplicate: self
                 .duplicates
@@ -155,7 +169,10 @@ impl State {
 
     fn lease(&mut self, claim: &Claim, until: Instant) {
         let held = || Held { holder: claim.holder.clone(), until };
-        self.running.insert(claim.holder.clone(), until);
+        if let Some(earlier) = self.running.insert(claim.holder.clone(), until) {
+            self.lease_ends.remove(&(earlier, claim.holder.clone()));
+        }
+        self.lease_ends.insert((until, claim.holder.clone()));
         self.duplicates.insert(claim.duplicate_key.clone(), held());
         for target in &claim.targets {
             self.targets.insert(target.clone(), held());
@@ -181,7 +198,6 @@ impl State {
 
     fn sweep(&mut self, now: Instant) {
         let window = self.window_max;
-        self.running.retain(|_, until| *until > now);
         self.released.retain(|_, until| *until > now);
         self.duplicates.retain(|_, held| held.until > now);
         self.targets.retain(|_, held| held.until > now);

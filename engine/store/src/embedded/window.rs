@@ -1,22 +1,25 @@
 //! A sliding window: who was granted something, and when, oldest first.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use super::elapsed::Instant;
 
-/// The grants of one target, or of all, within a window.
+/// The grants of one target, or of all, within a window. What it costs to count one does not grow with their number.
 #[derive(Debug, Default)]
 pub(super) struct Window {
+    /// Oldest first.
     grants: VecDeque<(Instant, String)>,
+    by_holder: HashMap<String, Instant>,
 }
 
 impl Window {
     /// Counts a grant once for each holder. Grants may be told in any order.
     pub(super) fn count(&mut self, holder: &str, at: Instant) {
-        if self.grants.iter().any(|(_, known)| known == holder) {
+        if self.by_holder.contains_key(holder) {
             return;
         }
+        self.by_holder.insert(holder.to_owned(), at);
         let place = self.grants.partition_point(|(known, _)| *known <= at);
         self.grants.insert(place, (at, holder.to_owned()));
     }
@@ -29,24 +32,26 @@ impl Window {
         length: Duration,
         now: Instant,
     ) -> Option<Instant> {
-        let others: Vec<Instant> = self
-            .grants
-            .iter()
-            .filter(|(at, known)| at.after(length) > now && known != holder)
-            .map(|(at, _)| *at)
-            .collect();
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         if most == 0 {
             return Some(now.after(length));
         }
-        let first_to_go = others.len().checked_sub(most)?;
-        Some(others[first_to_go].after(length))
+        let gone = self.grants.partition_point(|(at, _)| at.after(length) <= now);
+        let own = self.by_holder.get(holder).is_some_and(|at| at.after(length) > now);
+        if self.grants.len() - gone - usize::from(own) < most {
+            return None;
+        }
+        // There is room again when only fewer than `most` of the others are left, the latest of them.
+        let mut others = self.grants.iter().rev().filter(|(_, known)| known != holder);
+        others.nth(most - 1).map(|(at, _)| at.after(length))
     }
 
     /// Drops what is older than the window; false when nothing is left.
     pub(super) fn trim(&mut self, length: Duration, now: Instant) -> bool {
         while self.grants.front().is_some_and(|(at, _)| at.after(length) <= now) {
-            self.grants.pop_front();
+            if let Some((_, holder)) = self.grants.pop_front() {
+                self.by_holder.remove(&holder);
+            }
         }
         !self.grants.is_empty()
     }
