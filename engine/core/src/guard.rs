@@ -275,9 +275,12 @@ fn blast_radius(facts: &Facts<'_>) -> (Says, String) {
     match facts.assessments.iter().max_by_key(|assessment| assessment.blast_radius) {
         Some(widest) if widest.blast_radius > most => (
             Says::Refuse,
-            format!("{} affects a {}; the policy allows a {most}", widest.target, widest.blast_radius),
+            format!(
+                "the blast radius of {} is {}; the policy allows {most} at most",
+                widest.target, widest.blast_radius
+            ),
         ),
-        Some(widest) => (Says::Pass, format!("affects a {} at most", widest.blast_radius)),
+        Some(widest) => (Says::Pass, format!("the widest blast radius is {}", widest.blast_radius)),
         None => (Says::Pass, "affects nothing".to_owned()),
     }
 }

@@ -93,7 +93,7 @@ pub enum Outcome {
     Stuck,
     /// An effect may or may not have happened: a person is needed.
     Unknown,
-    /// A guard or an adapter said no.
+    /// A guard said no.
     Refused,
     /// Decided and previewed only.
     Shadowed,

@@ -112,7 +112,9 @@ impl State {
             && let Some((at, issue)) = self.wakes.pop_last()
         {
             self.wake_of.remove(&issue);
-            self.horizon = self.wakes.last().copied().or(Some((at, issue)));
+            let last = self.wakes.last().copied().unwrap_or((at, issue));
+            // What was beyond the horizon before is so still, even if later ones are in memory.
+            self.horizon = Some(self.horizon.map_or(last, |before| before.min(last)));
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use selfheal_contract::{Catalog, Failure};
 use selfheal_core::guard::{Guard, Says, Verdict};
-use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::policy::Policy;
 use selfheal_core::success::SuccessRecord;
 use selfheal_script::{Compiler, RuleFile};
@@ -252,6 +252,14 @@ impl Engine {
         };
         self.journal.commit(vec![Write::Record(record)]).await?;
         self.storms.release(rule, at);
+        let (phase, rule) = (Some(Phase::Waiting), Some(rule.to_owned()));
+        let held = IssueFilter { open: Some(true), phase, rule, limit: 1000, ..IssueFilter::default() };
+        for issue in self.journal.issues(held).await? {
+            if issue.wake_at.is_none_or(|wake_at| wake_at > at) && issue.why.starts_with(Guard::Storm.name())
+            {
+                self.desk.look_at(issue.id);
+            }
+        }
         Ok(())
     }
 

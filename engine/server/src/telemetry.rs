@@ -27,8 +27,8 @@ use tracing_subscriber::{Registry, fmt};
 
 pub use trace::{Incoming, adopt, begin, remote_parent};
 
-/// OpenTelemetry tells of its own start and end at `info`; its warnings are about spans that were lost.
-const QUIET: &str = "opentelemetry=warn";
+/// OpenTelemetry and the HTTP server tell of their own start and end at `info`, which is of no use to anybody.
+const QUIET: &str = "opentelemetry=warn,actix_server=warn";
 
 /// How a log line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

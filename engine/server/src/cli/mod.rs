@@ -18,6 +18,7 @@ mod table;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 
@@ -27,6 +28,9 @@ use arguments::{Arguments, Command};
 use client::Client;
 pub use exit::{Exit, Failure};
 use output::Output;
+
+/// How long threads may take to end when the command has ended.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
@@ -52,7 +56,10 @@ fn run(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
     };
     let runtime =
         runtime.map_err(|error| Failure::internal(format!("no threads can be started: {error}")))?;
-    runtime.block_on(execute(arguments, out))
+    let ended = runtime.block_on(execute(arguments, out));
+    // A question that the disk does not answer must not keep the process.
+    runtime.shutdown_timeout(STOP_LIMIT);
+    ended
 }
 
 async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
