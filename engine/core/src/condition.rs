@@ -225,7 +225,7 @@ fn compare(key: &str, field: &str, test: &Test, now: &Readings, before: &Reading
         Ok(value) => value,
         Err(why) => return Judgement::Inconclusive(format!("{key}.{field}: {why}")),
     };
-    let facts = format!("{key}.{field} is {value}, wanted {test}");
+    let facts = format!("{key}.{field} is {}, wanted {test}", shown(&value));
     let held = match test {
         Test::Equals(wanted) => Ok(equal(&value, wanted)),
         Test::Differs(unwanted) => Ok(!equal(&value, unwanted)),
@@ -243,6 +243,16 @@ fn compare(key: &str, field: &str, test: &Test, now: &Readings, before: &Reading
         Ok(true) => Judgement::Holds(facts),
         Ok(false) => Judgement::Fails(facts),
         Err(why) => Judgement::Inconclusive(format!("{facts}: {why}")),
+    }
+}
+
+/// A value for people: of a number with a long fraction, four digits of it.
+fn shown(value: &Value) -> String {
+    match value.as_f64() {
+        Some(number) if value.is_f64() && number.abs() >= 0.001 => {
+            format!("{number:.4}").trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        _ => value.to_string(),
     }
 }
 
@@ -302,6 +312,21 @@ mod tests {
         for (test, now, before, wanted) in cases {
             let text = format!("{test:?} of {now}");
             assert_eq!(judge(test, now, before), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn people_see_four_digits_of_a_fraction() {
+        let cases = [
+            (json!(0.037383177570093455), "0.0374"),
+            (json!(0.5), "0.5"),
+            (json!(2.0), "2"),
+            (json!(7), "7"),
+            (json!(0.00002), "0.00002"),
+            (json!("up"), "\"up\""),
+        ];
+        for (value, wanted) in cases {
+            assert_eq!(shown(&value), wanted);
         }
     }
 
