@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use selfheal_core::issue::{Outcome, Phase};
-use selfheal_core::policy::{MaintenanceWindow, Schedule};
+use selfheal_core::policy::{Contested, MaintenanceWindow, Schedule};
 use selfheal_runtime::ports::NewsKind;
 
 use crate::double::Turn;
@@ -267,4 +267,37 @@ async fn a_ledger_lost_on_the_way_holds_the_next_step() {
     world.ledger_down.store(false, Ordering::Relaxed);
     house.advance(minutes(1)).await;
     assert_eq!(world.target.did(), ["set x=1", "set y=2"]);
+}
+
+#[tokio::test]
+async fn what_somebody_else_would_take_back() {
+    for (says, outcome) in [
+        (Contested::Act, Some(Outcome::Applied)),
+        (Contested::Ask, None),
+        (Contested::Refuse, Some(Outcome::Refused)),
+    ] {
+        let mut world = World::with_plan(SHARED);
+        world.policy.contested = says;
+        world.target.contest("a");
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        let issue = house.only().await;
+        assert_eq!(issue.outcome, outcome, "{says}: {issue:#?}");
+        let facts = house.story(issue.id).await.records.into_iter().find(|record| record.kind == "decided");
+        let told = facts.is_some_and(|record| record.facts.to_string().contains("Flux would take back a"));
+        assert!(told, "{says}: the decision does not say who");
+        assert_eq!(house.open_approval().await.is_some(), says == Contested::Ask, "{says}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_done_while_it_is_not_known_who_decides() {
+    let world = World::with_plan(SHARED);
+    world.target.hide_owner(true);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    assert_eq!(world.target.log(), []);
+    world.target.hide_owner(false);
+    house.advance(minutes(1)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Applied));
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use selfheal_contract::{
-    About, AboutProbe, Action, Adapter, Applied, Assessment, BlastRadius, Effect, Failure, FieldSpec,
-    IntentId, Preview, Probe, Reading, Reversal, Undone, parameters,
+    About, AboutProbe, Action, Adapter, Applied, Assessment, BlastRadius, Contest, Effect, Failure,
+    FieldSpec, IntentId, Preview, Probe, Reading, Reversal, Undone, parameters,
 };
 use serde_json::json;
 
@@ -65,6 +65,10 @@ struct State {
     down: bool,
     /// `effect` cannot tell.
     blind: bool,
+    /// Names about which somebody else decides.
+    contested: Vec<String>,
+    /// It does not say who decides.
+    owner_hidden: bool,
 }
 
 impl Target {
@@ -102,6 +106,16 @@ impl Target {
     /// Makes it unable to tell whether an effect happened.
     pub fn blind(&self) {
         self.state.lock().unwrap().blind = true;
+    }
+
+    /// Lets somebody else decide about a number.
+    pub fn contest(&self, name: &str) {
+        self.state.lock().unwrap().contested.push(name.to_owned());
+    }
+
+    /// Keeps to itself who decides.
+    pub fn hide_owner(&self, hidden: bool) {
+        self.state.lock().unwrap().owner_hidden = hidden;
     }
 
     /// Every effect so far.
@@ -181,6 +195,7 @@ impl Connection {
                 set("ask", Reversal::Restores, BlastRadius::Item, Some("it asks for itself")),
             ],
             probes: vec![Arc::new(Read { connection: self.clone() })],
+            ..Adapter::default()
         }
     }
 
@@ -252,6 +267,18 @@ impl Action for Set {
     async fn preview(&self, params: &Setting) -> Result<Preview, Failure> {
         self.connection.call(format!("preview {}", self.text(params))).await?;
         Ok(Preview { summary: format!("would {}", self.text(params)), changes: Vec::new() })
+    }
+
+    async fn contest(&self, params: &Setting) -> Result<Option<Contest>, Failure> {
+        let state = self.connection.target.state.lock().unwrap();
+        if state.owner_hidden {
+            return Err(Failure::transient("the double does not say who decides"));
+        }
+        Ok(state.contested.contains(&params.name).then(|| Contest {
+            by: "Flux".to_owned(),
+            what: vec![params.name.clone()],
+            instead: "change it in its repository".to_owned(),
+        }))
     }
 
     async fn capture(&self, params: &Setting) -> Result<Option<i64>, Failure> {

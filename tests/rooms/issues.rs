@@ -38,7 +38,7 @@ async fn the_whole_way_with_its_story() {
     let kinds: Vec<&str> = story.records.iter().map(|record| record.kind.as_str()).collect();
     assert_eq!(kinds, ["decided", "applied", "verified", "ended", "resolved", "closed"]);
     let decided = &story.records[0].facts;
-    assert_eq!(decided["verdicts"].as_array().unwrap().len(), 12, "every guard is asked: {decided:#}");
+    assert_eq!(decided["verdicts"].as_array().unwrap().len(), 13, "every guard is asked: {decided:#}");
     assert!(
         decided["verdicts"].as_array().unwrap().iter().all(|verdict| verdict["verdict"] == "pass"),
         "{decided:#}"

@@ -32,6 +32,7 @@ impl Prepared for Ready {
             doc: "Writes to selfheal's own log. Changes nothing anywhere else.",
             actions: vec![Arc::new(Write::default())],
             probes: Vec::new(),
+            ..Adapter::default()
         })
     }
 }

@@ -57,5 +57,6 @@ pub(crate) fn adapter(servers: Servers) -> Adapter {
               selfheal's own sessions and the target's protected_users are never touched.",
         actions,
         probes,
+        ..Adapter::default()
     }
 }

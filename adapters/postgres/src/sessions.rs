@@ -175,12 +175,9 @@ pub(crate) fn by_user(found: &[Found]) -> String {
 
 /// The rights that reading sessions needs, and those that ending them needs as well.
 pub(crate) fn permissions(ends: bool) -> Vec<Permission> {
-    let sees =
-        Permission { right: "pg_monitor".to_owned(), purpose: "see what the sessions of other users do" };
-    let signals = Permission {
-        right: "pg_signal_backend".to_owned(),
-        purpose: "end sessions and queries of other users",
-    };
+    let sees = Permission { right: "pg_monitor".into(), purpose: "see what the sessions of other users do" };
+    let signals =
+        Permission { right: "pg_signal_backend".into(), purpose: "end sessions and queries of other users" };
     if ends { vec![sees, signals] } else { vec![sees] }
 }
 

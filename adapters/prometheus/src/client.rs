@@ -178,7 +178,7 @@ fn root_cause(fault: &reqwest::Error) -> String {
 /// What the probes need at the server.
 pub(crate) fn permission() -> Permission {
     Permission {
-        right: "POST /api/v1/query".to_owned(),
+        right: "POST /api/v1/query".into(),
         purpose: "evaluating PromQL; nothing else is asked, and nothing can be changed by it",
     }
 }

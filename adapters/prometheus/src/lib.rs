@@ -55,5 +55,6 @@ fn adapter(server: Option<Arc<Server>>) -> Adapter {
             Arc::new(query::Query::new(server.clone())),
             Arc::new(query_range::QueryRange::new(server)),
         ],
+        ..Adapter::default()
     }
 }

@@ -70,6 +70,12 @@ impl Prepared for Checked {
             })
             .collect();
         let targets = Arc::new(Targets::new(servers?, limits));
-        Ok(Adapter { name: "redis", doc: DOC, actions: action::all(&targets), probes: probe::all(&targets) })
+        Ok(Adapter {
+            name: "redis",
+            doc: DOC,
+            actions: action::all(&targets),
+            probes: probe::all(&targets),
+            ..Adapter::default()
+        })
     }
 }

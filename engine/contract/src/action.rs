@@ -5,6 +5,8 @@
 //! [`effect`](Action::effect) when a crash or a time-out left open whether it happened, [`undo`](Action::undo) when it
 //! did not help.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use selfheal_core::policy::{Assessment, Reversal};
 use selfheal_core::remediation::IntentId;
@@ -14,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::failure::Failure;
 use crate::parameters::{ParameterSpec, Parameters, read};
+use crate::right::Permission;
 
 /// What an action says of itself.
 #[derive(Clone, Debug)]
@@ -28,13 +31,21 @@ pub struct About {
     pub permissions: Vec<Permission>,
 }
 
-/// A right that an action or a probe needs at its target.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Permission {
-    /// The right in the target's own words, for example `pg_signal_backend`.
-    pub right: String,
-    /// What it is needed for.
-    pub purpose: &'static str,
+/// Who else decides about what an action would change, and would take the change back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contest {
+    /// Who, as people know it: `Argo CD application shop`.
+    pub by: String,
+    /// What they would put back, for example fields of an object.
+    pub what: Vec<String>,
+    /// What a person can do so that the change stays.
+    pub instead: String,
+}
+
+impl fmt::Display for Contest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} would take back {}; {}", self.by, self.what.join(", "), self.instead)
+    }
 }
 
 /// What an action would do, found out without changing anything.
@@ -122,6 +133,12 @@ pub trait Action: Send + Sync + 'static {
     /// Finds out what would change.
     async fn preview(&self, params: &Self::Parameters) -> Result<Preview, Failure>;
 
+    /// Finds out whether somebody else would take the change back by themselves, such as a GitOps controller. Asked
+    /// when the plan is made; the policy decides what follows.
+    async fn contest(&self, _params: &Self::Parameters) -> Result<Option<Contest>, Failure> {
+        Ok(None)
+    }
+
     /// Reads the prior state.
     async fn capture(&self, params: &Self::Parameters) -> Result<Self::Prior, Failure>;
 
@@ -161,6 +178,8 @@ pub trait AnyAction: Send + Sync {
     fn assess(&self, params: &Map<String, Value>) -> Result<Assessment, Failure>;
     /// See [`Action::preview`].
     async fn preview(&self, params: &Map<String, Value>) -> Result<Preview, Failure>;
+    /// See [`Action::contest`].
+    async fn contest(&self, params: &Map<String, Value>) -> Result<Option<Contest>, Failure>;
     /// See [`Action::capture`].
     async fn capture(&self, params: &Map<String, Value>) -> Result<Value, Failure>;
     /// See [`Action::apply`].
@@ -209,6 +228,10 @@ impl<A: Action> AnyAction for A {
 
     async fn preview(&self, params: &Map<String, Value>) -> Result<Preview, Failure> {
         Action::preview(self, &read(Action::about(self).name, params)?).await
+    }
+
+    async fn contest(&self, params: &Map<String, Value>) -> Result<Option<Contest>, Failure> {
+        Action::contest(self, &read(Action::about(self).name, params)?).await
     }
 
     async fn capture(&self, params: &Map<String, Value>) -> Result<Value, Failure> {

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use crate::action::AnyAction;
 use crate::probe::AnyProbe;
+use crate::right::Rights;
 use crate::settings::Section;
+use crate::watch::Watch;
 
 /// One outside system: its actions and probes, connected.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Adapter {
     /// Its name in rules: `pg` in `pg::terminate_idle(..)`.
     pub name: &'static str,
@@ -18,6 +20,10 @@ pub struct Adapter {
     pub actions: Vec<Arc<dyn AnyAction>>,
     /// What it can read.
     pub probes: Vec<Arc<dyn AnyProbe>>,
+    /// What it listens to.
+    pub watches: Vec<Arc<dyn Watch>>,
+    /// Where it can be asked which rights it grants, if it can.
+    pub rights: Option<Arc<dyn Rights>>,
 }
 
 /// The adapters that this process has.
@@ -30,6 +36,12 @@ impl Catalog {
     /// A catalog of these adapters. Of two with one name the later is kept.
     pub fn new(adapters: impl IntoIterator<Item = Adapter>) -> Self {
         Self { adapters: adapters.into_iter().map(|adapter| (adapter.name, adapter)).collect() }
+    }
+
+    /// The same adapters, hearing nothing by themselves: for a process that only answers one question.
+    pub fn without_watches(mut self) -> Self {
+        self.adapters.values_mut().for_each(|adapter| adapter.watches.clear());
+        self
     }
 
     /// All adapters, by name.

@@ -10,13 +10,17 @@ pub mod conformance;
 pub mod failure;
 pub mod parameters;
 pub mod probe;
+pub mod right;
 pub mod settings;
+pub mod watch;
 
-pub use action::{About, Action, AnyAction, Applied, Change, Effect, Permission, Preview, Undone};
+pub use action::{About, Action, AnyAction, Applied, Change, Contest, Effect, Preview, Undone};
 pub use catalog::{Adapter, Catalog, Prepared, RosterEntry};
 pub use failure::{Failure, FailureKind};
 pub use parameters::{Kind, ParameterSpec, ParameterType, Parameters};
 pub use probe::{AboutProbe, AnyProbe, FieldSpec, Probe};
+pub use right::{KubernetesRight, Permission, Right, Rights};
 pub use selfheal_core::condition::Reading;
 pub use selfheal_core::policy::{Assessment, BlastRadius, Reversal};
 pub use selfheal_core::remediation::IntentId;
+pub use watch::{AboutWatch, Intake, NotTaken, Watch};

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use selfheal_core::condition::Reading;
 use serde_json::{Map, Value};
 
-use crate::action::Permission;
 use crate::failure::Failure;
 use crate::parameters::{ParameterSpec, Parameters, read};
+use crate::right::Permission;
 
 /// What a probe says of itself.
 #[derive(Clone, Debug)]

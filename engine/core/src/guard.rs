@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Plan;
-use crate::policy::{Assessment, Policy, covers};
+use crate::policy::{Assessment, Contested, Policy, covers};
 use crate::rule::{Mode, names};
 
 /// A guard's name.
@@ -37,6 +37,8 @@ pub enum Guard {
     BlastRadius,
     /// The adapters are in working order.
     Breaker,
+    /// Nobody else would take the change back.
+    Ownership,
     /// The plan stays within the operator's limits.
     Policy,
     /// A person has approved, where one must.
@@ -47,7 +49,7 @@ names! {
     Guard: Guard::Switch = "switch", Guard::Mode = "mode", Guard::Duplicate = "duplicate",
         Guard::Maintenance = "maintenance", Guard::Storm = "storm", Guard::Cooldown = "cooldown",
         Guard::Rate = "rate", Guard::Concurrency = "concurrency", Guard::BlastRadius = "blast_radius",
-        Guard::Breaker = "breaker", Guard::Policy = "policy", Guard::Approval = "approval";
+        Guard::Breaker = "breaker", Guard::Ownership = "ownership", Guard::Policy = "policy", Guard::Approval = "approval";
 }
 
 /// One guard's answer.
@@ -156,6 +158,8 @@ pub struct Facts<'a> {
     pub plan: &'a Plan,
     /// What each step means, in the order of [`Plan::steps`].
     pub assessments: &'a [Assessment],
+    /// Steps whose change somebody else would take back: the step, and who and what.
+    pub contested: &'a [(String, String)],
     /// Who approved exactly this plan, if somebody did.
     pub approved_by: Option<&'a str>,
 }
@@ -213,6 +217,7 @@ fn ask(guard: Guard, facts: &Facts<'_>) -> (Says, String) {
                 format!("the circuit breaker of {adapter} is open until {until}, after repeated failures"),
             ),
         },
+        Guard::Ownership => ownership(facts),
         Guard::Policy => limits(facts),
         Guard::Approval => approval(facts),
     }
@@ -282,6 +287,23 @@ fn blast_radius(facts: &Facts<'_>) -> (Says, String) {
         ),
         Some(widest) => (Says::Pass, format!("the widest blast radius is {}", widest.blast_radius)),
         None => (Says::Pass, "affects nothing".to_owned()),
+    }
+}
+
+fn ownership(facts: &Facts<'_>) -> (Says, String) {
+    if facts.contested.is_empty() {
+        return (Says::Pass, "nobody else is known to decide about what is changed".to_owned());
+    }
+    let contested: Vec<String> =
+        facts.contested.iter().map(|(step, by)| format!("step {step}: {by}")).collect();
+    let why = contested.join("; ");
+    match facts.policy.contested {
+        Contested::Act => (Says::Pass, format!("{why}; the policy says to act all the same")),
+        Contested::Ask => match facts.approved_by {
+            Some(who) => (Says::Pass, format!("{why}; approved by {who}")),
+            None => (Says::Ask, why),
+        },
+        Contested::Refuse => (Says::Refuse, why),
     }
 }
 
@@ -397,6 +419,7 @@ mod tests {
             breakers_open: &[],
             plan: &plan,
             assessments: &assessments,
+            contested: &[],
             approved_by: None,
         };
         change(&mut facts, &mut policy);
@@ -431,6 +454,14 @@ mod tests {
         assert_eq!(check(|f, _| (f.new_issues, f.storm_released) = (21, true), None), "Admit");
         assert_eq!(check(|f, _| f.ledger = Err("refused"), None), "Hold duplicate");
         assert_eq!(check(|f, _| f.breakers_open = open, None), "Hold breaker");
+        let contested: &[(String, String)] = Box::leak(Box::new([("1".to_owned(), "by Flux".to_owned())]));
+        for (says, wanted) in [
+            (Contested::Act, "Admit"),
+            (Contested::Ask, "Ask ownership"),
+            (Contested::Refuse, "Refuse ownership"),
+        ] {
+            assert_eq!(check(|f, p| (f.contested, p.contested) = (contested, says), None), wanted);
+        }
         assert_eq!(check(|_, p| p.steps = 0, None), "Refuse policy");
         assert_eq!(check(|_, p| p.forbidden = vec!["k8s.*".into()], None), "Refuse policy");
         assert_eq!(check(|_, p| p.needs_approval = vec!["k8s.scale".into()], None), "Ask approval");

@@ -36,7 +36,20 @@ pub enum Reversal {
     Irreversible,
 }
 
+/// What to do when somebody else would take a change back, such as a GitOps controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contested {
+    /// Act; the change carries its reason with it.
+    Act,
+    /// Ask a person.
+    Ask,
+    /// Do nothing, and say why.
+    Refuse,
+}
+
 names! {
+    Contested: Contested::Act = "act", Contested::Ask = "ask", Contested::Refuse = "refuse";
     BlastRadius: BlastRadius::Item = "item", BlastRadius::Object = "object", BlastRadius::Service = "service",
         BlastRadius::Cluster = "cluster";
     Reversal: Reversal::Restores = "restores", Reversal::Compensates = "compensates",
@@ -142,6 +155,8 @@ pub struct Policy {
     pub forbidden: Vec<String>,
     /// Actions that always need approval, in the same form.
     pub needs_approval: Vec<String>,
+    /// What to do when somebody else would take a change back.
+    pub contested: Contested,
     /// How long an approval may be given; then it is denied.
     pub approval_ttl: Duration,
     /// New issues within a minute for one rule, above which the rule is held and a person is asked once. 0: no limit.
@@ -187,6 +202,7 @@ impl Default for Policy {
             replicas_max: 10,
             forbidden: Vec::new(),
             needs_approval: Vec::new(),
+            contested: Contested::Refuse,
             approval_ttl: minutes(60),
             storm_per_minute: 20,
             failure_share_max: 0.30,

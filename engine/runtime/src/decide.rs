@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use selfheal_contract::{FailureKind, Reading};
+use selfheal_contract::{Failure, FailureKind, Reading};
 use selfheal_core::alert::Alert;
 use selfheal_core::condition::{ProbeCall, Readings};
 use selfheal_core::guard::{self, Facts, LedgerReading, Ruling, Verdict};
 use selfheal_core::hash::ContentHash;
-use selfheal_core::plan::{Choice, Decision, Plan};
+use selfheal_core::plan::{Choice, Decision, Plan, Step};
 use selfheal_core::policy::{Assessment, RATE_WINDOW};
 use selfheal_core::span::Span;
 use selfheal_script::{Rule, View};
@@ -110,6 +110,8 @@ struct Drafted {
     plan: Plan,
     choices: Vec<Choice>,
     assessments: Vec<Assessment>,
+    /// Steps whose change somebody else would take back: the step's path, and who and what.
+    contested: Vec<(String, String)>,
 }
 
 /// Decides what one rule does about an alert.
@@ -137,7 +139,7 @@ pub(crate) async fn deliberate(
         Err(ending) => return Ok(Deliberation { facts, ending }),
     };
     facts.observed = serde_json::to_value(&seen).unwrap_or_default();
-    let drafted = match plan(engine, rule, view, seen, level).await {
+    let drafted = match plan(engine, rule, view, seen, level, question.purpose).await {
         Ok(drafted) => drafted,
         Err(ending) => return Ok(Deliberation { facts, ending }),
     };
@@ -157,11 +159,8 @@ pub(crate) async fn admit_approved(
     approved_by: &str,
 ) -> (Vec<Verdict>, Ending) {
     let mut verdicts = Vec::new();
-    let ending = match assess(engine, rule, plan) {
-        Ok(assessments) => {
-            let drafted = Drafted { plan: plan.clone(), choices: Vec::new(), assessments };
-            rule_on(engine, rule, question, &drafted, Some(approved_by), &mut verdicts).await
-        }
+    let ending = match assess(engine, rule, plan.clone(), Vec::new(), question.purpose).await {
+        Ok(drafted) => rule_on(engine, rule, question, &drafted, Some(approved_by), &mut verdicts).await,
         Err(ending) => ending,
     };
     (verdicts, ending)
@@ -224,7 +223,7 @@ async fn read(engine: &Engine, call: &ProbeCall, purpose: Purpose) -> Result<Rea
     }
     let answer = tokio::select! {
         answer = probe.read(&call.params) => answer,
-        () = engine.clock.sleep(PROBE_TIMEOUT) => Err(selfheal_contract::Failure::transient("no answer within 5 s")),
+        () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
     };
     let result = match &answer {
         Ok(Reading::Known(_)) => "known",
@@ -233,15 +232,10 @@ async fn read(engine: &Engine, call: &ProbeCall, purpose: Purpose) -> Result<Rea
     };
     engine.metrics.checks.with_label_values(&[call.adapter.as_str(), result]).inc();
     let refused = matches!(&answer, Err(failure) if failure.kind == FailureKind::Refused);
-    if purpose == Purpose::Act {
-        engine.count_exchange(&call.adapter, answer.is_ok() || refused);
+    if purpose == Purpose::Act && (answer.is_ok() || refused) {
+        engine.count_exchange(&call.adapter, true);
     }
-    answer.map_err(|failure| match failure.kind {
-        FailureKind::Refused => Ending::Failed { why: format!("{}: {failure}", key()) },
-        FailureKind::Transient | FailureKind::Indeterminate => {
-            Ending::Unreadable { why: format!("{}: {failure}", key()) }
-        }
-    })
+    answer.map_err(|failure| not_asked(engine, &call.adapter, &key(), failure, purpose))
 }
 
 /// Reads the probes of a condition; one that cannot be read is inconclusive.
@@ -264,6 +258,7 @@ async fn plan(
     view: View,
     seen: BTreeMap<String, Reading>,
     level: u32,
+    purpose: Purpose,
 ) -> Result<Drafted, Ending> {
     let script = Arc::clone(rule);
     let decision = engine
@@ -280,27 +275,61 @@ async fn plan(
     let (plan, choices) = draft
         .resolve(level, &|action| engine.evidence(name, action))
         .map_err(|beyond| Ending::Beyond { why: beyond.to_string() })?;
-    let assessments = assess(engine, rule, &plan)?;
-    Ok(Drafted { plan, choices, assessments })
+    assess(engine, rule, plan, choices, purpose).await
 }
 
-fn assess(engine: &Engine, rule: &Rule, plan: &Plan) -> Result<Vec<Assessment>, Ending> {
-    plan.steps()
-        .into_iter()
-        .map(|step| {
-            let place = || {
-                let line = step.line.map_or(String::new(), |line| format!(", line {line}"));
-                format!("rule {}{line}: {}", rule.header().name, step.action.text())
-            };
-            let action = engine
-                .catalog
-                .action(&step.action.adapter, &step.action.action)
-                .ok_or_else(|| Ending::Failed { why: format!("{}: there is no such action", place()) })?;
-            action
-                .assess(&step.action.params)
-                .map_err(|failure| Ending::Failed { why: format!("{}: {failure}", place()) })
-        })
-        .collect()
+/// Lets the adapters say what each step means, and who would take its change back.
+async fn assess(
+    engine: &Engine,
+    rule: &Rule,
+    plan: Plan,
+    choices: Vec<Choice>,
+    purpose: Purpose,
+) -> Result<Drafted, Ending> {
+    let place = |step: &Step| {
+        let line = step.line.map_or(String::new(), |line| format!(", line {line}"));
+        format!("rule {}{line}: {}", rule.header().name, step.action.text())
+    };
+    let (mut assessments, mut asked) = (Vec::new(), Vec::new());
+    for step in plan.steps() {
+        let action = engine
+            .catalog
+            .action(&step.action.adapter, &step.action.action)
+            .ok_or_else(|| Ending::Failed { why: format!("{}: there is no such action", place(step)) })?;
+        let assessment = action
+            .assess(&step.action.params)
+            .map_err(|failure| Ending::Failed { why: format!("{}: {failure}", place(step)) })?;
+        assessments.push(assessment);
+        asked.push((step, action));
+    }
+    let asked = asked.into_iter().map(async |(step, action)| {
+        let answer = tokio::select! {
+            answer = action.contest(&step.action.params) => answer,
+            () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
+        };
+        (step, answer)
+    });
+    let mut contested = Vec::new();
+    for (step, answer) in join_all(asked).await {
+        match answer {
+            Ok(None) => {}
+            Ok(Some(contest)) => contested.push((step.path.clone(), contest.to_string())),
+            Err(failure) => {
+                return Err(not_asked(engine, &step.action.adapter, &place(step), failure, purpose));
+            }
+        }
+    }
+    Ok(Drafted { plan, choices, assessments, contested })
+}
+
+/// What follows when an adapter's target could not be asked before a decision.
+fn not_asked(engine: &Engine, adapter: &str, what: &str, failure: Failure, purpose: Purpose) -> Ending {
+    let refused = failure.kind == FailureKind::Refused;
+    if purpose == Purpose::Act && !refused {
+        engine.count_exchange(adapter, false);
+    }
+    let why = format!("{what}: {failure}");
+    if refused { Ending::Failed { why } } else { Ending::Unreadable { why } }
 }
 
 /// Asks every guard. The ledger grants the claim only when all other guards pass.
@@ -342,6 +371,7 @@ async fn rule_on(
         breakers_open: &breakers_open,
         plan: &drafted.plan,
         assessments: &drafted.assessments,
+        contested: &drafted.contested,
         approved_by,
     };
     let others_pass = guard::rule_on(&guard::judge(&facts)) == Ruling::Admit;

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use crate::breaker::Breakers;
 use crate::desk::{self, Desk};
 use crate::expand::{self, Intake};
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::outbox;
 use crate::ports::journal::{IssueFilter, Journal, JournalFault, Record, Write};
@@ -178,6 +179,9 @@ impl Engine {
         rooms.spawn(desk::run(Arc::clone(&engine)));
         rooms.spawn(outbox::run(Arc::clone(&engine)));
         rooms.spawn(reverts::run(Arc::clone(&engine)));
+        for watch in engine.catalog.adapters().flat_map(|adapter| &adapter.watches) {
+            rooms.spawn(listen::run(Arc::clone(&engine), Arc::clone(watch)));
+        }
         if let Some((source, every)) = parts.source {
             rooms.spawn(reconcile::run(Arc::clone(&engine), source, every));
         }

@@ -21,6 +21,7 @@ mod desk;
 mod execute;
 mod expand;
 mod known;
+mod listen;
 mod news;
 mod outbox;
 mod pen;

@@ -209,7 +209,8 @@ pub async fn dry_run_offline(
     let outside = Outside { clock, journal: Arc::new(journal), registry: Registry::new() };
     let parts: Parts = assemble::parts(&mut configuration, outside).map_err(ServeFault::from)?;
     // Nothing is fetched from outside but what the rules ask for.
-    let parts = Parts { source: None, sinks: Vec::new(), ..parts };
+    let catalog = parts.catalog.clone().without_watches();
+    let parts = Parts { source: None, sinks: Vec::new(), catalog, ..parts };
     let (engine, mut rooms) =
         Engine::start(parts, files).await.map_err(|fault| ServeFault::Journal(fault.to_string()))?;
     if let Some(refusal) = engine.rules.refusal() {

@@ -129,7 +129,7 @@ impl Action for CreateIndexConcurrently {
                   comment, and never another.",
             reversal: Reversal::Restores,
             permissions: vec![Permission {
-                right: "membership in the role that owns the table, CREATE on its schema".to_owned(),
+                right: "membership in the role that owns the table, CREATE on its schema".into(),
                 purpose: "make and drop an index on it",
             }],
         }

@@ -68,8 +68,7 @@ impl Action for VacuumAnalyze {
                   nothing to undo.",
             reversal: Reversal::Irreversible,
             permissions: vec![Permission {
-                right: "membership in the role that owns the table, or MAINTAIN on it (PostgreSQL 17)"
-                    .to_owned(),
+                right: "membership in the role that owns the table, or MAINTAIN on it (PostgreSQL 17)".into(),
                 purpose: "vacuum it",
             }],
         }

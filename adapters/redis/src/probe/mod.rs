@@ -28,5 +28,5 @@ pub(crate) fn all(targets: &Arc<Targets>) -> Vec<Arc<dyn AnyProbe>> {
 
 /// A right in the form of `ACL SETUSER`.
 pub(crate) fn right(right: &str, purpose: &'static str) -> Permission {
-    Permission { right: right.to_owned(), purpose }
+    Permission { right: right.into(), purpose }
 }

@@ -138,7 +138,7 @@ async fn the_rights_that_are_named_are_enough() {
     let of_probes = offered.probes.iter().map(|probe| (probe.about().name, probe.about().permissions));
     for (name, permissions) in of_actions.chain(of_probes) {
         let rights: Vec<String> =
-            permissions.iter().map(|permission| permission.right.replace("<key>", "*")).collect();
+            permissions.iter().map(|permission| permission.right.to_string().replace("<key>", "*")).collect();
         shell.run::<()>(&format!("ACL SETUSER {name} reset on >pw {} +client|setname", rights.join(" ")));
         let adapter = adapter_with(json!({ "url": redis.url(), "user": name, "password": "pw" }));
         let json = match name {

@@ -70,7 +70,7 @@ impl<P: selfheal_contract::Parameters> Action for FakeAction<P> {
             name: self.0,
             doc: self.1,
             reversal: Reversal::Restores,
-            permissions: vec![Permission { right: format!("may {}", self.0), purpose: "doing it" }],
+            permissions: vec![Permission { right: format!("may {}", self.0).into(), purpose: "doing it" }],
         }
     }
 
@@ -182,12 +182,14 @@ pub fn catalog() -> Catalog {
             action::<Rollout>("abort", "Aborts a rollout."),
         ],
         probes: vec![probe::<Rollout>("rollout", "Reads a rollout.", PHASE)],
+        ..Adapter::default()
     };
     let prom = Adapter {
         name: "prom",
         doc: "Prometheus.",
         actions: vec![],
         probes: vec![probe::<Query>("query", "Asks for one value.", VALUE)],
+        ..Adapter::default()
     };
     let pg = Adapter {
         name: "pg",
@@ -197,12 +199,14 @@ pub fn catalog() -> Catalog {
             action::<Database>("cancel", "Cancels | all."),
         ],
         probes: vec![probe::<Database>("connections", "Counts connections.", COUNTS)],
+        ..Adapter::default()
     };
     let log = Adapter {
         name: "log",
         doc: "Writes to the log.",
         actions: vec![action::<Message>("write", "Writes a line.")],
         probes: vec![],
+        ..Adapter::default()
     };
     Catalog::new([argo, prom, pg, log])
 }

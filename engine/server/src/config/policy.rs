@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use selfheal_contract::settings::Section;
-use selfheal_core::policy::{BlastRadius, Policy};
+use selfheal_core::policy::{BlastRadius, Contested, Policy};
 use selfheal_core::rule::{Mode, Priority};
 use selfheal_core::span::Span;
 use serde::{Serialize, Serializer};
@@ -31,6 +31,7 @@ const DAY: Span = Span::from_hours(24);
 /// | `blast_radius` | `item`, `object`, `service`, `cluster` | `service` |
 /// | `replicas_min`, `replicas_max` | replicas, 0 and 1 to 10 000 | 1, 10 |
 /// | `forbidden`, `needs_approval` | lists of `adapter.action` or `adapter.*` | none |
+/// | `contested` | `act`, `ask`, `refuse` | `refuse` |
 /// | `approval_ttl` | duration, 1 m to 7 d | 1 h |
 /// | `storm_per_minute` | new issues of a rule, 0 (no limit) to 1 000 000 | 20 |
 /// | `failure_share_max` | share, 0 to 1 | 0.3 |
@@ -61,6 +62,7 @@ pub(super) fn check(section: &mut Section<'_>) -> Policy {
         replicas_max: section.integer_or("replicas_max", default.replicas_max, 1..=10_000),
         forbidden: actions(section, "forbidden"),
         needs_approval: actions(section, "needs_approval"),
+        contested: section.one_of("contested", Contested::NAMES, default.contested),
         approval_ttl: duration(section, "approval_ttl", default.approval_ttl, Span::from_mins(1)..=WEEK),
         storm_per_minute: section.integer_or("storm_per_minute", default.storm_per_minute, 0..=1_000_000),
         failure_share_max: section.float_or("failure_share_max", default.failure_share_max, 0.0..=1.0),
@@ -164,6 +166,7 @@ pub(super) fn show<S: Serializer>(policy: &Policy, serializer: S) -> Result<S::O
         replicas_max: u32,
         forbidden: &'a [String],
         needs_approval: &'a [String],
+        contested: Contested,
         approval_ttl: Span,
         storm_per_minute: u32,
         failure_share_max: f64,
@@ -189,6 +192,7 @@ pub(super) fn show<S: Serializer>(policy: &Policy, serializer: S) -> Result<S::O
         replicas_max,
         forbidden,
         needs_approval,
+        contested,
         approval_ttl,
         storm_per_minute,
         failure_share_max,
@@ -213,6 +217,7 @@ pub(super) fn show<S: Serializer>(policy: &Policy, serializer: S) -> Result<S::O
         replicas_max: *replicas_max,
         forbidden,
         needs_approval,
+        contested: *contested,
         approval_ttl: Span::from(*approval_ttl),
         storm_per_minute: *storm_per_minute,
         failure_share_max: *failure_share_max,

@@ -26,7 +26,13 @@ struct Nothing;
 
 impl Prepared for Nothing {
     fn connect(self: Box<Self>) -> Result<Adapter, String> {
-        Ok(Adapter { name: "nothing", doc: "Does nothing.", actions: Vec::new(), probes: Vec::new() })
+        Ok(Adapter {
+            name: "nothing",
+            doc: "Does nothing.",
+            actions: Vec::new(),
+            probes: Vec::new(),
+            ..Adapter::default()
+        })
     }
 }
 

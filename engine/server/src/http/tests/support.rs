@@ -144,6 +144,7 @@ impl House {
             doc: "Notes.",
             actions: vec![Arc::new(TakeNote)],
             probes: Vec::new(),
+            ..Adapter::default()
         }]);
         let registry = Registry::new();
         let parts = Parts {
