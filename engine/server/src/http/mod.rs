@@ -1,13 +1,14 @@
 //! What selfheal answers over HTTP.
 //!
 //! [`webhook`] takes notifications in, [`vitals`] are for orchestrators and Prometheus, [`api`] is for people and the
-//! command line. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
+//! command line, [`dashboard`] has the page for browsers. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
 //! shape of faults. Handlers read the engine and call it; nothing is decided here.
 
 mod access;
 mod answer;
 mod api;
 mod body;
+mod dashboard;
 mod vitals;
 mod webhook;
 
@@ -131,7 +132,11 @@ pub fn start(configuration: &Configuration, engine: Arc<Engine>, registry: Regis
     Ok(server.run())
 }
 
+/// What no route is for: a file of the dashboard, or nothing.
 async fn unknown(request: HttpRequest) -> HttpResponse {
+    if let Some(file) = dashboard::file(&request) {
+        return file;
+    }
     let path: String = request.path().chars().take(200).collect();
     let fault = Fault::missing(format!("there is nothing at {path:?}"))
         .help("alerts go to /webhook/alertmanager, the API is under /api/self-healing/");

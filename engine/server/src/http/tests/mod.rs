@@ -1,6 +1,7 @@
 //! The server's answers, asked over its routes with a real engine, journal and ledger, and an adapter that only notes.
 
 mod api;
+mod dashboard;
 mod hostile;
 mod roles;
 mod slow;

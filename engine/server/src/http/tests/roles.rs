@@ -72,7 +72,11 @@ async fn another_sites_page_changes_nothing_even_with_a_token() {
 async fn what_is_not_in_the_table_does_not_exist() {
     let house = House::build(Plan::default()).await;
     let cases = [
-        (TestRequest::get(), "/", 404, None),
+        (TestRequest::post(), "/", 404, None),
+        (TestRequest::get(), "/Cargo.toml", 404, None),
+        (TestRequest::get(), "/../Cargo.toml", 404, None),
+        (TestRequest::get(), "/..%2fCargo.toml", 404, None),
+        (TestRequest::get(), "//etc/passwd", 404, None),
         (TestRequest::get(), "/api", 404, None),
         (TestRequest::get(), "/api/self-healing", 404, None),
         (TestRequest::get(), "/api/self-healing/issues/1/2", 404, None),

@@ -181,14 +181,24 @@ impl House {
 
     /// Asks over all routes, from this machine.
     pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
+        let (status, headers, body) = self.ask_raw(request).await;
+        Answer { status, headers, text: String::from_utf8(body).unwrap() }
+    }
+
+    /// Asks for something that is not text.
+    pub(crate) async fn ask_for_bytes(&self, request: TestRequest) -> (HeaderMap, Vec<u8>) {
+        let (_, headers, body) = self.ask_raw(request).await;
+        (headers, body)
+    }
+
+    async fn ask_raw(&self, request: TestRequest) -> (StatusCode, HeaderMap, Vec<u8>) {
         let app = self.app.clone();
         let routes = actix_web::App::new().configure(move |service| configure(service, app));
         let service = actix_web::test::init_service(routes).await;
         let request = request.peer_addr("127.0.0.1:50000".parse().unwrap());
         let response = actix_web::test::call_service(&service, request.to_request()).await;
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = actix_web::test::read_body(response).await;
-        Answer { status, headers, text: String::from_utf8(body.to_vec()).unwrap() }
+        (status, headers, actix_web::test::read_body(response).await.to_vec())
     }
 
     /// Reads something of the API.
