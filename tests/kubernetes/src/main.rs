@@ -1,0 +1,3 @@
+//! The double as a program.
+
+fn main() {}
