@@ -1,0 +1,107 @@
+//! The journal: durable truth about what was received, decided, intended and done.
+//!
+//! [`Journal::commit`] takes a list of [`Write`]s as one transaction: all of them are on disk when it returns, or none
+//! is. Writes carry their precondition (the phase or state that they lead on from); when it does not hold, the whole
+//! transaction is a [`JournalFaultKind::Conflict`] and nothing is changed. The conformance tests in `store` hold for
+//! every implementation.
+
+mod approval;
+mod fault;
+mod issue;
+mod outbox;
+mod receipt;
+mod remediation;
+mod sighting;
+mod story;
+mod write;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use selfheal_core::issue::IssueId;
+use selfheal_core::labels::Fingerprint;
+use selfheal_core::remediation::RemediationId;
+use selfheal_core::success::SuccessRecord;
+use serde_json::Value;
+
+pub use approval::{Answer, Approval};
+pub use fault::{JournalFault, JournalFaultKind};
+pub use issue::{Issue, IssueFilter};
+pub use outbox::{Delivery, OutboxMessage};
+pub use receipt::{NewReceipt, Progress, Receipt, ReceiptId};
+pub use remediation::{Intent, Remediation, RemediationFilter};
+pub use sighting::{Opening, Sighted, Sighting};
+pub use story::{DecisionFacts, Record, Story, Totals};
+pub use write::Write;
+
+/// Durable truth.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Stores a notification. It is on disk when this returns.
+    async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault>;
+
+    /// Receipts after `after` that are not fully expanded, oldest first.
+    async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault>;
+
+    /// Expands alerts to issues, by the table of `selfheal_core::sighting`, and notes how far the receipts are done.
+    /// An issue that fires again is to be looked at when its opening says, one that is resolved at once. One
+    /// transaction for the alerts; how far the receipts are done may become durable a little later, for repeating an
+    /// expansion changes nothing. The answers are in the order of the sightings.
+    async fn expand(
+        &self,
+        sightings: Vec<Sighting>,
+        progress: Vec<Progress>,
+    ) -> Result<Vec<Sighted>, JournalFault>;
+
+    /// All writes in one transaction, or none.
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault>;
+
+    /// One issue.
+    async fn issue(&self, id: IssueId) -> Result<Option<Issue>, JournalFault>;
+    /// Issues, newest first.
+    async fn issues(&self, filter: IssueFilter) -> Result<Vec<Issue>, JournalFault>;
+    /// An issue's whole story.
+    async fn story(&self, id: IssueId) -> Result<Option<Story>, JournalFault>;
+    /// The open issues that have a time to be looked at, soonest first. Pages by `after`.
+    async fn wakes(
+        &self,
+        after: Option<(Timestamp, IssueId)>,
+        most: usize,
+    ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault>;
+    /// Open firing issues (not resolved), for the reconciler: fingerprint, issue, start of the alert.
+    async fn open_fingerprints(&self) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>, JournalFault>;
+
+    /// Remediations, newest first.
+    async fn remediations(&self, filter: RemediationFilter) -> Result<Vec<Remediation>, JournalFault>;
+    /// One remediation with its intents, oldest first.
+    async fn remediation(
+        &self,
+        id: RemediationId,
+    ) -> Result<Option<(Remediation, Vec<Intent>)>, JournalFault>;
+    /// Intents that must be undone at or before `now` although they helped.
+    async fn reverts_due(&self, now: Timestamp) -> Result<Vec<Intent>, JournalFault>;
+    /// The soonest time at which an intent must be undone although it helped.
+    async fn next_revert(&self) -> Result<Option<Timestamp>, JournalFault>;
+
+    /// One approval.
+    async fn approval(&self, id: &str) -> Result<Option<Approval>, JournalFault>;
+    /// Approvals: those without an answer, or all; newest first.
+    async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<Approval>, JournalFault>;
+
+    /// Failed tries of a rule at a resource since a time.
+    async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp)
+    -> Result<u32, JournalFault>;
+    /// How often each action helped, for all rules: `(rule, action)`.
+    async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault>;
+
+    /// Messages that may be delivered now, oldest first.
+    async fn outbox(&self, now: Timestamp, most: usize) -> Result<Vec<OutboxMessage>, JournalFault>;
+    /// Notes what became of deliveries.
+    async fn delivered(&self, deliveries: Vec<(i64, Delivery)>) -> Result<(), JournalFault>;
+
+    /// A setting.
+    async fn setting(&self, key: &str) -> Result<Option<Value>, JournalFault>;
+    /// Totals since the beginning.
+    async fn totals(&self) -> Result<Totals, JournalFault>;
+    /// Whether it can be written, for `/ready`.
+    async fn check(&self) -> Result<(), JournalFault>;
+}

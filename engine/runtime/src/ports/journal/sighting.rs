@@ -1,0 +1,55 @@
+//! One alert of a notification, and what it means for the issues.
+
+use jiff::Timestamp;
+use selfheal_core::alert::Alert;
+use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::rule::{Component, Priority};
+
+use super::receipt::ReceiptId;
+
+/// One alert of a receipt, with what matching it gave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// The receipt.
+    pub receipt: ReceiptId,
+    /// When it was received.
+    pub received_at: Timestamp,
+    /// Its trace.
+    pub trace: String,
+    /// The alert.
+    pub alert: Alert,
+    /// What to do with it if it opens an issue.
+    pub opening: Opening,
+}
+
+/// How a new issue begins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opening {
+    /// The first matching rule, if any; further ones are in the decision's record.
+    pub rule: Option<String>,
+    /// Its priority.
+    pub priority: Option<Priority>,
+    /// The part of the health score that the issue weighs on.
+    pub component: Option<Component>,
+    /// What the issue is about, for people.
+    pub resource: String,
+    /// When to decide. Without it the issue rests at once, with `outcome`.
+    pub wake_at: Option<Timestamp>,
+    /// The outcome and its reason, where there is nothing to decide.
+    pub outcome: Option<(Outcome, String)>,
+}
+
+/// What became of a sighting.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sighted {
+    /// It opened an issue.
+    Opened(IssueId),
+    /// It fires again within an issue that was about to close.
+    Refired(IssueId),
+    /// It resolves an open issue.
+    Resolved(IssueId),
+    /// Nothing new.
+    Known(IssueId),
+    /// Older than what is known, or resolved without ever having been seen to fire.
+    Stale,
+}

@@ -1,0 +1,133 @@
+//! What a transaction changes.
+
+use jiff::Timestamp;
+use selfheal_core::hash::ContentHash;
+use selfheal_core::issue::{Event, IssueId, Outcome};
+use selfheal_core::remediation::{IntentId, IntentState, RemediationId};
+use selfheal_core::rule::{Component, Priority};
+use serde_json::Value;
+
+use super::approval::{Answer, Approval};
+use super::remediation::{Intent, Remediation};
+use super::story::Record;
+use crate::ports::sink::News;
+
+/// One change of a transaction.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    /// Moves an issue on. Conflict unless the table of [`Phase::next`] has a way from its phase; and, to close it,
+    /// unless its alert is resolved.
+    Move {
+        /// The issue.
+        issue: IssueId,
+        /// What happens to it.
+        event: Event,
+        /// When to look at it next; replaces what was there. Without one, an issue whose alert is resolved is looked
+        /// at once more at `at`, unless it is closed.
+        wake_at: Option<Timestamp>,
+        /// Replaces the outcome, if given.
+        outcome: Option<Outcome>,
+        /// Why; replaces what was there.
+        why: String,
+        /// The time of the change (becomes `closed_at` when the event closes it).
+        at: Timestamp,
+    },
+    /// The rule that treats an issue from now on.
+    AssignRule {
+        /// The issue.
+        issue: IssueId,
+        /// The rule.
+        rule: String,
+        /// Its priority.
+        priority: Priority,
+        /// Its component.
+        component: Component,
+    },
+    /// Raises or lowers an issue's escalation level.
+    SetLevel {
+        /// The issue.
+        issue: IssueId,
+        /// The level, from 0.
+        level: u32,
+        /// When.
+        at: Timestamp,
+    },
+    /// Adds to the story.
+    Record(Record),
+    /// A remediation begins. Conflict if one with its name exists, or another of its issue is running.
+    Begin(Box<Remediation>),
+    /// A remediation ends. Conflict if it has ended.
+    End {
+        /// The remediation.
+        id: RemediationId,
+        /// How.
+        outcome: Outcome,
+        /// Why.
+        why: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// An effect is about to happen. Conflict if an intent with its name exists.
+    Intend(Box<Intent>),
+    /// An intent moves on. Conflict unless it is in `from` and [`IntentState::may_become`] `to`.
+    MoveIntent {
+        /// The intent.
+        id: IntentId,
+        /// Its state now.
+        from: IntentState,
+        /// Its next state.
+        to: IntentState,
+        /// What was said.
+        said: String,
+        /// When (becomes `applied_at` when it moves to `Applied`).
+        at: Timestamp,
+        /// When it must be undone although it helped; replaces what was there.
+        revert_at: Option<Timestamp>,
+    },
+    /// A person is asked.
+    Ask(Box<Approval>),
+    /// A person answered. Conflict if the approval does not exist, was answered, has expired at `answer.at` (unless the
+    /// answer denies), or is for another plan.
+    Answer {
+        /// The approval.
+        id: String,
+        /// The plan that the person saw.
+        plan_hash: ContentHash,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A failed try: counted for escalation.
+    CountFailure {
+        /// The rule.
+        rule: String,
+        /// What the issue is about.
+        resource: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// How a try of an action ended: orders alternatives.
+    CountResult {
+        /// The rule.
+        rule: String,
+        /// The action: `adapter.action`.
+        action: String,
+        /// Whether it helped.
+        success: bool,
+    },
+    /// News for a sink.
+    Notify {
+        /// The sink.
+        sink: String,
+        /// The message.
+        news: Box<News>,
+        /// When to try first.
+        at: Timestamp,
+    },
+    /// A setting that survives restarts, such as the switch.
+    Set {
+        /// Its name.
+        key: String,
+        /// Its value.
+        value: Value,
+    },
+}
