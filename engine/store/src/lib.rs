@@ -6,9 +6,12 @@
 //! conformance tests under `tests/`.
 
 mod embedded;
+mod nested;
+mod postgres;
 mod redis;
 mod sqlite;
 
 pub use embedded::EmbeddedLedger;
+pub use postgres::{PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings};
 pub use redis::{RedisLedger, RedisSettingsFault, RedisSettingsFaultKind};
 pub use sqlite::{OpenFault, OpenFaultKind, SqliteJournal};

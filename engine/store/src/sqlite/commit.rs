@@ -3,13 +3,13 @@
 use rusqlite::params;
 use selfheal_core::issue::IssueId;
 use selfheal_runtime::ports::journal::{Delivery, Record, Write};
-use serde::Serialize;
 
 use super::columns::Time;
 use super::fault::Trouble;
 use super::statements::Statements;
 use super::writer::Work;
 use super::{effects, movement, people};
+use crate::nested::{self, Nested};
 
 /// About what a write costs beside its nested values, in bytes; only the bound of a batch depends on it.
 const WRITE_BYTES: usize = 512;
@@ -17,41 +17,14 @@ const WRITE_BYTES: usize = 512;
 /// All writes, or none.
 pub(super) struct Commit(Vec<(Write, Nested)>);
 
-/// A write's nested values as JSON, in the order in which its room takes them; the rest is empty.
-pub(super) type Nested = [String; 3];
-
 impl Commit {
     /// Puts the nested values into JSON, which the one thread that writes need not spend its time on.
     ///
     /// # Errors
     /// When a value has no form in JSON.
     pub(super) fn of(writes: Vec<Write>) -> Result<Self, serde_json::Error> {
-        let encoded = writes.into_iter().map(|write| nested(&write).map(|nested| (write, nested)));
-        encoded.collect::<Result<_, _>>().map(Self)
+        nested::encode(writes).map(Self)
     }
-}
-
-fn nested(write: &Write) -> Result<Nested, serde_json::Error> {
-    fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
-        serde_json::to_string(value)
-    }
-    let none = String::new;
-    Ok(match write {
-        Write::Record(record) => [json(&record.facts)?, none(), none()],
-        Write::Begin(remediation) => [json(&remediation.claim)?, json(&remediation.plan)?, none()],
-        Write::Intend(intent) => [json(&intent.params)?, json(&intent.prior)?, json(&intent.before)?],
-        Write::Ask(approval) => [json(&approval.plan)?, json(&approval.previews)?, json(&approval.answer)?],
-        Write::Answer { answer, .. } => [json(answer)?, none(), none()],
-        Write::Notify { news, .. } => [json(news)?, none(), none()],
-        Write::Set { value, .. } => [json(value)?, none(), none()],
-        Write::Move { .. }
-        | Write::AssignRule { .. }
-        | Write::SetLevel { .. }
-        | Write::End { .. }
-        | Write::MoveIntent { .. }
-        | Write::CountFailure { .. }
-        | Write::CountResult { .. } => [none(), none(), none()],
-    })
 }
 
 impl Work for Commit {

@@ -8,9 +8,9 @@ use selfheal_core::remediation::{IntentId, IntentState, RemediationId};
 use selfheal_runtime::ports::journal::{Intent, Remediation};
 
 use super::columns::Time;
-use super::commit::Nested;
 use super::fault::Trouble;
 use super::statements::Statements;
+use crate::nested::Nested;
 
 /// Turns a broken uniqueness, which is how a precondition shows that it does not hold, into a conflict.
 pub(super) fn unique(result: rusqlite::Result<usize>, what: impl FnOnce() -> String) -> Result<(), Trouble> {

@@ -3,11 +3,9 @@
 //! Alertmanager repeats itself, so an alert that is known already costs one look at an index and writes nothing, unless
 //! what is said about it has changed.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
-use selfheal_core::alert::{Alert, AlertStatus};
+use selfheal_core::alert::Alert;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
 use selfheal_runtime::ports::journal::{NewReceipt, Progress, ReceiptId, Record, Sighted, Sighting};
@@ -18,6 +16,7 @@ use super::commit::insert_record;
 use super::fault::Trouble;
 use super::statements::Statements;
 use super::writer::Work;
+use crate::nested::fingerprint_of_content;
 
 /// About what a row costs beside its texts, in bytes.
 const ROW_BYTES: usize = 512;
@@ -172,17 +171,6 @@ fn see(statements: &Statements<'_>, latest: Option<Latest>, sighting: &Sighting)
 
 fn resolved_at(sighting: &Sighting) -> Timestamp {
     sighting.alert.ends_at.unwrap_or(sighting.received_at)
-}
-
-/// Tells whether a known alert says anything new. Not its generator URL, which differs between the Prometheus servers of
-/// a pair, and not the end of a firing alert, which is only a promise. A change of the hash costs one needless update.
-fn fingerprint_of_content(alert: &Alert) -> i64 {
-    let mut hasher = DefaultHasher::new();
-    alert.annotations.hash(&mut hasher);
-    alert.starts_at.as_millisecond().hash(&mut hasher);
-    alert.status.hash(&mut hasher);
-    alert.ends_at.filter(|_| alert.status == AlertStatus::Resolved).hash(&mut hasher);
-    hasher.finish().cast_signed()
 }
 
 /// What is particular about how an issue begins.

@@ -6,10 +6,10 @@ use selfheal_core::hash::ContentHash;
 use selfheal_runtime::ports::journal::{Answer, Approval};
 
 use super::columns::{Json, Name, Time};
-use super::commit::Nested;
 use super::effects::unique;
 use super::fault::Trouble;
 use super::statements::Statements;
+use crate::nested::Nested;
 
 /// A person is asked.
 pub(super) fn ask(

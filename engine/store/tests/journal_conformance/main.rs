@@ -6,6 +6,7 @@ mod effects;
 mod intake;
 mod issues;
 mod people;
+mod place;
 mod sample;
 
 /// Runs every case against a fresh journal of each kind.
@@ -17,6 +18,16 @@ macro_rules! cases {
                 async fn $case() {
                     let folder = tempfile::tempdir().unwrap();
                     let journal = selfheal_store::SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+                    super::$room::$case(&journal).await;
+                }
+            )+
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let Some(journal) = super::place::postgres(stringify!($case)).await else { return };
                     super::$room::$case(&journal).await;
                 }
             )+

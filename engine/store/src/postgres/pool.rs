@@ -1,0 +1,137 @@
+//! The few connections for questions and for changes of one statement: made on first use, kept, and thrown away after
+//! anything that leaves their state in doubt.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use selfheal_runtime::ports::JournalFault;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+use tokio_postgres::Row;
+
+use super::connection::{Answer, Connection, Connector, Sql, sql};
+use super::fault::{Reach, Trouble};
+
+/// Connections of one replica for questions and single changes.
+const CONNECTIONS_MAX: usize = 6;
+
+/// The connections.
+pub(super) struct Pool {
+    connector: Arc<Connector>,
+    idle: Mutex<Vec<Connection>>,
+    free: Semaphore,
+}
+
+impl Pool {
+    /// None yet.
+    pub(super) fn new(connector: Arc<Connector>) -> Self {
+        Self { connector, idle: Mutex::default(), free: Semaphore::new(CONNECTIONS_MAX) }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        // A list of connections is never half changed.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a connection, which goes back when the lease ends, if it is still good. `afresh` makes a new one, after a
+    /// kept one turned out to be dead.
+    pub(super) async fn lease(&self, afresh: bool) -> Result<Lease<'_>, Trouble> {
+        let limit = self.connector.limits.connect + self.connector.limits.statement;
+        let permit = timeout(limit, self.free.acquire()).await.map_err(|_| {
+            Trouble::Connect(format!(
+                "all of selfheal's connections to PostgreSQL have been busy for {limit:?}; see what they wait for"
+            ))
+        })?;
+        let _permit = permit.expect("the semaphore is never closed");
+        let kept = if afresh { None } else { self.take_idle() };
+        let is_reused = kept.is_some();
+        let connection = match kept {
+            Some(connection) => connection,
+            None => self.connector.connect().await?,
+        };
+        Ok(Lease { pool: self, connection: Some(connection), is_reused, _permit })
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle();
+        idle.retain(Connection::is_good);
+        idle.pop()
+    }
+
+    /// Asks one question.
+    pub(super) async fn ask(&self, question: Sql<'_>) -> Result<Vec<Row>, JournalFault> {
+        let mut answers = self.ask_twice(&[question]).await?;
+        Ok(answers.pop().map(|answer| answer.rows).unwrap_or_default())
+    }
+
+    /// Asks several questions about one moment.
+    pub(super) async fn ask_all(&self, questions: Vec<Sql<'_>>) -> Result<Vec<Vec<Row>>, JournalFault> {
+        let mut statements = vec![sql!("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")];
+        statements.extend(questions);
+        statements.push(sql!("COMMIT"));
+        let mut answers = self.ask_twice(&statements).await?;
+        answers.pop();
+        Ok(answers.into_iter().skip(1).map(|answer| answer.rows).collect())
+    }
+
+    /// Questions that a kept connection did not survive are asked once more on a new one.
+    async fn ask_twice(&self, questions: &[Sql<'_>]) -> Result<Vec<Answer>, JournalFault> {
+        let mut afresh = false;
+        loop {
+            let mut lease = self.lease(afresh).await.map_err(|trouble| trouble.fault())?;
+            let answers = lease.pipeline(questions).await.and_then(|answers| answers.into_iter().collect());
+            match answers {
+                Err(trouble) if lease.is_reused && trouble.reach() == Reach::Connection => afresh = true,
+                Err(trouble) => {
+                    lease.give_up();
+                    return Err(trouble.fault());
+                }
+                Ok(answers) => return Ok(answers),
+            }
+        }
+    }
+
+    /// Makes one change, of which it is not known whether it happened when the connection is lost.
+    pub(super) async fn change(&self, change: Sql<'_>) -> Result<Answer, JournalFault> {
+        let mut lease = self.lease(false).await.map_err(|trouble| trouble.fault())?;
+        lease.run(change).await.map_err(|trouble| trouble.fault())
+    }
+}
+
+/// A connection in use.
+pub(super) struct Lease<'a> {
+    pool: &'a Pool,
+    connection: Option<Connection>,
+    /// Whether it was used before, so that it may have died unnoticed.
+    pub(super) is_reused: bool,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Lease<'_> {
+    /// Does not give the connection back: it may stand within a transaction that failed.
+    pub(super) fn give_up(mut self) {
+        self.connection = None;
+    }
+}
+
+impl Deref for Lease<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("it is there until dropped")
+    }
+}
+
+impl DerefMut for Lease<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("it is there until dropped")
+    }
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take().filter(Connection::is_good) {
+            self.pool.idle().push(connection);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The questions that the journal answers.
+
+use jiff::Timestamp;
+use selfheal_core::issue::IssueId;
+use selfheal_core::remediation::RemediationId;
+use selfheal_runtime::ports::journal::{IssueFilter, ReceiptId, RemediationFilter};
+
+use super::columns::micros;
+use super::connection::{Sql, Value, sql};
+use super::rows::{APPROVAL, INTENT, ISSUE, MESSAGE, RECEIPT, RECORD, REMEDIATION};
+
+/// The most issues of one answer.
+const ISSUES_MAX: u32 = 1_000;
+/// The most remediations of one answer.
+const REMEDIATIONS_MAX: u32 = 10_000;
+
+fn limit(most: usize) -> i64 {
+    i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+/// Conditions of a list, each with the value of its only parameter, if it has one.
+#[derive(Default)]
+struct Conditions {
+    texts: Vec<String>,
+    values: Vec<Value<'static>>,
+}
+
+impl Conditions {
+    fn add(&mut self, text: &str) {
+        self.texts.push(text.to_owned());
+    }
+
+    /// A comparison with a value, which comes behind it.
+    fn with(&mut self, text: &str, value: Value<'static>) {
+        self.values.push(value);
+        self.texts.push(format!("{text} ${}", self.values.len()));
+    }
+
+    /// A list with these conditions.
+    fn list(self, columns: &str, table: &str, rest: &str) -> Sql<'static> {
+        let clause =
+            if self.texts.is_empty() { String::new() } else { format!("WHERE {}", self.texts.join(" AND ")) };
+        Sql { text: format!("SELECT {columns} FROM {table} {clause} {rest}").into(), values: self.values }
+    }
+}
+
+pub(super) fn unexpanded(after: ReceiptId, most: usize) -> Sql<'static> {
+    sql!(format!("SELECT {RECEIPT} FROM receipts WHERE id > $1 ORDER BY id LIMIT $2"), after.0, limit(most))
+}
+
+pub(super) fn issue(id: IssueId) -> Sql<'static> {
+    sql!(format!("SELECT {ISSUE} FROM issues WHERE id = $1"), id.0)
+}
+
+pub(super) fn issues(filter: &IssueFilter) -> Sql<'static> {
+    let mut conditions = Conditions::default();
+    // An open phase names the small index of open issues too.
+    match filter.open.or(filter.phase.filter(|phase| phase.is_open()).map(|_| true)) {
+        Some(true) => conditions.add("closed_at IS NULL"),
+        Some(false) => conditions.add("closed_at IS NOT NULL"),
+        None => {}
+    }
+    if let Some(phase) = filter.phase {
+        conditions.with("phase =", Box::new(phase.name()));
+    }
+    if let Some(outcome) = filter.outcome {
+        conditions.with("outcome =", Box::new(outcome.name()));
+    }
+    if let Some(rule) = &filter.rule {
+        conditions.with("rule =", Box::new(rule.clone()));
+    }
+    if let Some(fingerprint) = filter.fingerprint {
+        conditions.with("fingerprint =", Box::new(fingerprint.0.cast_signed()));
+    }
+    if let Some(before) = filter.before {
+        conditions.with("id <", Box::new(before.0));
+    }
+    let most = filter.limit.clamp(1, ISSUES_MAX);
+    conditions.list(ISSUE, "issues", &format!("ORDER BY id DESC LIMIT {most}"))
+}
+
+/// The issue, its records, its remediations, their intents, its approvals.
+pub(super) fn story(id: IssueId) -> Vec<Sql<'static>> {
+    let of_issue = |columns: &str, table: &str, order: &str| {
+        sql!(format!("SELECT {columns} FROM {table} WHERE issue = $1 ORDER BY {order}"), id.0)
+    };
+    vec![
+        issue(id),
+        of_issue(RECORD, "records", "id"),
+        of_issue(REMEDIATION, "remediations", "sequence"),
+        of_issue(INTENT, "intents", "sequence"),
+        of_issue(APPROVAL, "approvals", "sequence"),
+    ]
+}
+
+pub(super) fn wakes(after: Option<(Timestamp, IssueId)>, most: usize) -> Sql<'static> {
+    let (time, id) = after.map_or((i64::MIN, 0), |(time, id)| (micros(time), id.0));
+    sql!(
+        "SELECT wake_at, id FROM issues
+         WHERE wake_at IS NOT NULL AND closed_at IS NULL AND (wake_at, id) > ($1, $2)
+         ORDER BY wake_at, id LIMIT $3",
+        time,
+        id,
+        limit(most)
+    )
+}
+
+pub(super) fn open_fingerprints() -> Sql<'static> {
+    sql!(
+        "SELECT fingerprint, id, starts_at FROM issues
+         WHERE closed_at IS NULL AND resolved_at IS NULL ORDER BY id"
+    )
+}
+
+pub(super) fn remediations(filter: &RemediationFilter) -> Sql<'static> {
+    let mut conditions = Conditions::default();
+    if let Some(issue) = filter.issue {
+        conditions.with("issue =", Box::new(issue.0));
+    }
+    match filter.running {
+        Some(true) => conditions.add("ended_at IS NULL"),
+        Some(false) => conditions.add("ended_at IS NOT NULL"),
+        None => {}
+    }
+    if let Some(since) = filter.since {
+        conditions.with("started_at >=", Box::new(micros(since)));
+    }
+    if let Some(RemediationId { issue, ordinal }) = filter.before {
+        let find =
+            format!("SELECT sequence FROM remediations WHERE issue = {} AND ordinal = {ordinal}", issue.0);
+        conditions.add(&format!("sequence < ({find})"));
+    }
+    let most = filter.limit.clamp(1, REMEDIATIONS_MAX);
+    conditions.list(REMEDIATION, "remediations", &format!("ORDER BY sequence DESC LIMIT {most}"))
+}
+
+/// The remediation, its intents.
+pub(super) fn remediation(id: RemediationId) -> Vec<Sql<'static>> {
+    let (issue, ordinal) = (id.issue.0, i64::from(id.ordinal));
+    vec![
+        sql!(
+            format!("SELECT {REMEDIATION} FROM remediations WHERE issue = $1 AND ordinal = $2"),
+            issue,
+            ordinal
+        ),
+        sql!(
+            format!("SELECT {INTENT} FROM intents WHERE issue = $1 AND ordinal = $2 ORDER BY sequence"),
+            issue,
+            ordinal
+        ),
+    ]
+}
+
+pub(super) fn reverts_due(now: Timestamp) -> Sql<'static> {
+    sql!(
+        format!(
+            "SELECT {INTENT} FROM intents WHERE revert_at <= $1 AND revert_at IS NOT NULL AND state = 'done'
+             ORDER BY revert_at, sequence"
+        ),
+        micros(now)
+    )
+}
+
+pub(super) fn next_revert() -> Sql<'static> {
+    sql!("SELECT min(revert_at) AS soonest FROM intents WHERE revert_at IS NOT NULL AND state = 'done'")
+}
+
+pub(super) fn approval(id: String) -> Sql<'static> {
+    sql!(format!("SELECT {APPROVAL} FROM approvals WHERE id = $1"), id.replace('\0', "\u{fffd}"))
+}
+
+pub(super) fn approvals(only_open: bool, most: u32) -> Sql<'static> {
+    let clause = if only_open { "WHERE answer IS NULL" } else { "" };
+    sql!(
+        format!("SELECT {APPROVAL} FROM approvals {clause} ORDER BY sequence DESC LIMIT $1"),
+        i64::from(most)
+    )
+}
+
+pub(super) fn failures_since(rule: String, resource: String, since: Timestamp) -> Sql<'static> {
+    sql!(
+        "SELECT coalesce(sum(tries), 0)::bigint AS tries FROM failures
+         WHERE rule = $1 AND resource = $2 AND at >= $3",
+        rule,
+        resource.replace('\0', "\u{fffd}"),
+        micros(since)
+    )
+}
+
+pub(super) fn successes() -> Sql<'static> {
+    sql!(
+        "SELECT rule, action, sum(successes)::bigint AS successes, sum(failures)::bigint AS failures
+         FROM successes GROUP BY rule, action ORDER BY rule, action"
+    )
+}
+
+/// Those that have waited longest beyond their time, in the order in which they were written.
+pub(super) fn outbox(now: Timestamp, most: usize) -> Sql<'static> {
+    sql!(
+        format!(
+            "SELECT {MESSAGE} FROM outbox
+             WHERE id IN (SELECT id FROM outbox WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2) ORDER BY id"
+        ),
+        micros(now),
+        limit(most)
+    )
+}
+
+pub(super) fn setting(key: String) -> Sql<'static> {
+    sql!("SELECT value FROM settings WHERE key = $1", key)
+}
+
+/// How many issues there were and are open; the ended remediations by outcome.
+pub(super) fn totals() -> Vec<Sql<'static>> {
+    vec![
+        sql!(
+            "SELECT (SELECT last FROM numbers) AS opened,
+                 (SELECT count(*) FROM issues WHERE closed_at IS NULL) AS open"
+        ),
+        sql!(
+            "SELECT outcome, sum(remediations)::bigint AS remediations, sum(duration_micros)::bigint AS micros
+             FROM totals GROUP BY outcome"
+        ),
+    ]
+}

@@ -1,0 +1,330 @@
+//! The one task that commits the runtime's transactions: it takes all that is queued, sends it in one round trip as one
+//! transaction, commits once, and then answers everybody. While one commit waits for the disk, the next batch gathers.
+//!
+//! A batch first runs without savepoints, which almost always succeeds. When a request in it cannot be carried out, the
+//! batch is rolled back and run again with a savepoint around each request, so that only that request is undone.
+//!
+//! When the connection is lost over a `COMMIT`, it is not known whether that happened. Each transaction therefore leaves
+//! its number in the writer's own row of `writers`, and a new connection looks there. It first takes the row over, which
+//! waits for the lost transaction while the server still works on it, and keeps it from committing later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use selfheal_runtime::ports::journal::Write;
+use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+
+use super::changes::{Change, change};
+use super::columns::Columns as _;
+use super::connection::{Connection, Connector, Sql, sql};
+use super::fault::{Reach, Trouble};
+use crate::nested::Nested;
+
+/// The most requests in one transaction.
+const BATCH_REQUESTS_MAX: usize = 256;
+/// The most requests that wait for the next transaction; further ones wait in their callers.
+const QUEUE_REQUESTS_MAX: usize = 4096;
+/// How often a transaction is tried that the server refuses as a whole, such as for a deadlock.
+const TRIES_MAX: u32 = 3;
+/// How long it is tried to find out whether a commit happened, and how long to wait between two tries.
+const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
+const RESOLVE_RETRY: Duration = Duration::from_millis(250);
+/// Rows of counts that the writers share; a few, so that two writers seldom wait for one another.
+const SHARDS: i64 = 16;
+
+/// One transaction of the runtime.
+struct Request {
+    writes: Vec<(Write, Nested)>,
+    reply: oneshot::Sender<Result<(), JournalFault>>,
+}
+
+/// The way to the writer.
+pub(super) struct Writer {
+    requests: mpsc::Sender<Request>,
+}
+
+impl Writer {
+    /// Starts the task; it ends when this is dropped and nothing is queued any more.
+    pub(super) fn start(connector: Arc<Connector>) -> Self {
+        let (requests, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
+        tokio::spawn(Task { connector, session: None, identity: None, batch: 0 }.run(receiver));
+        Self { requests }
+    }
+
+    /// Has writes committed, and waits until they are on disk.
+    pub(super) async fn commit(&self, writes: Vec<(Write, Nested)>) -> Result<(), JournalFault> {
+        let ended = |_| JournalFault {
+            kind: JournalFaultKind::Broken,
+            what: "the task that writes the journal has ended".to_owned(),
+        };
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request { writes, reply }).await.map_err(|_| ended(()))?;
+        answer.await.map_err(|_| ended(()))?
+    }
+}
+
+/// By what the server knows the writer: its row, and how often the row was taken over.
+#[derive(Clone, Copy)]
+struct Identity {
+    id: i64,
+    generation: i64,
+}
+
+struct Task {
+    connector: Arc<Connector>,
+    session: Option<Connection>,
+    identity: Option<Identity>,
+    batch: i64,
+}
+
+type Outcomes = Vec<Result<(), JournalFault>>;
+
+impl Task {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Request>) {
+        let mut requests = Vec::with_capacity(BATCH_REQUESTS_MAX);
+        while receiver.recv_many(&mut requests, BATCH_REQUESTS_MAX).await > 0 {
+            let outcomes = self.carry_out(&requests).await;
+            for (request, outcome) in requests.drain(..).zip(outcomes) {
+                // The caller may have stopped waiting.
+                let _ = request.reply.send(outcome);
+            }
+        }
+    }
+
+    /// Carries out a batch; with an outcome for each request.
+    async fn carry_out(&mut self, requests: &[Request]) -> Outcomes {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let reused = self.session.is_some();
+            let failure = match self.attempt(requests).await {
+                Ok(outcomes) => return outcomes,
+                Err(failure) => failure,
+            };
+            self.session = self.session.take().filter(Connection::is_good);
+            match failure {
+                Failure::Unknown(outcomes) => match self.resolve().await {
+                    Ok(true) => return outcomes,
+                    Ok(false) if tries < TRIES_MAX => {}
+                    Ok(false) => return refuse(requests, &Trouble::Connect(LOST.to_owned())),
+                    Err(trouble) => {
+                        let why = trouble.fault().what;
+                        let what = format!("it is not known whether the transaction was committed: {why}");
+                        tracing::error!(what, requests = requests.len(), "the journal must be read again");
+                        return refuse(requests, &Trouble::Connect(what));
+                    }
+                },
+                Failure::Nothing(trouble) => {
+                    let again = match trouble.reach() {
+                        // A connection that was kept may have died unnoticed; a new one has not.
+                        Reach::Connection => reused,
+                        Reach::Transaction => true,
+                        Reach::Request => false,
+                    };
+                    if !again || tries >= TRIES_MAX {
+                        tracing::warn!(fault = %trouble.fault(), requests = requests.len(), "nothing was written");
+                        return refuse(requests, &trouble);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn attempt(&mut self, requests: &[Request]) -> Result<Outcomes, Failure> {
+        let (mut session, identity) = self.session().await?;
+        self.batch += 1;
+        let ended = transact(&mut session, identity, self.batch, requests).await;
+        if session.is_good() {
+            self.session = Some(session);
+        }
+        ended
+    }
+
+    /// The writer's connection and its row.
+    async fn session(&mut self) -> Result<(Connection, Identity), Trouble> {
+        let mut session = match self.session.take().filter(Connection::is_good) {
+            Some(session) => session,
+            None => self.connector.connect().await?,
+        };
+        let identity = match self.identity {
+            Some(identity) => identity,
+            None => {
+                let rows = session.rows(sql!(ENROL)).await?;
+                let row = rows
+                    .first()
+                    .ok_or_else(|| Trouble::Value("no row was made for the writer".to_owned()))?;
+                Identity { id: row.value("id")?, generation: 0 }
+            }
+        };
+        self.identity = Some(identity);
+        Ok((session, identity))
+    }
+
+    /// Finds out whether the last batch was committed, and keeps it from being so later.
+    async fn resolve(&mut self) -> Result<bool, Trouble> {
+        let deadline = Instant::now() + RESOLVE_LIMIT;
+        loop {
+            let trouble = match self.take_over().await {
+                Ok(batch) => return Ok(batch == self.batch),
+                Err(trouble) => trouble,
+            };
+            if Instant::now() >= deadline {
+                return Err(trouble);
+            }
+            sleep(RESOLVE_RETRY).await;
+        }
+    }
+
+    async fn take_over(&mut self) -> Result<i64, Trouble> {
+        let (mut session, identity) = self.session().await?;
+        let rows = session
+            .rows(sql!(
+                "UPDATE writers SET generation = generation + 1 WHERE id = $1 RETURNING batch, generation",
+                identity.id
+            ))
+            .await?;
+        self.session = Some(session);
+        match rows.first() {
+            Some(row) => {
+                self.identity = Some(Identity { generation: row.value("generation")?, ..identity });
+                row.value("batch")
+            }
+            None => Err(Trouble::Value("the writer's row is gone".to_owned())),
+        }
+    }
+}
+
+const LOST: &str = "the connection to PostgreSQL was lost over a commit that did not happen";
+
+/// Rows of writers that have been silent for a day belong to processes that are no more.
+const ENROL: &str = "
+    WITH gone AS (DELETE FROM writers WHERE at < clock_timestamp() - interval '1 day')
+    INSERT INTO writers (id, batch) VALUES ((random() * 9e18)::bigint, 0) RETURNING id";
+
+fn refuse(requests: &[Request], trouble: &Trouble) -> Outcomes {
+    requests.iter().map(|_| Err(trouble.fault())).collect()
+}
+
+/// Why a batch has no outcomes yet.
+enum Failure {
+    /// Nothing of it was written.
+    Nothing(Trouble),
+    /// The connection was lost over the commit; if that happened, these are the outcomes.
+    Unknown(Outcomes),
+}
+
+impl From<Trouble> for Failure {
+    fn from(trouble: Trouble) -> Self {
+        Self::Nothing(trouble)
+    }
+}
+
+async fn transact(
+    session: &mut Connection,
+    identity: Identity,
+    batch: i64,
+    requests: &[Request],
+) -> Result<Outcomes, Failure> {
+    let outcomes = match together(session, identity.id, requests).await {
+        Ok(()) => requests.iter().map(|_| Ok(())).collect(),
+        Err(trouble) if trouble.reach() == Reach::Request => {
+            roll_back(session).await?;
+            apart(session, identity.id, requests).await.or_else(|trouble| Err(Failure::Nothing(trouble)))?
+        }
+        Err(trouble) => {
+            if trouble.reach() == Reach::Transaction {
+                roll_back(session).await?;
+            }
+            return Err(trouble.into());
+        }
+    };
+    // A row that was taken over gets no number, which its column refuses.
+    let mark = sql!(
+        "UPDATE writers SET batch = CASE WHEN generation = $3 THEN $2::bigint END, at = clock_timestamp() WHERE id = $1",
+        identity.id,
+        batch,
+        identity.generation,
+    );
+    let committed = match session.pipeline(&[mark, sql!("COMMIT")]).await {
+        Ok(answers) => answers.into_iter().collect::<Result<Vec<_>, _>>(),
+        Err(trouble) => Err(trouble),
+    };
+    match committed {
+        Ok(answers) if answers.first().is_some_and(|mark| mark.count == 1) => Ok(outcomes),
+        Ok(_) => Err(Failure::Nothing(Trouble::Value("the writer's row is gone".to_owned()))),
+        Err(trouble) if trouble.reach() == Reach::Connection => Err(Failure::Unknown(outcomes)),
+        // The server says that it did not commit.
+        Err(trouble) => Err(trouble.into()),
+    }
+}
+
+async fn roll_back(session: &mut Connection) -> Result<(), Trouble> {
+    session.run(sql!("ROLLBACK")).await.map(drop)
+}
+
+fn changes<'a>(request: &'a Request, writer: i64) -> Result<Vec<Change<'a>>, Trouble> {
+    request.writes.iter().map(|(write, nested)| change(write, nested, writer % SHARDS)).collect()
+}
+
+/// All requests in one round trip, or none.
+async fn together(session: &mut Connection, writer: i64, requests: &[Request]) -> Result<(), Trouble> {
+    let (mut statements, mut must) = (vec![sql!("BEGIN")], vec![false]);
+    for request in requests {
+        let Ok(changes) = changes(request, writer) else {
+            // It is found again where the requests run one by one; the transaction is not open yet.
+            session.run(sql!("BEGIN")).await?;
+            return Err(Trouble::conflict("one of the requests"));
+        };
+        for Change { sql, unless } in changes {
+            statements.push(sql);
+            must.push(unless.is_some());
+        }
+    }
+    let answers = session.pipeline(&statements).await?;
+    for (answer, must) in answers.into_iter().zip(must) {
+        if answer?.count == 0 && must {
+            return Err(Trouble::conflict("one of the requests"));
+        }
+    }
+    Ok(())
+}
+
+/// Request by request, each with its outcome. Fails when nothing can be written at all.
+async fn apart(session: &mut Connection, writer: i64, requests: &[Request]) -> Result<Outcomes, Trouble> {
+    session.run(sql!("BEGIN")).await?;
+    let mut outcomes = Vec::with_capacity(requests.len());
+    for request in requests {
+        session.run(sql!("SAVEPOINT request")).await?;
+        let outcome = one(session, writer, request).await;
+        outcomes.push(match outcome {
+            Ok(()) => Ok(()),
+            Err(trouble) if trouble.reach() == Reach::Request => {
+                session.run(sql!("ROLLBACK TO request")).await?;
+                Err(trouble.fault())
+            }
+            Err(trouble) => {
+                if trouble.reach() == Reach::Transaction {
+                    roll_back(session).await?;
+                }
+                return Err(trouble);
+            }
+        });
+        session.run(sql!("RELEASE request")).await?;
+    }
+    Ok(outcomes)
+}
+
+async fn one(session: &mut Connection, writer: i64, request: &Request) -> Result<(), Trouble> {
+    let (statements, unless): (Vec<Sql<'_>>, Vec<_>) =
+        changes(request, writer)?.into_iter().map(|change| (change.sql, change.unless)).unzip();
+    let answers = session.pipeline(&statements).await?;
+    for (answer, unless) in answers.into_iter().zip(unless) {
+        let answer = answer?;
+        if let Some(unless) = unless.filter(|_| answer.count == 0) {
+            return Err(unless.explain(session).await?);
+        }
+    }
+    Ok(())
+}
