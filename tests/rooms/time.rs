@@ -1,93 +1,18 @@
-//! Time that passes only when a test says so.
+//! The clock of a process that may die.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::guard::later;
 use selfheal_runtime::ports::Clock;
-use tokio::sync::oneshot;
+pub use selfheal_runtime::simulation::Timeline;
 
-use crate::life::{Life, Pulse};
+use crate::life::Life;
 
-/// One line of time, for every process of a test.
-pub struct Timeline {
-    state: Mutex<State>,
-    pulse: Arc<Pulse>,
-}
-
-struct State {
-    now: Timestamp,
-    began: Timestamp,
-    /// By the time at which they wake, then by the order in which they fell asleep.
-    sleepers: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
-    fell_asleep: u64,
-}
-
-impl Timeline {
-    /// Begins at noon of a Sunday.
-    pub fn new(pulse: Arc<Pulse>) -> Arc<Self> {
-        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
-        let state = State { now, began: now, sleepers: BTreeMap::new(), fell_asleep: 0 };
-        Arc::new(Self { state: Mutex::new(state), pulse })
-    }
-
-    /// The time.
-    pub fn now(&self) -> Timestamp {
-        self.state.lock().unwrap().now
-    }
-
-    /// Lets time pass: whoever sleeps is woken at exactly his time, and finishes before it goes on.
-    pub async fn advance(&self, by: Duration) {
-        let end = later(self.now(), by);
-        self.pulse.settle().await;
-        while self.wake_next(end) {
-            self.pulse.settle().await;
-        }
-        self.state.lock().unwrap().now = end;
-    }
-
-    /// Lets time pass at once, as for a machine that was suspended: sleepers wake when time goes on.
-    pub fn skip(&self, by: Duration) {
-        let mut state = self.state.lock().unwrap();
-        state.now = later(state.now, by);
-    }
-
-    /// Wakes those whose time comes next, if that is before the end.
-    fn wake_next(&self, end: Timestamp) -> bool {
-        let mut state = self.state.lock().unwrap();
-        state.sleepers.retain(|_, sleeper| !sleeper.is_closed());
-        let Some((&(at, _), _)) = state.sleepers.first_key_value() else { return false };
-        if at > end {
-            return false;
-        }
-        state.now = state.now.max(at);
-        while let Some(entry) = state.sleepers.first_entry().filter(|entry| entry.key().0 <= at) {
-            // One that was given up meanwhile needs no waking.
-            let _ = entry.remove().send(());
-        }
-        true
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        if duration.is_zero() {
-            return;
-        }
-        let woken = {
-            let mut state = self.state.lock().unwrap();
-            let (wake, woken) = oneshot::channel();
-            state.fell_asleep += 1;
-            let key = (later(state.now, duration), state.fell_asleep);
-            state.sleepers.insert(key, wake);
-            woken
-        };
-        self.pulse.beat();
-        // The line of time outlives everybody who sleeps by it.
-        let _ = woken.await;
-        self.pulse.beat();
-    }
+/// When every test begins: noon of a Sunday.
+pub fn began() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
 /// The clock of one process.
@@ -105,8 +30,7 @@ impl Clock for ManualClock {
     }
 
     fn monotonic(&self) -> Duration {
-        let state = self.timeline.state.lock().unwrap();
-        Duration::try_from(state.now.duration_since(state.began)).unwrap()
+        self.timeline.elapsed()
     }
 
     async fn sleep(&self, duration: Duration) {

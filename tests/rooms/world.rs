@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use crate::double::{Connection, Target};
 use crate::life::{Life, Pulse};
 use crate::loss::{Death, Fate};
-use crate::time::{ManualClock, Timeline};
+use crate::time::{self, ManualClock, Timeline};
 
 /// So many seconds.
 pub const fn seconds(count: u64) -> Duration {
@@ -99,7 +99,7 @@ impl World {
             policy: Policy::default(),
             rules,
             switch_on: true,
-            timeline: Timeline::new(Arc::clone(&pulse)),
+            timeline: Timeline::new(time::began(), Arc::clone(&pulse)),
             target: Arc::default(),
             sink: Arc::default(),
             source: None,

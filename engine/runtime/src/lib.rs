@@ -11,8 +11,10 @@ pub mod engine;
 pub mod intake;
 pub mod metrics;
 pub mod ports;
+pub mod resource;
 pub mod rules;
 pub mod scripts;
+pub mod simulation;
 pub mod switch;
 
 mod approval;
@@ -26,7 +28,6 @@ mod news;
 mod outbox;
 mod pen;
 mod reconcile;
-mod resource;
 mod restore;
 mod reverts;
 mod storm;

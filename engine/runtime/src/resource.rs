@@ -21,7 +21,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// `namespace/kind/name` where labels tell, else the alert's name.
-pub(crate) fn resource(labels: &Labels) -> String {
+pub fn resource(labels: &Labels) -> String {
     let named =
         NAMES.iter().find_map(|kind| Some((*kind, labels.get(kind).filter(|value| !value.is_empty())?)));
     let namespace = labels.get("namespace").filter(|value| !value.is_empty());

@@ -1,0 +1,168 @@
+//! A journal in front of a journal, which tells a watch of every call: to count, to hold, to end the process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use selfheal_core::issue::IssueId;
+use selfheal_core::labels::Fingerprint;
+use selfheal_core::remediation::RemediationId;
+use selfheal_core::success::SuccessRecord;
+use serde_json::Value;
+
+use crate::ports::journal::{
+    Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
+    Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
+};
+use crate::ports::{Journal, JournalFault};
+
+/// A call of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// It changes nothing.
+    Question,
+    /// It is durable when it returns; with its number, from 1.
+    Write(u32),
+}
+
+/// Is told of every call. It may take its time, or never return.
+#[async_trait]
+pub trait Watch: Send + Sync {
+    /// Kept for as long as the call is under way, also when nobody waits for it any more.
+    type Flight: Send;
+
+    /// A call is about to be made.
+    async fn before(&self, call: Call) -> Self::Flight;
+
+    /// A call has been answered, and the caller does not know yet.
+    async fn after(&self, call: Call);
+}
+
+/// A journal that is watched.
+pub struct Watched<W> {
+    inner: Arc<dyn Journal>,
+    watch: W,
+    writes: AtomicU32,
+}
+
+impl<W: Watch> Watched<W> {
+    /// Watches a journal.
+    pub fn new(inner: Arc<dyn Journal>, watch: W) -> Self {
+        Self { inner, watch, writes: AtomicU32::new(0) }
+    }
+
+    async fn ask<T>(&self, question: impl Future<Output = T>) -> T {
+        self.make(Call::Question, question).await
+    }
+
+    async fn write<T>(&self, write: impl Future<Output = T>) -> T {
+        let number = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        self.make(Call::Write(number), write).await
+    }
+
+    async fn make<T>(&self, call: Call, made: impl Future<Output = T>) -> T {
+        let flight = self.watch.before(call).await;
+        let answer = made.await;
+        drop(flight);
+        self.watch.after(call).await;
+        answer
+    }
+}
+
+type Answer<T> = Result<T, JournalFault>;
+
+#[async_trait]
+impl<W: Watch> Journal for Watched<W> {
+    async fn receive(&self, receipt: NewReceipt) -> Answer<ReceiptId> {
+        self.write(self.inner.receive(receipt)).await
+    }
+
+    async fn expand(&self, sightings: Vec<Sighting>, progress: Vec<Progress>) -> Answer<Vec<Sighted>> {
+        self.write(self.inner.expand(sightings, progress)).await
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Answer<()> {
+        self.write(self.inner.commit(writes)).await
+    }
+
+    async fn delivered(&self, deliveries: Vec<(i64, Delivery)>) -> Answer<()> {
+        self.write(self.inner.delivered(deliveries)).await
+    }
+
+    async fn unexpanded(&self, after: ReceiptId, most: usize) -> Answer<Vec<Receipt>> {
+        self.ask(self.inner.unexpanded(after, most)).await
+    }
+
+    async fn issue(&self, id: IssueId) -> Answer<Option<Issue>> {
+        self.ask(self.inner.issue(id)).await
+    }
+
+    async fn issues(&self, filter: IssueFilter) -> Answer<Vec<Issue>> {
+        self.ask(self.inner.issues(filter)).await
+    }
+
+    async fn story(&self, id: IssueId) -> Answer<Option<Story>> {
+        self.ask(self.inner.story(id)).await
+    }
+
+    async fn wakes(
+        &self,
+        after: Option<(Timestamp, IssueId)>,
+        most: usize,
+    ) -> Answer<Vec<(Timestamp, IssueId)>> {
+        self.ask(self.inner.wakes(after, most)).await
+    }
+
+    async fn open_fingerprints(&self) -> Answer<Vec<(Fingerprint, IssueId, Timestamp)>> {
+        self.ask(self.inner.open_fingerprints()).await
+    }
+
+    async fn remediations(&self, filter: RemediationFilter) -> Answer<Vec<Remediation>> {
+        self.ask(self.inner.remediations(filter)).await
+    }
+
+    async fn remediation(&self, id: RemediationId) -> Answer<Option<(Remediation, Vec<Intent>)>> {
+        self.ask(self.inner.remediation(id)).await
+    }
+
+    async fn reverts_due(&self, now: Timestamp) -> Answer<Vec<Intent>> {
+        self.ask(self.inner.reverts_due(now)).await
+    }
+
+    async fn next_revert(&self) -> Answer<Option<Timestamp>> {
+        self.ask(self.inner.next_revert()).await
+    }
+
+    async fn approval(&self, id: &str) -> Answer<Option<Approval>> {
+        self.ask(self.inner.approval(id)).await
+    }
+
+    async fn approvals(&self, only_open: bool, limit: u32) -> Answer<Vec<Approval>> {
+        self.ask(self.inner.approvals(only_open, limit)).await
+    }
+
+    async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp) -> Answer<u32> {
+        self.ask(self.inner.failures_since(rule, resource, since)).await
+    }
+
+    async fn successes(&self) -> Answer<Vec<((String, String), SuccessRecord)>> {
+        self.ask(self.inner.successes()).await
+    }
+
+    async fn outbox(&self, now: Timestamp, most: usize) -> Answer<Vec<OutboxMessage>> {
+        self.ask(self.inner.outbox(now, most)).await
+    }
+
+    async fn setting(&self, key: &str) -> Answer<Option<Value>> {
+        self.ask(self.inner.setting(key)).await
+    }
+
+    async fn totals(&self) -> Answer<Totals> {
+        self.ask(self.inner.totals()).await
+    }
+
+    async fn check(&self) -> Answer<()> {
+        self.ask(self.inner.check()).await
+    }
+}
