@@ -7,6 +7,7 @@ use std::time::Instant;
 use rhai::{AST, Dynamic, Expr, ParseError, ParseErrorType, Position, Stmt};
 use selfheal_contract::Catalog;
 
+use crate::coverage::Coverage;
 use crate::diagnostic::{Diagnostic, Severity, Source};
 use crate::header;
 use crate::language::{DISABLED, reserved_help};
@@ -42,7 +43,22 @@ impl Compiler {
         limits: Limits,
         clock: Clock,
     ) -> Self {
-        let sandbox = Sandbox::new(catalog, limits, clock);
+        Self::make(catalog, settings, Sandbox::new(catalog, limits, clock, None))
+    }
+
+    /// A compiler whose rules tell which of their statements are reached; for tests of rules. `clock` as in
+    /// [`Compiler::with_clock`].
+    pub fn covering(
+        catalog: &Catalog,
+        settings: BTreeMap<String, serde_json::Value>,
+        limits: Limits,
+        clock: Clock,
+        coverage: &Coverage,
+    ) -> Self {
+        Self::make(catalog, settings, Sandbox::new(catalog, limits, clock, Some(coverage)))
+    }
+
+    fn make(catalog: &Catalog, settings: BTreeMap<String, serde_json::Value>, sandbox: Sandbox) -> Self {
         let names = Names::new(&sandbox.engine, catalog);
         let settings: serde_json::Map<_, _> = settings.into_iter().collect();
         let seen = Dynamic::from(Record::strict(SETTINGS, settings.clone()));
@@ -80,6 +96,8 @@ impl Compiler {
         let Some(header) = header else { return Err(faults) };
         let observes = ast.iter_functions().any(|function| function.name == "observe");
         ast.clear_statements();
+        // By this name its statements are told apart from those of other rules.
+        ast.set_source(&*file.name);
         Ok(Rule::new(Arc::clone(&self.sandbox), file.clone(), header, ast, constants, observes, faults))
     }
 

@@ -12,6 +12,7 @@ mod adapters;
 mod arguments;
 mod compiler;
 mod conditions;
+mod coverage;
 mod definitions;
 mod diagnostic;
 mod facts;
@@ -33,6 +34,7 @@ mod view;
 mod weight;
 
 pub use compiler::Compiler;
+pub use coverage::{Coverage, Place};
 pub use definitions::definitions;
 pub use diagnostic::{Diagnostic, Severity};
 pub use fault::{FaultKind, RuleFault};

@@ -1,6 +1,6 @@
 //! A compiled rule: its header, and its two functions to be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rhai::{AST, Dynamic, Map};
@@ -10,6 +10,7 @@ use selfheal_core::rule::RuleHeader;
 
 use crate::arguments::shown;
 use crate::conditions::{Measure, Probe};
+use crate::coverage::{self, Place};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::fault::{FaultKind, Refusal, RuleFault};
 use crate::meter::Constants;
@@ -77,6 +78,11 @@ impl Rule {
     /// Whether it reads anything before it decides.
     pub fn observes(&self) -> bool {
         self.observes
+    }
+
+    /// Where the statements of its functions stand; [`Coverage`](crate::Coverage) tells which were reached.
+    pub fn statements(&self) -> BTreeSet<Place> {
+        coverage::statements(&self.ast)
     }
 
     pub(crate) fn sandbox(&self) -> &Arc<Sandbox> {

@@ -18,6 +18,7 @@ use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Module,
 use selfheal_contract::Catalog;
 use selfheal_core::span::Span;
 
+use crate::coverage::Coverage;
 use crate::fault::{Cause, FaultKind, Refusal, refused};
 use crate::limits::{Clock, Limits};
 use crate::meter::{self, Constants, Running, Stop};
@@ -38,12 +39,15 @@ pub(crate) struct Ran<T> {
 }
 
 impl Sandbox {
-    pub fn new(catalog: &Catalog, limits: Limits, clock: Clock) -> Self {
+    pub fn new(catalog: &Catalog, limits: Limits, clock: Clock, coverage: Option<&Coverage>) -> Self {
         let limits = Arc::new(limits);
         let mut engine = Engine::new_raw();
         packages(&mut engine);
         bounds(&mut engine, &limits);
         hooks(&mut engine, &limits, &clock);
+        if let Some(coverage) = coverage {
+            coverage.watch(&mut engine);
+        }
         let fields = || {
             let mut names: Vec<&'static str> = catalog
                 .adapters()
