@@ -46,7 +46,7 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Receive alerts and heal, until told to stop
     Serve(PlaceArguments),
-    /// Check rules, document what they can use, let one go on
+    /// Check and test rules, document what they can use, let one go on
     #[command(subcommand)]
     Rules(RulesCommand),
     /// Check the configuration
@@ -111,6 +111,16 @@ pub(super) enum RulesCommand {
         #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Run the tests of rules, DIR/tests/*.yaml, and say which statements of the rules they do not reach
+    ///
+    /// Each test names alerts, what probes read, and what happened before; and expects which rules match, what they
+    /// plan, what the guards say, what is done and what people are told. The real engine runs it in virtual time; no
+    /// target is touched, and neither configuration nor environment is read. The form is documented in
+    /// rules/tests/README.md.
+    ///
+    /// Ends with 0 when all tests passed; 1 when one failed, a rule does not compile or coverage is too low; 2 when a
+    /// file of tests is faulty, or there is no test.
+    Test(TestArguments),
     /// Print what rules can use: the language, actions, probes (Markdown)
     Reference {
         /// The configuration whose adapters are documented
@@ -130,6 +140,19 @@ pub(super) enum RulesCommand {
         /// The rule's name
         rule: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TestArguments {
+    /// The directory of rules, with their tests in its folder `tests`
+    #[arg(default_value = "rules")]
+    pub(super) dir: String,
+    /// Only tests whose `file: name` contains this; coverage is not shown then
+    #[arg(long, value_name = "TEXT", conflicts_with = "coverage_min")]
+    pub(super) filter: Option<String>,
+    /// The least share of each rule's statements that the tests must reach, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(super) coverage_min: Option<u8>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -245,10 +268,13 @@ mod tests {
 
     #[test]
     fn what_can_be_typed() {
-        let cases: [(&[&str], bool); 14] = [
+        let cases: [(&[&str], bool); 17] = [
             (&["serve", "--config", "x.yaml", "--listen", "127.0.0.1:0"], true),
             (&["rules", "check"], true),
             (&["rules", "check", "dir", "--output", "json"], true),
+            (&["rules", "test", "dir", "--coverage-min", "100"], true),
+            (&["rules", "test", "--filter", "redis", "--output", "json"], true),
+            (&["rules", "test", "--filter", "redis", "--coverage-min", "101"], false),
             (&["rules", "release", "r", "--server", "http://h:1"], true),
             (&["dry-run", "-", "--rule", "r.rhai"], true),
             (&["dry-run"], false),

@@ -1,7 +1,7 @@
 //! The command line: `selfheal serve`, and what people and pipelines ask beside it.
 //!
 //! [`arguments`] says what can be typed. Commands that need a running server go through [`client`]; `rules check`,
-//! `config check` and `dry-run` work without one. Each command writes its answer to standard output, for people or as
+//! `rules test`, `config check` and `dry-run` work without one. Each command writes its answer to standard output, for people or as
 //! JSON, and ends with an [`Exit`]; what went wrong goes to standard error.
 
 mod approvals;
@@ -13,6 +13,7 @@ mod exit;
 mod issues;
 mod output;
 mod rules;
+mod rules_test;
 mod switch;
 mod table;
 

@@ -1,4 +1,4 @@
-//! `rules`: checks rules, documents what they can use, shows and releases those of a server.
+//! `rules`: checks and tests rules, documents what they can use, shows and releases those of a server.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,6 +11,7 @@ use super::arguments::RulesCommand;
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, plain, text};
+use super::rules_test;
 use super::table::Table;
 use crate::config::{Configuration, Overrides};
 use crate::load::{self, Place};
@@ -24,6 +25,7 @@ pub(super) async fn run(
 ) -> Result<Exit, Failure> {
     match command {
         RulesCommand::Check { dir, config } => check(dir, config, output, out),
+        RulesCommand::Test(arguments) => rules_test::run(arguments, output, out),
         RulesCommand::Reference { config } => page(&reference(&configured(config, None)?.1), output, out),
         RulesCommand::Definitions { config } => page(&definitions(&configured(config, None)?.1), output, out),
         RulesCommand::List => show(&client()?.get(&["rules"], &[]).await?, output, out),

@@ -18,6 +18,7 @@ pub mod interpolate;
 mod maintenance;
 pub mod origins;
 mod overlay;
+pub(crate) mod parts;
 mod policy;
 mod reading;
 mod refused;

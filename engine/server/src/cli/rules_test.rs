@@ -1,0 +1,56 @@
+//! `rules test`: runs the tests of rules and says what came of them.
+
+use std::io::{IsTerminal as _, Write};
+use std::path::PathBuf;
+
+use super::arguments::TestArguments;
+use super::exit::{Exit, Failure};
+use super::output::{self, Output};
+use crate::rule_tests::{self, Report, Selection, TestsFault};
+
+pub(super) fn run(arguments: TestArguments, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let TestArguments { dir, filter, coverage_min } = arguments;
+    let is_partial = filter.is_some();
+    let selection = Selection { directory: PathBuf::from(dir), filter };
+    let report = rule_tests::run(&selection).map_err(|fault| {
+        let text = fault.to_string();
+        match fault {
+            TestsFault::Compile(_) => Failure::findings(text),
+            TestsFault::Machinery(_) => Failure::internal(text),
+            TestsFault::Rules(_)
+            | TestsFault::Unreadable { .. }
+            | TestsFault::Refused(_)
+            | TestsFault::Nothing(_) => Failure::usage(text),
+        }
+    })?;
+    match output {
+        Output::Json => output::json(out, &report)?,
+        Output::Text => {
+            // https://no-color.org: any text in it switches colours off.
+            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let colour = std::io::stdout().is_terminal() && !plain;
+            write!(out, "{}", report.page(colour, !is_partial))?;
+        }
+    }
+    judge(&report, coverage_min)
+}
+
+fn judge(report: &Report, coverage_min: Option<u8>) -> Result<Exit, Failure> {
+    if report.failed() > 0 {
+        return Ok(Exit::Findings);
+    }
+    let Some(least) = coverage_min.map(f64::from) else { return Ok(Exit::Good) };
+    let low: Vec<String> = report
+        .rules
+        .iter()
+        .filter(|rule| rule.percent() < least)
+        .map(|rule| format!("{} ({:.0} %)", rule.rule, rule.percent().floor()))
+        .collect();
+    if low.is_empty() {
+        return Ok(Exit::Good);
+    }
+    Err(Failure::findings(format!(
+        "less than {least} % of the statements are reached of: {}",
+        low.join(", ")
+    )))
+}
