@@ -1,0 +1,72 @@
+//! The configured clusters, by name.
+
+use selfheal_contract::Failure;
+use selfheal_contract::settings::suggest;
+
+use crate::cluster::Cluster;
+use crate::name::quoted;
+use crate::settings::{DEFAULT, Settings};
+
+/// The configured clusters; at least one.
+pub struct Clusters(Vec<Cluster>);
+
+impl Clusters {
+    /// The clusters that the settings name; nothing is connected to yet.
+    pub fn new(settings: Settings) -> Self {
+        let Settings { clusters, timeouts } = settings;
+        Self(clusters.into_iter().map(|cluster| Cluster::new(cluster, timeouts)).collect())
+    }
+
+    /// These clusters.
+    pub fn of(clusters: Vec<Cluster>) -> Self {
+        Self(clusters)
+    }
+
+    /// All clusters.
+    pub fn all(&self) -> &[Cluster] {
+        &self.0
+    }
+
+    /// The cluster of this name; without a name the one called `default`, or else the first.
+    ///
+    /// # Errors
+    /// `Refused`, with the names that are configured.
+    pub fn find(&self, name: Option<&str>) -> Result<&Cluster, Failure> {
+        let names = || self.0.iter().map(Cluster::name);
+        let found = match name {
+            Some(name) => self.0.iter().find(|cluster| cluster.name() == name),
+            None => self.0.iter().find(|cluster| cluster.name() == DEFAULT).or(self.0.first()),
+        };
+        found.ok_or_else(|| {
+            let name = name.unwrap_or(DEFAULT);
+            let near = if name.len() <= 64 { suggest(name, names()) } else { None };
+            let help = match near {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => format!("configured are {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            Failure::refused(format!("there is no cluster {}; {help}", quoted(name)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{ClusterSettings, Timeouts, Where};
+
+    fn clusters(names: &[&str]) -> Clusters {
+        let of = |name: &&str| ClusterSettings { name: (*name).to_owned(), at: Where::Around, url: None };
+        Clusters::new(Settings { clusters: names.iter().map(of).collect(), timeouts: Timeouts::default() })
+    }
+
+    #[test]
+    fn a_cluster_is_found_by_name_or_is_the_default() {
+        let two = clusters(&["east", "default"]);
+        assert_eq!(two.find(None).unwrap().name(), "default");
+        assert_eq!(two.find(Some("east")).unwrap().name(), "east");
+        assert_eq!(clusters(&["east", "west"]).find(None).unwrap().name(), "east");
+        let text = |name| two.find(Some(name)).map(Cluster::name).unwrap_err().what;
+        assert!(text("eats").contains("did you mean \"east\"?"), "{}", text("eats"));
+        assert!(text("x\n").contains("there is no cluster \"x\\n\"; configured are east, default"));
+    }
+}
