@@ -40,10 +40,10 @@ pub struct Before {
 }
 
 /// How the values of the fields are read from the object.
-pub type Read<'a> = dyn Fn(&Object) -> Result<Value, Failure> + Send + Sync + 'a;
+pub type Read<'a> = Box<dyn Fn(&Object) -> Result<Value, Failure> + Send + Sync + 'a>;
 
 /// How values become a patch; without metadata, which is added.
-pub type Write<'a> = dyn Fn(&Value) -> Value + Send + Sync + 'a;
+pub type Write<'a> = Box<dyn Fn(&Value) -> Value + Send + Sync + 'a>;
 
 /// An absolute change of some fields of one object.
 pub struct Edit<'a> {
@@ -56,11 +56,11 @@ pub struct Edit<'a> {
     /// How the patch is to be understood.
     pub patch: PatchKind,
     /// What the fields are, in a sentence: "replicas", "the limits of container app".
-    pub what: &'a str,
+    pub what: String,
     /// Reads the values; equal values must be equal JSON. Refuses objects that the change does not suit.
-    pub read: &'a Read<'a>,
+    pub read: Read<'a>,
     /// Makes a patch of values.
-    pub write: &'a Write<'a>,
+    pub write: Write<'a>,
     /// The values to be.
     pub wanted: Value,
 }
@@ -279,14 +279,36 @@ pub async fn persist<T>(
 }
 
 /// Adds to a patch the precondition that the object is still in this very state, and the annotation: `None` leaves it
-/// alone, null takes it away.
+/// alone, null takes it away. The patch is an object (merge, strategic) or an array of operations (RFC 6902).
 pub fn guarded(mut patch: Value, object: &Object, intent: Option<Value>) -> Value {
+    if let Value::Array(operations) = &mut patch {
+        // Writing a resourceVersion is how a patch of this kind states it as its precondition; it covers the uid.
+        let version = object.version();
+        operations.push(json!({ "op": "replace", "path": "/metadata/resourceVersion", "value": version }));
+        operations.extend(intent.and_then(|intent| annotating(object, &intent)));
+        return patch;
+    }
     let mut metadata = json!({ "uid": object.uid(), "resourceVersion": object.version() });
     if let Some(intent) = intent {
         metadata["annotations"] = json!({ INTENT_ANNOTATION: intent });
     }
     merge(&mut patch, &json!({ "metadata": metadata }));
     patch
+}
+
+/// The operation that sets the annotation, or takes it away.
+fn annotating(object: &Object, intent: &Value) -> Option<Value> {
+    let path = "/metadata/annotations/selfheal.dev~1intent";
+    match (object.annotation(INTENT_ANNOTATION), intent) {
+        (None, Value::Null) => None,
+        (Some(_), Value::Null) => Some(json!({ "op": "remove", "path": path })),
+        _ if object.at("/metadata/annotations").is_object() => {
+            Some(json!({ "op": "add", "path": path, "value": intent }))
+        }
+        _ => Some(
+            json!({ "op": "add", "path": "/metadata/annotations", "value": { INTENT_ANNOTATION: intent } }),
+        ),
+    }
 }
 
 /// Puts what stands in one object of JSON into another (RFC 7396, but null stays).
@@ -306,6 +328,13 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
         Value::String(text) => text.clone(),
+        // A pod template is told by what it runs.
+        Value::Object(fields) if fields.contains_key("spec") => {
+            let containers = value["spec"]["containers"].as_array().map_or(&[][..], Vec::as_slice);
+            let images: Vec<&str> =
+                containers.iter().filter_map(|container| container["image"].as_str()).collect();
+            format!("one with {}", images.join(", "))
+        }
         Value::Object(fields) => {
             let parts: Vec<String> = fields
                 .iter()
@@ -334,6 +363,30 @@ mod tests {
         assert_eq!(guarded(patch.clone(), &object, None)["metadata"].get("annotations"), None);
         let removing = guarded(patch, &object, Some(Value::Null));
         assert!(removing["metadata"]["annotations"][INTENT_ANNOTATION].is_null());
+    }
+
+    #[test]
+    fn operations_carry_it_too() {
+        let object = |metadata: Value| Object { json: json!({ "metadata": metadata }), date: None };
+        let bare = object(json!({ "resourceVersion": "7" }));
+        let marked = object(json!({ "resourceVersion": "7", "annotations": { "selfheal.dev/intent": "i" } }));
+        let path = "/metadata/annotations/selfheal.dev~1intent";
+        for (object, intent, expected) in [
+            (&bare, Value::Null, None),
+            (
+                &bare,
+                json!("j"),
+                Some(json!({ "op": "add", "path": "/metadata/annotations",
+                "value": { "selfheal.dev/intent": "j" } })),
+            ),
+            (&marked, json!("j"), Some(json!({ "op": "add", "path": path, "value": "j" }))),
+            (&marked, Value::Null, Some(json!({ "op": "remove", "path": path }))),
+        ] {
+            let mut wanted =
+                vec![json!({ "op": "replace", "path": "/metadata/resourceVersion", "value": "7" })];
+            wanted.extend(expected);
+            assert_eq!(guarded(json!([]), object, Some(intent)), Value::Array(wanted));
+        }
     }
 
     #[test]

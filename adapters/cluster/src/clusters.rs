@@ -8,23 +8,32 @@ use crate::name::quoted;
 use crate::settings::{DEFAULT, Settings};
 
 /// The configured clusters; at least one.
-pub struct Clusters(Vec<Cluster>);
+pub struct Clusters {
+    clusters: Vec<Cluster>,
+    namespaces: Vec<String>,
+}
 
 impl Clusters {
     /// The clusters that the settings name; nothing is connected to yet.
     pub fn new(settings: Settings) -> Self {
-        let Settings { clusters, timeouts } = settings;
-        Self(clusters.into_iter().map(|cluster| Cluster::new(cluster, timeouts)).collect())
+        let Settings { clusters, timeouts, namespaces } = settings;
+        let clusters = clusters.into_iter().map(|cluster| Cluster::new(cluster, timeouts)).collect();
+        Self { clusters, namespaces }
     }
 
     /// These clusters.
     pub fn of(clusters: Vec<Cluster>) -> Self {
-        Self(clusters)
+        Self { clusters, namespaces: Vec::new() }
     }
 
     /// All clusters.
     pub fn all(&self) -> &[Cluster] {
-        &self.0
+        &self.clusters
+    }
+
+    /// The namespaces in which rules act; empty means all.
+    pub fn namespaces(&self) -> &[String] {
+        &self.namespaces
     }
 
     /// The cluster of this name; without a name the one called `default`, or else the first.
@@ -32,10 +41,10 @@ impl Clusters {
     /// # Errors
     /// `Refused`, with the names that are configured.
     pub fn find(&self, name: Option<&str>) -> Result<&Cluster, Failure> {
-        let names = || self.0.iter().map(Cluster::name);
+        let names = || self.clusters.iter().map(Cluster::name);
         let found = match name {
-            Some(name) => self.0.iter().find(|cluster| cluster.name() == name),
-            None => self.0.iter().find(|cluster| cluster.name() == DEFAULT).or(self.0.first()),
+            Some(name) => self.clusters.iter().find(|cluster| cluster.name() == name),
+            None => self.clusters.iter().find(|cluster| cluster.name() == DEFAULT).or(self.clusters.first()),
         };
         found.ok_or_else(|| {
             let name = name.unwrap_or(DEFAULT);
@@ -56,7 +65,11 @@ mod tests {
 
     fn clusters(names: &[&str]) -> Clusters {
         let of = |name: &&str| ClusterSettings { name: (*name).to_owned(), at: Where::Around, url: None };
-        Clusters::new(Settings { clusters: names.iter().map(of).collect(), timeouts: Timeouts::default() })
+        Clusters::new(Settings {
+            clusters: names.iter().map(of).collect(),
+            timeouts: Timeouts::default(),
+            namespaces: Vec::new(),
+        })
     }
 
     #[test]

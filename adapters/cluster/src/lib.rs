@@ -15,6 +15,7 @@
 //!     url: https://10.0.0.1:6443
 //!     token_file: /etc/selfheal/lab.token  # read again every minute, and at once when the server says 401
 //!     ca_file: /etc/selfheal/lab-ca.pem
+//! namespaces: [shop, billing]              # where rules act, for the check of rights; all unless named
 //! connect_timeout: 2s
 //! timeout: 5s                              # for one answer
 //! ```
@@ -49,5 +50,5 @@ pub use kind::{Kind, Reference, kinds};
 pub use name::{annotation_value, label_name, object_name, part, quoted, selector};
 pub use object::Object;
 pub use quantity::{NotAQuantity, Quantity};
-pub use right::right;
+pub use right::{right, right_on};
 pub use settings::{ClusterSettings, Settings, Timeouts, Where, check};

@@ -3,6 +3,8 @@
 use selfheal_contract::settings::Section;
 use selfheal_core::span::Span;
 
+use crate::name::label_name;
+
 /// What the section says, checked. There is always at least one cluster.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -10,6 +12,8 @@ pub struct Settings {
     pub clusters: Vec<ClusterSettings>,
     /// How long servers may take.
     pub timeouts: Timeouts,
+    /// The namespaces in which rules act, for the check of rights; empty means all.
+    pub namespaces: Vec<String>,
 }
 
 /// One cluster.
@@ -66,7 +70,7 @@ impl Default for Timeouts {
 /// The name of the cluster when none is configured, and the one that is meant where none is named.
 pub(crate) const DEFAULT: &str = "default";
 
-/// Reads `clusters`, `url`, `connect_timeout` and `timeout`; faults go to the section's collector. The caller finishes the
+/// Reads `clusters`, `url`, `namespaces`, `connect_timeout` and `timeout`; faults go to the section's collector. The caller finishes the
 /// section.
 pub fn check(section: &mut Section<'_>) -> Settings {
     let url = section.optional_url("url", &["https", "http"]);
@@ -88,7 +92,13 @@ pub fn check(section: &mut Section<'_>) -> Settings {
         ),
         answer: section.span_or("timeout", defaults.answer, Span::from_millis(100)..=Span::from_secs(60)),
     };
-    Settings { clusters, timeouts }
+    let namespaces = section.texts("namespaces");
+    for namespace in &namespaces {
+        if let Err(failure) = label_name("the namespace", namespace) {
+            section.reject("namespaces", failure.what, None);
+        }
+    }
+    Settings { clusters, timeouts, namespaces }
 }
 
 fn cluster(name: &str, mut section: Section<'_>) -> ClusterSettings {

@@ -78,9 +78,9 @@ fn edit(cluster: &Cluster) -> Edit<'_> {
         of: web(),
         subresource: None,
         patch: PatchKind::Merge,
-        what: "replicas",
-        read: &|object| Ok(object.at("/spec/replicas").clone()),
-        write: &|values| json!({ "spec": { "replicas": values } }),
+        what: "replicas".to_owned(),
+        read: Box::new(|object| Ok(object.at("/spec/replicas").clone())),
+        write: Box::new(|values| json!({ "spec": { "replicas": values } })),
         wanted: json!(5),
     }
 }
