@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use selfheal_contract::{
-    About, AboutProbe, Adapter, AnyAction, AnyProbe, Applied, Assessment, Catalog, Effect, Failure, IntentId,
-    ParameterSpec, Preview, Reading, Reversal, Undone,
+    About, AboutProbe, Adapter, AnyAction, AnyProbe, Applied, Assessment, Catalog, Contest, Effect, Failure,
+    IntentId, ParameterSpec, Preview, Reading, Reversal, Undone,
 };
 use selfheal_core::condition::call_text;
 use selfheal_runtime::simulation::{Pulse, Timeline};
@@ -108,7 +108,7 @@ impl Stage {
             };
             let actions = adapter.actions.iter().map(action).collect();
             let probes = adapter.probes.iter().map(probe).collect();
-            Adapter { name, doc, actions, probes }
+            Adapter { name, doc, actions, probes, ..Adapter::default() }
         }))
     }
 
@@ -210,6 +210,10 @@ impl AnyAction for StagedAction {
 
     async fn preview(&self, params: &Map<String, Value>) -> Result<Preview, Failure> {
         Ok(Preview { summary: format!("would do {}", self.text(params)), changes: Vec::new() })
+    }
+
+    async fn contest(&self, _params: &Map<String, Value>) -> Result<Option<Contest>, Failure> {
+        Ok(None)
     }
 
     async fn capture(&self, _params: &Map<String, Value>) -> Result<Value, Failure> {

@@ -231,7 +231,7 @@ async fn transact(
         Ok(()) => requests.iter().map(|_| Ok(())).collect(),
         Err(trouble) if trouble.reach() == Reach::Request => {
             roll_back(session).await?;
-            apart(session, identity.id, requests).await.or_else(|trouble| Err(Failure::Nothing(trouble)))?
+            apart(session, identity.id, requests).await.map_err(Failure::Nothing)?
         }
         Err(trouble) => {
             if trouble.reach() == Reach::Transaction {
