@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 
 use crate::selfheal::{PATIENCE, Selfheal, alert};
 
-/// Of each file, in the shell's units of 1 024 bytes.
-const FILE_KIB_MAX: u32 = 768;
-/// Notifications that are more than fits.
+/// Notifications before the disk is full, more than fit below the limit.
+const NOTIFICATIONS_BEFORE: usize = 100;
+/// Of each file, in bytes.
+const FILE_BYTES_MAX: u32 = 64 * 1024;
+/// Notifications that are tried then.
 const NOTIFICATIONS_MAX: usize = 2000;
 const ALERTS_EACH: usize = 20;
 
@@ -27,6 +29,14 @@ fn notification(number: usize) -> Vec<Value> {
     (0..ALERTS_EACH).map(one).collect()
 }
 
+/// Sets how large a file of the process may become.
+fn limit(selfheal: &Selfheal, bytes: &str) {
+    let pid = selfheal.pid().to_string();
+    // Only the soft limit, which can be raised again.
+    let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
+    assert!(set.unwrap().success());
+}
+
 #[test]
 fn a_full_journal_is_said_and_survived() {
     if Command::new("prlimit").arg("--version").output().is_err() {
@@ -38,7 +48,7 @@ fn a_full_journal_is_said_and_survived() {
     let plain = selfheal.command();
     let mut limited = Command::new("bash");
     // The signal that comes with the limit is ignored, as it would not come with a full disk.
-    limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -S -f {FILE_KIB_MAX}; exec \"$@\"")).arg("bash");
+    limited.arg("-c").arg("trap '' XFSZ; exec \"$@\"").arg("bash");
     limited.arg(plain.get_program()).args(plain.get_args());
     selfheal.run(limited);
     selfheal.wait_until_ready();
@@ -46,6 +56,9 @@ fn a_full_journal_is_said_and_survived() {
     let mut kept = HashSet::new();
     let mut refused = None;
     for number in 0..NOTIFICATIONS_MAX {
+        if number == NOTIFICATIONS_BEFORE {
+            limit(&selfheal, &FILE_BYTES_MAX.to_string());
+        }
         let answer = selfheal.send(&notification(number)).unwrap();
         match answer.status {
             200 => drop(kept.insert(number)),
@@ -60,12 +73,7 @@ fn a_full_journal_is_said_and_survived() {
     assert!(why.contains("journal") && why.contains("send it again"), "{why}");
     assert!(!selfheal.is_dead());
 
-    let freed = Command::new("prlimit")
-        .arg("--pid")
-        .arg(selfheal.pid().to_string())
-        .arg("--fsize=unlimited")
-        .status();
-    assert!(freed.unwrap().success());
+    limit(&selfheal, "unlimited");
     let again =
         poll(PATIENCE, || selfheal.send(&notification(refused)).ok().filter(|answer| answer.status == 200));
     again.expect("it is taken when there is room");

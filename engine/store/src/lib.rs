@@ -1,11 +1,13 @@
 //! The journal and the ledger behind the runtime's ports.
 //!
-//! [`SqliteJournal`] keeps durable truth in one file with one writer thread, whose group commits make "on disk before
+//! [`SqliteJournal`] keeps durable truth in a file and an inbox, each with one writer thread, whose group commits make "on disk before
 //! the answer" fast. [`EmbeddedLedger`] keeps claims, cooldowns and rates in memory, for one process;
 //! [`RedisLedger`] keeps them where several processes share them. What every implementation must do is in the
 //! conformance tests under `tests/`.
 
+mod breakage;
 mod embedded;
+mod inbox;
 mod nested;
 mod postgres;
 mod redis;

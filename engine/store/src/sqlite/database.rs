@@ -12,7 +12,8 @@ use selfheal_runtime::ports::JournalFault;
 
 use super::open::{self, OpenFault, Schema};
 use super::readers::Readers;
-use super::writer::{self, Breakage, Queue, Work};
+use super::writer::{self, Queue, Work};
+use crate::breakage::Breakage;
 
 /// An open file. Dropping it waits for the changes that are queued.
 pub(super) struct Database {
@@ -22,8 +23,8 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the file at `path`, or makes it. `lock` is held for as long as anything of it is used; when one of the files
-    /// that share `breakage` breaks, all do.
+    /// Opens the file at `path`, or makes it. `lock` is held for as long as anything of it is used; who shares `breakage`
+    /// with it breaks with it.
     pub(super) fn open(
         path: &Path,
         schema: Schema,

@@ -85,11 +85,6 @@ pub(super) fn unavailable(error: &rusqlite::Error) -> JournalFault {
     JournalFault { kind: JournalFaultKind::Unavailable, what: format!("{error}{advice}") }
 }
 
-/// The fault for when it is not known what is on disk.
-pub(super) fn broken(what: impl Into<String>) -> JournalFault {
-    JournalFault { kind: JournalFaultKind::Broken, what: what.into() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

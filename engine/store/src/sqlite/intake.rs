@@ -1,4 +1,4 @@
-//! From notifications to issues: storing a receipt, and expanding its alerts by the table of `core::sighting`.
+//! From notifications to issues: expanding alerts by the table of `core::sighting`.
 //!
 //! Alertmanager repeats itself, so an alert that is known already costs one look at an index and writes nothing, unless
 //! what is said about it has changed.
@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use selfheal_core::alert::Alert;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
-use selfheal_runtime::ports::journal::{NewReceipt, Progress, ReceiptId, Record, Sighted, Sighting};
+use selfheal_runtime::ports::journal::{Record, Sighted, Sighting};
 use serde_json::Value;
 
 use super::columns::{Json, Print, Time};
@@ -20,25 +20,6 @@ use crate::nested::fingerprint_of_content;
 
 /// About what a row costs beside its texts, in bytes.
 const ROW_BYTES: usize = 512;
-
-/// Stores a notification.
-pub(super) struct Receive(pub(super) NewReceipt);
-
-impl Work for Receive {
-    type Answer = ReceiptId;
-
-    fn run(&self, statements: &Statements<'_>) -> Result<ReceiptId, Trouble> {
-        let Self(receipt) = self;
-        let mut insert = statements
-            .get("INSERT INTO receipts (received_at, source, trace, body) VALUES (?1, ?2, ?3, ?4)")?;
-        let row = params![Time(receipt.received_at), receipt.source, receipt.trace, receipt.body];
-        Ok(ReceiptId(insert.insert(row)?))
-    }
-
-    fn bytes(&self) -> usize {
-        ROW_BYTES + self.0.body.len()
-    }
-}
 
 /// Expands alerts to issues. By the table, doing it twice is doing it once.
 pub(super) struct Expand(pub(super) Vec<Sighting>);
@@ -56,32 +37,6 @@ impl Work for Expand {
     fn bytes(&self) -> usize {
         let text = |alert: &Alert| alert.labels.text_bytes() + alert.annotations.text_bytes();
         self.0.iter().map(|sighting| 2 * ROW_BYTES + text(&sighting.alert)).sum()
-    }
-}
-
-/// Notes how far receipts are expanded. It comes after the expansion is on disk: what a crash in between leaves is
-/// expanded again.
-pub(super) struct Note(pub(super) Vec<Progress>);
-
-impl Work for Note {
-    type Answer = ();
-
-    fn run(&self, statements: &Statements<'_>) -> Result<(), Trouble> {
-        let mut finish = statements.get("DELETE FROM receipts WHERE id = ?1")?;
-        let mut advance =
-            statements.get("UPDATE receipts SET expanded = ?2 WHERE id = ?1 AND expanded < ?2")?;
-        for Progress { receipt, expanded, finished } in &self.0 {
-            if *finished {
-                finish.execute([receipt.0])?;
-            } else {
-                advance.execute(params![receipt.0, expanded])?;
-            }
-        }
-        Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        self.0.len() * size_of::<Progress>()
     }
 }
 

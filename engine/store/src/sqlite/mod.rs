@@ -1,9 +1,7 @@
-//! The journal in SQLite, for one process: one file for notifications that are not expanded yet, one for everything else,
-//! so that a notification never waits for the work that earlier ones have made.
+//! The journal in SQLite, for one process. Notifications that are not expanded yet are in the `inbox` beside it.
 //!
-//! Each file is a `database`. Changes go through a queue to the one thread that writes it (`writer`), which commits them
-//! in groups: `intake` turns
-//! notifications into issues; `commit` carries out the runtime's writes, by `movement` for issues, `effects` for
+//! The file is a `database`. Changes go through a queue to the one thread that writes it (`writer`), which commits them in
+//! groups: `intake` turns alerts into issues; `commit` carries out the runtime's writes, by `movement` for issues, `effects` for
 //! remediations and `people` for approvals and news. Questions (`queries`) go to connections of their own (`readers`).
 //! `open` has the lock, the settings and the schema; `fault` says what a failure means.
 
@@ -41,13 +39,16 @@ use selfheal_runtime::ports::journal::{
 use selfheal_runtime::ports::{Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
 
+use crate::breakage::Breakage;
+use crate::inbox::Inbox;
 use database::Database;
 pub use open::{OpenFault, OpenFaultKind};
 
 /// Connections that answer questions.
 const READERS: usize = 4;
 
-/// The journal in two SQLite files, each written by one thread, locked together against other processes.
+/// The journal in a SQLite file and the inbox in a folder beside it, each written by one thread, locked together against
+/// other processes.
 ///
 /// - What a call has answered is on disk (WAL with `synchronous=FULL`), and every later question sees it.
 /// - Changes take effect in the order in which they are handed over, whole transactions at a time. A call whose caller
@@ -59,20 +60,21 @@ const READERS: usize = 4;
 /// Needs a Tokio runtime. Dropping it waits for the changes that are queued.
 pub struct SqliteJournal {
     journal: Database,
-    inbox: Arc<Database>,
+    inbox: Inbox,
 }
 
 impl SqliteJournal {
-    /// Opens the journal at `path`, or makes it; its folder must exist. Notifications are kept beside it, in a file with
-    /// `-inbox` behind its name. Blocks for as long as the disk takes.
+    /// Opens the journal at `path`, or makes it; its folder must exist. Notifications are kept beside it, in a folder
+    /// with `-inbox` behind its name. Blocks for as long as the disk takes.
     ///
     /// # Errors
     /// When another process uses it, when it is of a newer version, damaged, or cannot be read and written.
     pub fn open(path: &Path) -> Result<Self, OpenFault> {
         let lock = Arc::new(open::lock(path)?);
-        let breakage = writer::Breakage::default();
+        let breakage = Breakage::default();
         let journal = Database::open(path, open::JOURNAL, READERS, &lock, &breakage)?;
-        let inbox = Arc::new(Database::open(&inbox(path), open::INBOX, 1, &lock, &breakage)?);
+        let folder = inbox(path);
+        let inbox = Inbox::open(&folder, &breakage).map_err(|fault| open::no_inbox(&folder, &fault))?;
         Ok(Self { journal, inbox })
     }
 
@@ -93,25 +95,21 @@ impl SqliteJournal {
     }
 }
 
-/// The file of notifications beside a journal: `data/journal-inbox.sqlite` for `data/journal.sqlite`.
+/// The folder of notifications beside a journal: `data/journal-inbox` for `data/journal.sqlite`.
 fn inbox(journal: &Path) -> PathBuf {
     let mut name = journal.file_stem().unwrap_or_default().to_owned();
     name.push("-inbox");
-    if let Some(ending) = journal.extension() {
-        name.push(".");
-        name.push(ending);
-    }
     journal.with_file_name(name)
 }
 
 #[async_trait]
 impl Journal for SqliteJournal {
     async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault> {
-        self.inbox.submit(intake::Receive(receipt)).await
+        self.inbox.receive(receipt).await
     }
 
     async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault> {
-        self.inbox.query(move |connection| queries::unexpanded(connection, after, most)).await
+        self.inbox.unexpanded(after, most).await
     }
 
     async fn expand(
@@ -120,13 +118,9 @@ impl Journal for SqliteJournal {
         progress: Vec<Progress>,
     ) -> Result<Vec<Sighted>, JournalFault> {
         let seen = self.submit(intake::Expand(sightings)).await?;
-        // Nobody waits for this: until it is on disk, a crash only has the same alerts expanded again.
-        let inbox = Arc::clone(&self.inbox);
-        tokio::spawn(async move {
-            if let Err(fault) = inbox.submit(intake::Note(progress)).await {
-                tracing::warn!(%fault, "notifications that are expanded stay in the inbox until the next start");
-            }
-        });
+        if let Err(fault) = self.inbox.note(progress).await {
+            tracing::warn!(%fault, "notifications that are expanded stay in the inbox until the next start");
+        }
         Ok(seen)
     }
 
@@ -222,7 +216,6 @@ impl Journal for SqliteJournal {
     }
 
     async fn check(&self) -> Result<(), JournalFault> {
-        self.inbox.submit(commit::Check).await?;
         self.submit(commit::Check).await
     }
 }

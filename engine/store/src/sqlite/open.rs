@@ -9,10 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Each version's change, in order. A change that has shipped is never edited; a new one is added.
 pub(super) type Schema = &'static [&'static str];
-/// Everything but notifications.
 pub(super) const JOURNAL: Schema = &[include_str!("schema/journal/1.sql")];
-/// Notifications that are not fully expanded yet.
-pub(super) const INBOX: Schema = &[include_str!("schema/inbox/1.sql")];
 
 /// How long a connection waits for another program, such as a backup, that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -128,6 +125,13 @@ fn migrate(path: &Path, schema: Schema, connection: &Connection) -> Result<(), O
         connection.execute_batch(&change).map_err(fault)?;
     }
     Ok(())
+}
+
+/// The inbox could not be opened.
+pub(super) fn no_inbox(path: &Path, error: &std::io::Error) -> OpenFault {
+    let damaged = error.kind() == std::io::ErrorKind::InvalidData;
+    let kind = if damaged { OpenFaultKind::Damaged } else { OpenFaultKind::Unusable };
+    OpenFault { kind, path: path.to_owned(), what: error.to_string() }
 }
 
 /// A thread could not be started.

@@ -8,13 +8,12 @@ use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Intent, Issue, IssueFilter, OutboxMessage, Receipt, ReceiptId, Remediation, RemediationFilter,
-    Story, Totals,
+    Approval, Intent, Issue, IssueFilter, OutboxMessage, Remediation, RemediationFilter, Story, Totals,
 };
 use serde_json::Value;
 
 use super::columns::{Json, Name, Print, Time, micros};
-use super::rows::{self, APPROVAL, INTENT, ISSUE, MESSAGE, RECEIPT, RECORD, REMEDIATION};
+use super::rows::{self, APPROVAL, INTENT, ISSUE, MESSAGE, RECORD, REMEDIATION};
 
 /// The most issues of one answer.
 const ISSUES_MAX: u32 = 1_000;
@@ -64,11 +63,6 @@ impl Conditions {
     fn clause(&self) -> String {
         if self.texts.is_empty() { String::new() } else { format!("WHERE {}", self.texts.join(" AND ")) }
     }
-}
-
-pub(super) fn unexpanded(connection: &Connection, after: ReceiptId, most: usize) -> Result<Vec<Receipt>> {
-    let sql = format!("SELECT {RECEIPT} FROM receipts WHERE id > ?1 ORDER BY id LIMIT ?2");
-    all(connection, &sql, [after.0, limit(most)], rows::receipt)
 }
 
 pub(super) fn issue(connection: &Connection, id: IssueId) -> Result<Option<Issue>> {

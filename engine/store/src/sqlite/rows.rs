@@ -3,9 +3,7 @@
 use rusqlite::{Result, Row};
 use selfheal_core::issue::IssueId;
 use selfheal_core::remediation::RemediationId;
-use selfheal_runtime::ports::journal::{
-    Approval, Intent, Issue, OutboxMessage, Receipt, ReceiptId, Record, Remediation,
-};
+use selfheal_runtime::ports::journal::{Approval, Intent, Issue, OutboxMessage, Record, Remediation};
 use serde_json::Value;
 
 use super::columns::{Json, Name, Print, Time};
@@ -33,18 +31,6 @@ fn maybe_name<T: std::str::FromStr<Err: std::fmt::Display>>(
 
 fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T> {
     row.get(column).map(|Json(value)| value)
-}
-
-pub(super) const RECEIPT: &str = "id, received_at, trace, body, expanded";
-
-pub(super) fn receipt(row: &Row<'_>) -> Result<Receipt> {
-    Ok(Receipt {
-        id: ReceiptId(row.get("id")?),
-        received_at: time(row, "received_at")?,
-        trace: row.get("trace")?,
-        body: row.get("body")?,
-        expanded: row.get("expanded")?,
-    })
 }
 
 pub(super) const ISSUE: &str = "id, fingerprint, phase, outcome, why, rule, priority, component, resource, alert, \

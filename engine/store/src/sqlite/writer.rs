@@ -5,15 +5,16 @@
 //! batch is rolled back and run again with a savepoint around each request, so that only that request is undone. A
 //! failure of the disk undoes the batch; a commit of unknown fate ends the thread, and the journal with it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use selfheal_runtime::ports::JournalFault;
 use tokio::sync::{mpsc, oneshot};
 
 use super::database::Nudge;
-use super::fault::{Reach, Trouble, broken, commit_is_unknown, unavailable};
+use super::fault::{Reach, Trouble, commit_is_unknown, unavailable};
 use super::statements::Statements;
+use crate::breakage::{self, BreakOnPanic, Breakage, broken};
 
 /// The most requests in one transaction.
 const BATCH_REQUESTS_MAX: usize = 512;
@@ -36,9 +37,6 @@ pub(super) trait Work: Send + 'static {
     fn bytes(&self) -> usize;
 }
 
-/// Why every later call fails, once that is so.
-pub(super) type Breakage = Arc<OnceLock<String>>;
-
 /// The way to the writer.
 pub(super) struct Queue {
     sender: mpsc::Sender<Box<dyn Job>>,
@@ -59,7 +57,7 @@ impl Queue {
 
     /// A fault once the journal is broken.
     pub(super) fn unbroken(&self) -> Result<(), JournalFault> {
-        self.breakage.get().map_or(Ok(()), |why| Err(broken(why.clone())))
+        breakage::unbroken(&self.breakage)
     }
 }
 
@@ -155,18 +153,6 @@ fn gather(receiver: &mut mpsc::Receiver<Box<dyn Job>>, batch: &mut Vec<Box<dyn J
         batch.push(next);
     }
     true
-}
-
-/// Whoever waits for a writer that panicked finds the journal broken: its last transaction is of unknown fate.
-struct BreakOnPanic(Breakage);
-
-impl Drop for BreakOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let _ =
-                self.0.set("the writer failed; its last transaction may or may not be on disk".to_owned());
-        }
-    }
 }
 
 /// Why nothing of a batch was written.

@@ -1,0 +1,154 @@
+//! The log through restarts, reuse, torn writes, damage and a disk without space.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use selfheal_runtime::ports::JournalFaultKind;
+use selfheal_runtime::ports::journal::{NewReceipt, Progress, Receipt, ReceiptId};
+
+use super::log::Log;
+use super::segment::SEGMENT_BYTES;
+use super::{Breakage, Inbox};
+
+fn receipt(bytes: usize) -> NewReceipt {
+    let body = (0..bytes).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    NewReceipt { received_at: Timestamp::UNIX_EPOCH, source: "alertmanager", trace: "t".repeat(32), body }
+}
+
+fn done(number: i64) -> Progress {
+    Progress { receipt: ReceiptId(number), expanded: 1, finished: true }
+}
+
+fn open(folder: &Path) -> Inbox {
+    Inbox::open(&folder.join("inbox"), &Breakage::default()).unwrap()
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder.join("inbox")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+async fn waiting(inbox: &Inbox) -> Vec<Receipt> {
+    inbox.unexpanded(ReceiptId(0), usize::MAX).await.unwrap()
+}
+
+fn numbers(receipts: &[Receipt]) -> Vec<i64> {
+    receipts.iter().map(|receipt| receipt.id.0).collect()
+}
+
+#[tokio::test]
+async fn what_is_not_done_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = open(folder.path());
+    for number in 1..=5 {
+        assert_eq!(inbox.receive(receipt(100)).await.unwrap(), ReceiptId(number));
+    }
+    let partly = Progress { receipt: ReceiptId(3), expanded: 7, finished: false };
+    inbox.note(vec![done(1), done(4), partly, done(2)]).await.unwrap();
+    drop(inbox);
+    // Done out of turn is forgotten with the process; to expand it again changes nothing.
+    let inbox = open(folder.path());
+    let left = waiting(&inbox).await;
+    assert_eq!(numbers(&left), [3, 4, 5]);
+    assert_eq!(left.iter().map(|receipt| receipt.expanded).collect::<Vec<_>>(), [7, 0, 0]);
+    assert_eq!(left[0].body, receipt(100).body);
+    assert_eq!(inbox.unexpanded(ReceiptId(3), 1).await.unwrap()[0].id, ReceiptId(4));
+    inbox.note((3..=5).map(done).collect()).await.unwrap();
+    assert_eq!(inbox.receive(receipt(1)).await.unwrap(), ReceiptId(6), "no number is given twice");
+    assert_eq!(numbers(&waiting(&inbox).await), [6]);
+}
+
+/// The space of what is done is used again, what is not done stays, and numbers go on.
+#[test]
+fn files_take_turns() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(folder.path()).unwrap();
+    let body = SEGMENT_BYTES / 3;
+    let mut notes = Vec::new();
+    for number in 1..=40 {
+        let places = log.append(&[receipt(body)], &std::mem::take(&mut notes)).unwrap();
+        assert_eq!(places[0].0, number);
+        // The seventh is never done, and with it nothing after it.
+        if number < 7 {
+            notes.push(done(number));
+        }
+    }
+    let many = std::fs::read_dir(folder.path()).unwrap().count();
+    assert!((17..=20).contains(&many), "{many} files for 34 receipts of a third each");
+    log.append(&[], &(7..=40).map(done).collect::<Vec<_>>()).unwrap();
+    for _ in 0..20 {
+        let number = log.append(&[receipt(body)], &[]).unwrap()[0].0;
+        log.append(&[], &[done(number)]).unwrap();
+    }
+    let few = std::fs::read_dir(folder.path()).unwrap().count();
+    assert!(few <= 5, "{few} files when everything is done");
+    log.append(&[receipt(2 * SEGMENT_BYTES)], &[]).unwrap();
+    drop(log);
+    let (log, places) = Log::open(folder.path()).unwrap();
+    assert_eq!((log.mark.highest, places.len()), (61, 1));
+    assert_eq!(places[&61].read(61).unwrap().unwrap().body.len(), 2 * SEGMENT_BYTES);
+}
+
+/// A write that was cut off anywhere loses nothing that was written before it, and what it leaves is never taken for
+/// more than it is.
+#[test]
+fn a_torn_write_loses_only_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(folder.path()).unwrap();
+    let first = log.append(&[receipt(50), receipt(50)], &[]).unwrap();
+    assert_eq!(first.len(), 2);
+    let path = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let before = std::fs::read(&path).unwrap();
+    log.append(&[receipt(60), receipt(60)], &[done(1)]).unwrap();
+    drop(log);
+    let after = std::fs::read(&path).unwrap();
+    let from = before.iter().zip(&after).position(|(a, b)| a != b).unwrap();
+    let to = after.iter().rposition(|byte| *byte != 0).unwrap();
+    for cut in from..=to {
+        let mut torn = after.clone();
+        torn[cut..].fill(0);
+        std::fs::write(&path, &torn).unwrap();
+        let (mut log, places) = Log::open(folder.path()).unwrap();
+        assert!(places.contains_key(&2), "cut at {cut}");
+        assert!(places.len() <= 3, "cut at {cut}");
+        let number = log.mark.highest;
+        assert_eq!(log.append(&[receipt(10)], &[]).unwrap()[0].0, number + 1, "cut at {cut}");
+        let (_, places) = Log::open(folder.path()).unwrap();
+        assert_eq!(places[&(number + 1)].read(number + 1).unwrap().unwrap().body.len(), 10, "cut at {cut}");
+    }
+}
+
+/// What was acknowledged and cannot be read is told, not passed over.
+#[tokio::test]
+async fn damage_is_told_from_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = open(folder.path());
+    for _ in 0..4 {
+        inbox.receive(receipt(SEGMENT_BYTES / 2)).await.unwrap();
+    }
+    drop(inbox);
+    let files = files(folder.path());
+    assert_eq!(files.len(), 4, "{files:?}");
+    let mut content = std::fs::read(&files[1]).unwrap();
+    content[1000] ^= 1;
+    std::fs::write(&files[1], content).unwrap();
+    let fault = Inbox::open(&folder.path().join("inbox"), &Breakage::default()).err().unwrap();
+    assert!(fault.to_string().contains("notification 2"), "{fault}");
+}
+
+#[tokio::test]
+async fn without_space_it_is_unavailable_and_then_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = open(folder.path());
+    // A name that is taken stands for a file that cannot be made.
+    let first = folder.path().join("inbox/00000001.log");
+    std::fs::create_dir(&first).unwrap();
+    for _ in 0..2 {
+        let fault = inbox.receive(receipt(1)).await.unwrap_err();
+        assert_eq!(fault.kind, JournalFaultKind::Unavailable, "{fault}");
+    }
+    std::fs::remove_dir(&first).unwrap();
+    assert_eq!(inbox.receive(receipt(1)).await.unwrap(), ReceiptId(1));
+}
