@@ -1,0 +1,61 @@
+//! Faults on demand: what the client sees, and whether the change was made.
+
+use super::*;
+use kube::api::{Patch, PatchParams};
+use selfheal_test_kubernetes::Fault;
+
+#[tokio::test]
+async fn faults_happen_as_ordered_and_then_no_more() {
+    for (fault, code, applied) in [
+        (Fault::Conflict, Some(409), false),
+        (Fault::InternalError, Some(500), false),
+        (Fault::Unauthorized, Some(401), false),
+        (Fault::Gone, Some(410), false),
+        (Fault::Reset, None, false),
+        (Fault::AppliedThenReset, None, true),
+    ] {
+        let double = ApiDouble::start().await;
+        double.create(deployment("web"));
+        let api = deployments(&double).await;
+        double.faults().order("PATCH", "*/deployments/web", 1, fault.clone());
+        let patch = Patch::Merge(json!({ "spec": { "replicas": 5 } }));
+        let error = api.patch("web", &PatchParams::default(), &patch).await.unwrap_err();
+        let seen = if let kube::Error::Api(status) = &error { Some(status.code) } else { None };
+        assert_eq!(seen, code, "{fault:?}: {error}");
+        assert_eq!(double.changes().by_requests().len(), usize::from(applied), "{fault:?}");
+        api.patch("web", &PatchParams::default(), &patch).await.unwrap();
+        assert_eq!((double.changes().by_requests().len(), double.faults().happened()), (1, 1), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_or_is_late() {
+    let double = ApiDouble::start().await;
+    double.create(deployment("web"));
+    let api = deployments(&double).await;
+    let patch = Patch::Merge(json!({ "spec": { "replicas": 5 } }));
+    let pp = PatchParams::default();
+    for (fault, applied) in [(Fault::Hang, 0), (Fault::AppliedThenHang, 1)] {
+        double.faults().order("*", "*", 1, fault.clone());
+        let answer = tokio::time::timeout(Duration::from_millis(200), api.patch("web", &pp, &patch)).await;
+        assert!(answer.is_err(), "{fault:?}");
+        assert_eq!(double.changes().by_requests().len(), applied, "{fault:?}");
+    }
+    let delay = Duration::from_millis(50);
+    double.faults().order("*", "*", 1, Fault::Delay(delay));
+    let started = Instant::now();
+    api.get("web").await.unwrap();
+    assert!(started.elapsed() >= delay);
+}
+
+#[tokio::test]
+async fn too_many_requests_say_when_to_come_again() {
+    let double = ApiDouble::start().await;
+    double.faults().order("GET", "/api/v1/*", 1, Fault::TooManyRequests { retry_after_seconds: 1 });
+    let request = hyper::Request::get("/api/v1/pods").body(Vec::new()).unwrap();
+    let response = client(&double).await.send(request.map(Into::into)).await.unwrap();
+    assert_eq!(
+        (response.status().as_u16(), &response.headers()["retry-after"]),
+        (429, &"1".parse().unwrap())
+    );
+}
