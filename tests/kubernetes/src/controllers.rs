@@ -204,7 +204,7 @@ fn replica_sets(
     for set in owned.iter().map(|set| text(&set["metadata"]["name"])).chain([own.clone()]) {
         let wanted = if set == own { replicas } else { 0 };
         let writer = Writer::inside(Origin::Controller, "update");
-        write::change(store, &sets, &namespace, &set, Part::Whole, &writer, false, |before| {
+        write::change(store, &sets, &namespace, &set, Part::Whole, &writer, |before| {
             let mut after = before.clone();
             after["spec"]["replicas"] = json!(wanted);
             if set == own {
@@ -240,7 +240,7 @@ fn revisioned(store: &mut Store, resource: &Resource, object: &Arc<Value>) -> Re
         Some(true) => {}
         Some(false) => {
             let raise = |before: &Value| Ok(merged(before, &json!({ "revision": number + 1 })));
-            write::change(store, &revisions, &namespace, &name, Part::Whole, &writer, false, raise)?;
+            write::change(store, &revisions, &namespace, &name, Part::Whole, &writer, raise)?;
         }
         None => {
             let mut kept = template.clone();
@@ -280,7 +280,7 @@ fn annotate(
     let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
     let patch = json!({ "metadata": { "annotations": { key: value } } });
     let edit = |before: &Value| Ok(merged(before, &patch));
-    write::change(store, resource, &namespace, &name, Part::Whole, &writer, false, edit).map(drop)
+    write::change(store, resource, &namespace, &name, Part::Whole, &writer, edit).map(drop)
 }
 
 /// Sets the status; conditions keep the times of their last change, so that settling twice changes nothing.
@@ -305,7 +305,7 @@ fn set_status(
     }
     let writer = Writer::inside(Origin::Controller, "update");
     let (namespace, name) = (text(&metadata["namespace"]), text(&metadata["name"]));
-    write::change(store, resource, &namespace, &name, Part::Status, &writer, false, |before| {
+    write::change(store, resource, &namespace, &name, Part::Status, &writer, |before| {
         let mut after = before.clone();
         after["status"] = status;
         Ok(after)

@@ -213,7 +213,7 @@ impl ApiDouble {
         let resource = self.resource(plural);
         let writer = Writer::inside(Origin::Test, "update");
         let changed = self.cluster.write(|store| {
-            write::change(store, &resource, namespace, name, Part::Whole, &writer, false, |before| {
+            write::change(store, &resource, namespace, name, Part::Whole, &writer, |before| {
                 let mut after = before.clone();
                 edit(&mut after);
                 Ok(after)

@@ -44,7 +44,7 @@ pub(crate) fn answer(
         ("PUT", Some(name)) => {
             let object = json_body(call)?;
             let writer = Writer { intent_sent: intent_in(&object), ..writer };
-            write::change(store, resource, namespace, name, part, &writer, true, |_| Ok(object))
+            write::change(store, resource, namespace, name, part, &writer, |_| Ok(object))
                 .map(|object| (200, of(&object)))
         }
         ("PATCH", Some(name)) => {
@@ -100,7 +100,7 @@ fn patch(
         }
     }
     let edit = |object: &Value| kind.apply(object, &patch, resource);
-    write::change(store, resource, namespace, name, part, &writer, false, edit).map(|object| (200, object))
+    write::change(store, resource, namespace, name, part, &writer, edit).map(|object| (200, object))
 }
 
 fn part(resource: &Resource, place: &Place) -> Result<Part, Refusal> {

@@ -140,7 +140,11 @@ impl Watch {
                 order = self.orders.recv() => match order {
                     Ok(Order::Cut) => self.state = State::Cut,
                     Ok(Order::Gone) => self.gone(&Refusal::expired(self.seen, self.seen + 1)),
-                    Ok(Order::Bookmark) => self.bookmark(),
+                    Ok(Order::Bookmark) => {
+                        // What was stored before the test asked comes before the bookmark.
+                        self.read();
+                        self.bookmark();
+                    }
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
                     Err(broadcast::error::RecvError::Closed) => return None,
                 },

@@ -113,8 +113,6 @@ pub(crate) fn create(
 }
 
 /// Changes an object by a function from what is there to what shall be; for [`Part::Scale`] both are the Scale.
-///
-/// `whole` says that the result comes from a client as a whole (PUT), not from a patch.
 pub(crate) fn change(
     store: &mut Store,
     resource: &Resource,
@@ -122,7 +120,6 @@ pub(crate) fn change(
     name: &str,
     part: Part,
     writer: &Writer,
-    whole: bool,
     edit: impl FnOnce(&Value) -> Result<Value, Refusal>,
 ) -> Result<Arc<Value>, Refusal> {
     let key = Key::new(resource, namespace, name);
@@ -130,6 +127,8 @@ pub(crate) fn change(
     let seen = if part == Part::Scale { scale_of(resource, &before) } else { Value::clone(&before) };
     let mut edited = edit(&seen)?;
     shape_like(resource, namespace, name, part, &mut edited)?;
+    // A client's update (PUT) brings the object as a whole, a patch brings parts.
+    let whole = writer.origin == Origin::Request && writer.verb == "update";
     preconditions(resource, name, &before, &edited, whole)?;
     let mut after = match part {
         Part::Whole if resource.status && writer.origin == Origin::Request => {

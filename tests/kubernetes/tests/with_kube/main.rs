@@ -1,5 +1,7 @@
 //! The double as the crate kube sees it.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of tests may fail as tests do")]
+
 mod access;
 mod controllers;
 mod exec;
