@@ -311,17 +311,22 @@ impl Reader<'_> {
         let call = self.call(&mut section, "action", false);
         let times = section.integer_or("times", u32::MAX, 1..=u32::MAX);
         type Make = fn(String) -> Turn;
-        const TURNS: [(&str, Make); 4] = [
+        const TURNS: [(&str, Make); 5] = [
             ("refuses", Turn::Refused),
             ("fails", Turn::Fails),
             ("unclear", Turn::Unclear),
             ("undo_fails", Turn::UndoFails),
+            ("contested_by", Turn::Contested),
         ];
         let mut turns: Vec<Turn> =
             TURNS.iter().filter_map(|(name, make)| section.optional_text(name).map(make)).collect();
         if turns.len() != 1 {
-            let help = "each is a text that says why; an action that simply works need not be named";
-            section.reject("action", "expected one of refuses, fails, unclear, undo_fails", Some(help));
+            let help = "each is a text that says why, or who; an action that simply works need not be named";
+            section.reject(
+                "action",
+                "expected one of refuses, fails, unclear, undo_fails, contested_by",
+                Some(help),
+            );
         }
         section.finish();
         Some(CannedAction { call: call?, turn: turns.pop()?, times })

@@ -49,6 +49,26 @@ pub(super) enum Turn {
     Unclear(String),
     /// It happens, but cannot be undone.
     UndoFails(String),
+    /// It happens, but somebody else would take it back.
+    Contested(String),
+}
+
+/// When a turn is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Contest,
+    Apply,
+    Undo,
+}
+
+impl Turn {
+    fn moment(&self) -> Moment {
+        match self {
+            Self::Refused(_) | Self::Fails(_) | Self::Unclear(_) => Moment::Apply,
+            Self::UndoFails(_) => Moment::Undo,
+            Self::Contested(_) => Moment::Contest,
+        }
+    }
 }
 
 /// An action that does not simply work.
@@ -108,6 +128,7 @@ impl Stage {
             };
             let actions = adapter.actions.iter().map(action).collect();
             let probes = adapter.probes.iter().map(probe).collect();
+            // Nothing is listened to, and no right is asked for: what comes in is the test's.
             Adapter { name, doc, actions, probes, ..Adapter::default() }
         }))
     }
@@ -128,11 +149,11 @@ impl Stage {
     }
 
     /// How this use of an action ends, if not well.
-    fn turn(&self, adapter: &str, action: &str, params: &Map<String, Value>, undo: bool) -> Option<Turn> {
+    fn turn(&self, adapter: &str, action: &str, params: &Map<String, Value>, moment: Moment) -> Option<Turn> {
         let mut state = self.state();
         state.taken.resize(self.actions.len(), 0);
         let meant = |canned: &CannedAction| {
-            canned.call.covers(adapter, action, params) && matches!(canned.turn, Turn::UndoFails(_)) == undo
+            canned.call.covers(adapter, action, params) && canned.turn.moment() == moment
         };
         let (index, canned) = self
             .actions
@@ -189,8 +210,8 @@ impl StagedAction {
         call_text(self.adapter, self.real.about().name, params)
     }
 
-    fn turn(&self, params: &Map<String, Value>, undo: bool) -> Option<Turn> {
-        self.stage.turn(self.adapter, self.real.about().name, params, undo)
+    fn turn(&self, params: &Map<String, Value>, moment: Moment) -> Option<Turn> {
+        self.stage.turn(self.adapter, self.real.about().name, params, moment)
     }
 }
 
@@ -212,8 +233,14 @@ impl AnyAction for StagedAction {
         Ok(Preview { summary: format!("would do {}", self.text(params)), changes: Vec::new() })
     }
 
-    async fn contest(&self, _params: &Map<String, Value>) -> Result<Option<Contest>, Failure> {
-        Ok(None)
+    async fn contest(&self, params: &Map<String, Value>) -> Result<Option<Contest>, Failure> {
+        Ok(match self.turn(params, Moment::Contest) {
+            Some(Turn::Contested(by)) => {
+                let (what, instead) = (vec!["the change".to_owned()], "change it there instead".to_owned());
+                Some(Contest { by, what, instead })
+            }
+            _ => None,
+        })
     }
 
     async fn capture(&self, _params: &Map<String, Value>) -> Result<Value, Failure> {
@@ -222,11 +249,11 @@ impl AnyAction for StagedAction {
 
     async fn apply(&self, params: &Map<String, Value>, _: &Value, _: &IntentId) -> Result<Applied, Failure> {
         self.stage.pulse.beat();
-        match self.turn(params, false) {
+        match self.turn(params, Moment::Apply) {
             Some(Turn::Refused(why)) => return Err(Failure::refused(why)),
             Some(Turn::Fails(why)) => return Err(Failure::transient(why)),
             Some(Turn::Unclear(why)) => return Err(Failure::indeterminate(why)),
-            Some(Turn::UndoFails(_)) | None => {}
+            Some(Turn::UndoFails(_) | Turn::Contested(_)) | None => {}
         }
         let text = self.text(params);
         let mut state = self.stage.state();
@@ -244,7 +271,7 @@ impl AnyAction for StagedAction {
         if self.real.about().reversal == Reversal::Irreversible {
             return Ok(Undone::Irreversible);
         }
-        if let Some(Turn::UndoFails(why)) = self.turn(params, true) {
+        if let Some(Turn::UndoFails(why)) = self.turn(params, Moment::Undo) {
             return Err(Failure::refused(why));
         }
         let (text, name) = (self.text(params), self.real.about().name);

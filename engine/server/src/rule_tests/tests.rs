@@ -168,6 +168,11 @@ async fn what_happens_besides_alerts() {
     expect:
       - {why: nobody is there, phase: waiting}
       - {at: 2m, verdicts: {maintenance: hold}, why: the hall is rebuilt, did: []}
+  - name: what somebody else would take back is refused
+    alerts: [{labels: {alertname: Full}}]
+    actions: [{action: redis::config_set, contested_by: the operator of Redis}]
+    readings: [{probe: redis::memory, fields: {share: 0.9}}]
+    expect: [{verdicts: {ownership: refuse}, outcome: refused, why: the operator of Redis would take back, did: []}]
   - name: what runs elsewhere takes the places
     policy: {concurrent: 2}
     history: {remediations: [{rule: full, target: redis/other, times: 2, running: true}]}
