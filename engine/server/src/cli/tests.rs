@@ -225,3 +225,34 @@ async fn a_dry_run_by_a_server_takes_an_edited_rule_along() {
     check(&["dry-run", alert, "--server", url, "--rule", edited], Exit::Findings, "heal.rhai:7:").await;
     served.handle.stop(false).await;
 }
+
+#[actix_web::test]
+async fn tests_of_rules_and_how_they_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let rules = directory.path().to_str().unwrap();
+    check(&["rules", "test", rules], Exit::Usage, "tests cannot be read").await;
+    std::fs::create_dir(directory.path().join("tests")).unwrap();
+    check(&["rules", "test", rules], Exit::Usage, "there are no tests in").await;
+    let rule = "const RULE = #{ matchers: [`alertname=\"A\"`], priority: \"critical\" };\n\
+                fn plan(alert, seen) {\n    if alert.labels.quiet == () { skip(\"loud\") } else { skip(\"quiet\") }\n}\n";
+    std::fs::write(directory.path().join("a.rhai"), rule).unwrap();
+    let file = directory.path().join("tests/a.yaml");
+    let test = |outcome: &str| {
+        let expect = format!("expect: [{{{outcome}: skipped}}]");
+        format!("tests: [{{name: it is loud, alerts: [{{labels: {{alertname: A}}}}], {expect}}}]\n")
+    };
+    std::fs::write(&file, test("outcom")).unwrap();
+    check(&["rules", "test", rules], Exit::Usage, "did you mean \"outcome\"?").await;
+    std::fs::write(&file, test("phase")).unwrap();
+    check(&["rules", "test", rules], Exit::Usage, "expected one of waiting").await;
+    std::fs::write(&file, test("outcome")).unwrap();
+    check(&["rules", "test", rules], Exit::Good, "not reached: ").await;
+    check(&["rules", "test", rules, "--filter", "loud"], Exit::Good, "1 test: passed").await;
+    check(&["rules", "test", rules, "--coverage-min", "50"], Exit::Good, "1 test: passed").await;
+    check(&["rules", "test", rules, "--coverage-min", "100"], Exit::Findings, "less than 100 %").await;
+    let out = check(&["rules", "test", rules, "--output", "json"], Exit::Good, "").await;
+    let answer: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["rules"][0]["missed"][0]["line"], 3, "{answer}");
+    std::fs::write(&file, test("outcome").replace("skipped", "recovered")).unwrap();
+    check(&["rules", "test", rules], Exit::Findings, "- recovered").await;
+}

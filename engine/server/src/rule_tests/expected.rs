@@ -6,7 +6,7 @@ use selfheal_contract::settings::{Node, Section, Value, suggest};
 use selfheal_core::guard::Guard;
 use selfheal_core::issue::{Outcome, Phase};
 
-use super::file::time;
+use super::given::time;
 
 /// A value of the file, with its line.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use selfheal_core::plan::Plan;
 use selfheal_runtime::ports::News;
 use selfheal_runtime::ports::journal::{DecisionFacts, IssueFilter, JournalFault, Story};
 
-use super::file::Alert;
+use super::given::Alert;
 use super::house::House;
 
 /// How the record of a rule that did nothing begins.

@@ -25,7 +25,8 @@ use serde_json::{Value, json};
 
 use super::differ::{self, Difference};
 use super::facts::Facts;
-use super::file::{Alert, Event, Test, TestFile};
+use super::file::{Test, TestFile};
+use super::given::{Alert, Event};
 use super::stage::Stage;
 use super::{TestsFault, expected};
 

@@ -14,6 +14,7 @@ mod differ;
 mod expected;
 mod facts;
 mod file;
+mod given;
 mod house;
 mod plan_text;
 mod report;
