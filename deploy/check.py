@@ -5,6 +5,7 @@
   metrics             alert rules about selfheal and the dashboard use metrics that the code has
   queries             prints the dashboard's queries as a rules file, for promtool
   rules               the ConfigMap of rules has every shipped rule
+  rights              the chart grants the same rights as the base
   values              the chart's values fit its schema
   compose FILE        images are pinned, services are confined, what they refer to is there
   manifests FILE      rendered manifests: references, rights, confinement
@@ -164,6 +165,12 @@ def rules():
         fault("rules/kustomization.yaml", f"{name} is {'missing' if name in there else 'listed and not there'}")
 
 
+def rights_agree():
+    base = next(d for d in documents(DEPLOY / "kubernetes/base/rbac.yaml") if d["kind"] == "ClusterRole")
+    if documents(DEPLOY / "helm/selfheal/values.yaml")[0]["rbac"]["rules"] != base["rules"]:
+        fault("helm/selfheal/values.yaml", "rbac.rules are not the rules of kubernetes/base/rbac.yaml: make them the same")
+
+
 def values():
     import jsonschema
 
@@ -321,7 +328,15 @@ def manifests(path):
 
 
 def main():
-    commands = {"parse": parse, "alerts": alerts, "metrics": metrics, "queries": queries, "rules": rules, "values": values}
+    commands = {
+        "parse": parse,
+        "alerts": alerts,
+        "metrics": metrics,
+        "queries": queries,
+        "rules": rules,
+        "rights": rights_agree,
+        "values": values,
+    }
     with_file = {"compose": compose, "manifests": manifests}
     match sys.argv[1:]:
         case [command] if command in commands:
