@@ -1,7 +1,8 @@
 """What deploy/check asks of the files themselves. Each command prints what is wrong and ends with 1, or prints nothing and ends with 0.
 
   parse               every YAML and JSON file can be read, and no key is twice in a mapping
-  alerts              each alert has severity and texts, a test that fires and one that does not, a place in runbook and table
+  alerts              each alert has severity and texts, a test that fires and one that does not, a place in runbook and table;
+                      each shipped rule has an alert that its matcher fits
   metrics             alert rules about selfheal and the dashboard use metrics that the code has
   queries             prints the dashboard's queries as a rules file, for promtool
   rules               the ConfigMap of rules has every shipped rule
@@ -104,6 +105,11 @@ def alerts():
             fault(path.name, f"no test shows when {name} does not fire")
         if path.name != "selfheal.rules.yaml" and f"`{name}`" not in table:
             fault(path.name, f"{name} is not in the table of deploy/prometheus/README.md")
+    # Rules and alerts meet in the name alone.
+    for path in sorted((ROOT / "rules").glob("*.rhai")):
+        for operator, text in re.findall(r'alertname(=~?)"([^"]+)"', path.read_text()):
+            if not any(re.fullmatch(text, name) if operator == "=~" else text == name for name in names):
+                fault(f"rules/{path.name}", f"no alert of deploy/prometheus has a name that fits {operator}{text}")
     for name in fires | rests:
         if name not in names:
             fault("tests", f"there is no alert {name}")
