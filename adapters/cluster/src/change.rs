@@ -118,36 +118,43 @@ impl Edit<'_> {
     /// # Errors
     /// `Refused` when the object is another one or somebody else changed the fields; as for [`Cluster::patch`].
     pub async fn apply(&self, before: &Before, intent: &IntentId) -> Result<Applied, Failure> {
-        persist(self.cluster, self.of, async || {
-            let object = self.same(before).await?;
-            let current = (self.read)(&object)?;
-            if current == self.wanted {
-                return Ok(Some(Applied::new(self.already())));
+        let mut tries = Tries::default();
+        loop {
+            if let Some(applied) = self.try_apply(before, intent).await? {
+                return Ok(applied);
             }
-            if current != before.values {
-                return Err(Failure::refused(format!(
-                    "somebody else set {} of {} to {} meanwhile (it was {}); plan again",
-                    self.what,
-                    self.of,
-                    plain(&current),
-                    plain(&before.values)
-                )));
-            }
-            let intent = self.subresource.is_none().then(|| json!(intent));
-            let patch = guarded((self.write)(&self.wanted), &object, intent);
-            let made = self.send(&patch).await?;
-            Ok(made.map(|_| Applied {
-                summary: format!(
-                    "set {} of {} from {} to {}",
-                    self.what,
-                    self.of,
-                    plain(&current),
-                    plain(&self.wanted)
-                ),
-                facts: json!({ "from": current, "to": self.wanted, "uid": before.uid }),
-            }))
-        })
-        .await
+            tries.again(self.cluster, self.of).await?;
+        }
+    }
+
+    async fn try_apply(&self, before: &Before, intent: &IntentId) -> Result<Option<Applied>, Failure> {
+        let object = self.same(before).await?;
+        let current = (self.read)(&object)?;
+        if current == self.wanted {
+            return Ok(Some(Applied::new(self.already())));
+        }
+        if current != before.values {
+            return Err(Failure::refused(format!(
+                "somebody else set {} of {} to {} meanwhile (it was {}); plan again",
+                self.what,
+                self.of,
+                plain(&current),
+                plain(&before.values)
+            )));
+        }
+        let intent = self.subresource.is_none().then(|| json!(intent));
+        let patch = guarded((self.write)(&self.wanted), &object, intent);
+        let made = self.send(&patch).await?;
+        Ok(made.map(|_| Applied {
+            summary: format!(
+                "set {} of {} from {} to {}",
+                self.what,
+                self.of,
+                plain(&current),
+                plain(&self.wanted)
+            ),
+            facts: json!({ "from": current, "to": self.wanted, "uid": before.uid }),
+        }))
     }
 
     /// Looks whether the change happened.
@@ -183,47 +190,54 @@ impl Edit<'_> {
     /// # Errors
     /// As for [`Cluster::patch`].
     pub async fn undo(&self, before: &Before) -> Result<Undone, Failure> {
-        persist(self.cluster, self.of, async || {
-            let nothing = |words: String| Ok(Some(Undone::Nothing(words)));
-            let Some(object) = self.cluster.find(self.of).await? else {
-                return nothing(format!("{} is no longer there", self.of));
-            };
-            if object.uid() != before.uid {
-                return nothing(format!("{} is another object of the same name now", self.of));
+        let mut tries = Tries::default();
+        loop {
+            if let Some(undone) = self.try_undo(before).await? {
+                return Ok(undone);
             }
-            let current = (self.read)(&object)?;
-            if current == before.values {
-                return nothing(format!("{} of {} is {}, as before", self.what, self.of, plain(&current)));
-            }
-            if current != self.wanted {
-                return nothing(format!(
-                    "somebody else has set {} of {} to {} since; it is left so",
-                    self.what,
-                    self.of,
-                    plain(&current)
-                ));
-            }
-            let marked = object.annotation(INTENT_ANNOTATION);
-            if self.subresource.is_none() && marked == before.intent.as_deref() {
-                return nothing(format!(
-                    "somebody else set {} of {} to the same; it is left so",
-                    self.what, self.of
-                ));
-            }
-            let intent = self.subresource.is_none().then(|| json!(before.intent));
-            let patch = guarded((self.write)(&before.values), &object, intent);
-            let made = self.send(&patch).await?;
-            Ok(made.map(|_| {
-                Undone::Reversed(format!(
-                    "set {} of {} back from {} to {}",
-                    self.what,
-                    self.of,
-                    plain(&current),
-                    plain(&before.values)
-                ))
-            }))
-        })
-        .await
+            tries.again(self.cluster, self.of).await?;
+        }
+    }
+
+    async fn try_undo(&self, before: &Before) -> Result<Option<Undone>, Failure> {
+        let nothing = |words: String| Ok(Some(Undone::Nothing(words)));
+        let Some(object) = self.cluster.find(self.of).await? else {
+            return nothing(format!("{} is no longer there", self.of));
+        };
+        if object.uid() != before.uid {
+            return nothing(format!("{} is another object of the same name now", self.of));
+        }
+        let current = (self.read)(&object)?;
+        if current == before.values {
+            return nothing(format!("{} of {} is {}, as before", self.what, self.of, plain(&current)));
+        }
+        if current != self.wanted {
+            return nothing(format!(
+                "somebody else has set {} of {} to {} since; it is left so",
+                self.what,
+                self.of,
+                plain(&current)
+            ));
+        }
+        let marked = object.annotation(INTENT_ANNOTATION);
+        if self.subresource.is_none() && marked == before.intent.as_deref() {
+            return nothing(format!(
+                "somebody else set {} of {} to the same; it is left so",
+                self.what, self.of
+            ));
+        }
+        let intent = self.subresource.is_none().then(|| json!(before.intent));
+        let patch = guarded((self.write)(&before.values), &object, intent);
+        let made = self.send(&patch).await?;
+        Ok(made.map(|_| {
+            Undone::Reversed(format!(
+                "set {} of {} back from {} to {}",
+                self.what,
+                self.of,
+                plain(&current),
+                plain(&before.values)
+            ))
+        }))
     }
 
     /// The object, if it is still the one that was read before.
@@ -257,25 +271,36 @@ pub fn same_object(of: Reference<'_>, object: &Object, uid: &str) -> Result<(), 
     Err(Failure::refused(format!("{of} was replaced by another of the same name meanwhile; plan again")))
 }
 
-/// Tries again what met a conflict (`None`), because others wrote at the same moment; the attempt reads anew and judges
-/// each time.
+/// Counts the tries of a change that met a conflict because others wrote at the same moment. Whoever tries reads anew and
+/// judges each time:
 ///
-/// # Errors
-/// The attempt's own; `Transient` after six conflicts.
-pub async fn persist<T>(
-    cluster: &Cluster,
-    of: Reference<'_>,
-    attempt: impl AsyncFn() -> Result<Option<T>, Failure>,
-) -> Result<T, Failure> {
-    for tries in 1..=TRIES_MAX {
-        if let Some(done) = attempt().await? {
-            return Ok(done);
+/// ```ignore
+/// let mut tries = Tries::default();
+/// loop {
+///     if let Some(done) = self.attempt(..).await? { // `None` is a conflict: see `Cluster::try_patch`
+///         return Ok(done);
+///     }
+///     tries.again(cluster, of).await?;
+/// }
+/// ```
+#[derive(Debug, Default)]
+pub struct Tries(u32);
+
+impl Tries {
+    /// Waits a little before another try.
+    ///
+    /// # Errors
+    /// `Transient` after six tries.
+    pub async fn again(&mut self, cluster: &Cluster, of: Reference<'_>) -> Result<(), Failure> {
+        self.0 += 1;
+        if self.0 >= TRIES_MAX {
+            return Err(Failure::transient(format!(
+                "{of} of {cluster} was changed by others at every one of {TRIES_MAX} tries; try later"
+            )));
         }
-        sleep(PAUSE * tries).await;
+        sleep(PAUSE * self.0).await;
+        Ok(())
     }
-    Err(Failure::transient(format!(
-        "{of} of {cluster} was changed by others at every one of {TRIES_MAX} tries; try later"
-    )))
 }
 
 /// Adds to a patch the precondition that the object is still in this very state, and the annotation: `None` leaves it

@@ -183,7 +183,7 @@ impl Cluster {
     }
 
     /// As [`patch`](Self::patch), but a conflict with a precondition is `None`, for those who read anew and try again: see
-    /// [`crate::persist`].
+    /// [`crate::Tries`].
     ///
     /// # Errors
     /// As for [`patch`](Self::patch).

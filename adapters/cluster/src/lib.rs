@@ -40,7 +40,7 @@ mod right;
 mod settings;
 mod source;
 
-pub use change::{Before, Edit, INTENT_ANNOTATION, guarded, persist, same_object};
+pub use change::{Before, Edit, INTENT_ANNOTATION, Tries, guarded, same_object};
 pub use cluster::{Cluster, Listed, Selection};
 pub use clusters::Clusters;
 pub use diff::changes;

@@ -5,7 +5,7 @@ use selfheal_contract::Failure;
 use serde_json::Value;
 
 /// An object, and when it was read by the server's clock. Adapters have no clock of their own.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object {
     /// The object.
     pub json: Value,

@@ -1,0 +1,305 @@
+//! `k8s::exec`: a command that the operator permits, run in pods, at most once in each.
+//!
+//! A command's effect cannot be recognised afterwards, so each pod is marked before the command starts in it, under the
+//! precondition that it is not marked yet, and again when the command has ended. What was marked as begun and not as ended
+//! is unclear, and for a person.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use selfheal_cluster::{
+    Object, PatchKind, Reference, Selection, Tries, guarded, kinds, label_name, object_name, part, right,
+    right_on, same_object, selector,
+};
+use selfheal_contract::{
+    About, Applied, Assessment, BlastRadius, Effect, Failure, IntentId, Preview, Reversal, Undone,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::streams;
+use crate::context::Context;
+use crate::settings::Command;
+
+/// On a pod: the intent, and how far its command is.
+const MARK: &str = "selfheal.dev/exec";
+
+/// Bytes of output that the record keeps of all pods together.
+const KEPT_BYTES_MAX: usize = 4 << 10;
+
+selfheal_contract::parameters! {
+    /// Where, and which command.
+    pub struct Parameters {
+        /// The pods' namespace.
+        pub namespace: String,
+        /// A pod's name, or a label selector: "app=web".
+        pub pods: String,
+        /// The command's name, one of adapters.kubernetes.commands.
+        pub command: String,
+        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        pub cluster: Option<String>,
+    }
+}
+
+/// The pods in which it will run.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Prior {
+    pods: Vec<Target>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Target {
+    name: String,
+    uid: String,
+    container: String,
+}
+
+/// How far the command is in a pod.
+#[derive(PartialEq)]
+enum Progress {
+    Unmarked,
+    Begun,
+    Ended(i64),
+}
+
+pub(super) struct Action(pub(super) Arc<Context>);
+
+impl Action {
+    fn check(&self, params: &Parameters) -> Result<&Command, Failure> {
+        self.0.cluster(&params.cluster)?;
+        label_name("the namespace", &params.namespace)?;
+        if is_selector(&params.pods) {
+            selector(&params.pods)?;
+        } else {
+            object_name("the pod", &params.pods)?;
+        }
+        self.0.command(&params.command)
+    }
+
+    /// The running pods that are meant; more than the operator permits are refused.
+    async fn pods(&self, params: &Parameters) -> Result<Vec<Target>, Failure> {
+        let command = self.check(params)?;
+        let cluster = self.0.cluster(&params.cluster)?;
+        let found = if is_selector(&params.pods) {
+            let at_most = command.pods_max + 1;
+            let selection = Selection { labels: &params.pods, fields: "status.phase=Running", at_most };
+            cluster.list(&kinds::POD, Some(&params.namespace), selection).await?.items
+        } else {
+            vec![cluster.get(Reference::new(&kinds::POD, &params.namespace, &params.pods)).await?.json]
+        };
+        let mut targets: Vec<Target> = found
+            .into_iter()
+            .map(|json| Object { json, date: None })
+            .filter(|pod| pod.text("/status/phase") == "Running")
+            .map(|pod| target(&pod, command))
+            .collect::<Result<_, _>>()?;
+        targets.sort_by(|one, other| one.name.cmp(&other.name));
+        let too_many = || u32::try_from(targets.len()).is_ok_and(|count| count > command.pods_max);
+        if targets.is_empty() {
+            return Err(Failure::refused(format!(
+                "no running pod is {} in {}",
+                params.pods, params.namespace
+            )));
+        }
+        if too_many() {
+            return Err(Failure::refused(format!(
+                "more than {} pods are {}; the command {} may run in no more (adapters.kubernetes.commands.{}.pods_max)",
+                command.pods_max, params.pods, command.name, command.name
+            )));
+        }
+        Ok(targets)
+    }
+
+    async fn progress(
+        &self,
+        params: &Parameters,
+        target: &Target,
+        intent: &IntentId,
+    ) -> Result<Progress, Failure> {
+        let cluster = self.0.cluster(&params.cluster)?;
+        let of = Reference::new(&kinds::POD, &params.namespace, &target.name);
+        let pod = cluster.get(of).await?;
+        same_object(of, &pod, &target.uid)?;
+        Ok(progress(&pod, intent))
+    }
+
+    /// Marks a pod; false when it is marked for this intent already and `only_first`.
+    async fn mark(
+        &self,
+        params: &Parameters,
+        target: &Target,
+        intent: &IntentId,
+        state: &str,
+        only_first: bool,
+    ) -> Result<bool, Failure> {
+        let cluster = self.0.cluster(&params.cluster)?;
+        let of = Reference::new(&kinds::POD, &params.namespace, &target.name);
+        let mut tries = Tries::default();
+        loop {
+            let pod = cluster.get(of).await?;
+            same_object(of, &pod, &target.uid)?;
+            if only_first && progress(&pod, intent) != Progress::Unmarked {
+                return Ok(false);
+            }
+            let patch = json!({ "metadata": { "annotations": { MARK: format!("{intent} {state}") } } });
+            let patch = guarded(patch, &pod, Some(json!(intent)));
+            if cluster.try_patch(of, None, PatchKind::Merge, &patch).await?.is_some() {
+                return Ok(true);
+            }
+            tries.again(cluster, of).await?;
+        }
+    }
+
+    /// Runs the command in one pod, unless it has been begun there.
+    async fn run(
+        &self,
+        params: &Parameters,
+        target: &Target,
+        intent: &IntentId,
+    ) -> Result<(i64, String), Failure> {
+        let command = self.check(params)?;
+        if !self.mark(params, target, intent, "begun", true).await? {
+            return match self.progress(params, target, intent).await? {
+                Progress::Ended(code) => Ok((code, "it ran before".to_owned())),
+                _ => Err(Failure::indeterminate(format!(
+                    "{} was begun in pod {}/{} before; look how it ended",
+                    command.name, params.namespace, target.name
+                ))),
+            };
+        }
+        let cluster = self.0.cluster(&params.cluster)?;
+        let (pod, container) = (&target.name, &target.container);
+        let ended =
+            streams::run(cluster, &params.namespace, pod, container, &command.argv, command.timeout).await?;
+        // That it ended is known here whatever becomes of the mark.
+        let _ = self.mark(params, target, intent, &format!("ended {}", ended.code), false).await;
+        Ok((ended.code, ended.output))
+    }
+}
+
+fn is_selector(pods: &str) -> bool {
+    pods.contains(['=', ',', '!', ' ', '('])
+}
+
+fn target(pod: &Object, command: &Command) -> Result<Target, Failure> {
+    let mut names = pod.items("/spec/containers").iter().filter_map(|container| container["name"].as_str());
+    let container = match &command.container {
+        None => names.next(),
+        Some(wanted) => names.find(|name| name == wanted),
+    };
+    let container = container.ok_or_else(|| {
+        let wanted = command.container.as_deref().unwrap_or("at all");
+        Failure::refused(format!("pod {} has no container {wanted}", pod.name()))
+    })?;
+    Ok(Target { name: pod.name().to_owned(), uid: pod.uid().to_owned(), container: container.to_owned() })
+}
+
+fn progress(pod: &Object, intent: &IntentId) -> Progress {
+    let mark = pod.annotation(MARK).and_then(|mark| mark.strip_prefix(&format!("{intent} ")));
+    match mark {
+        None => Progress::Unmarked,
+        Some(state) => {
+            let code = state.strip_prefix("ended ").and_then(|code| code.parse().ok());
+            code.map_or(Progress::Begun, Progress::Ended)
+        }
+    }
+}
+
+#[async_trait]
+impl selfheal_contract::Action for Action {
+    type Parameters = Parameters;
+    type Prior = Prior;
+
+    fn about(&self) -> About {
+        About {
+            name: "exec",
+            doc: "Runs a command in pods, one after the other: one of those that the operator lists in `commands`, with the \
+                arguments that stand there; nothing of an alert or a rule reaches it. It runs at most once in each pod; when \
+                selfheal was interrupted, a person is asked. A command that ends with another code than 0 is a failure. Up to \
+                4 KiB of output are kept. There is no undo.",
+            reversal: Reversal::Irreversible,
+            permissions: vec![
+                right("get", &kinds::POD, "to find the pod"),
+                right("list", &kinds::POD, "to find the pods of a selector"),
+                right("patch", &kinds::POD, "to mark the pod, so that the command runs once"),
+                right_on("create", &kinds::POD, "pods/exec", "to run the command"),
+                right_on("get", &kinds::POD, "pods/exec", "to run the command over a WebSocket"),
+            ],
+        }
+    }
+
+    fn assess(&self, params: &Parameters) -> Result<Assessment, Failure> {
+        self.check(params)?;
+        let cluster = part(self.0.cluster(&params.cluster)?.name());
+        Ok(Assessment {
+            target: format!("kubernetes/{cluster}/{}/pods/{}", part(&params.namespace), part(&params.pods)),
+            blast_radius: BlastRadius::Object,
+            reversal: Reversal::Irreversible,
+            replicas: None,
+            approval: None,
+        })
+    }
+
+    async fn preview(&self, params: &Parameters) -> Result<Preview, Failure> {
+        let command = self.check(params)?;
+        let pods = self.pods(params).await?;
+        let names: Vec<&str> = pods.iter().map(|pod| pod.name.as_str()).collect();
+        let argv = Value::from(command.argv.clone());
+        Ok(Preview {
+            summary: format!("runs {} in {}: {argv}", command.name, names.join(", ")),
+            changes: Vec::new(),
+        })
+    }
+
+    async fn capture(&self, params: &Parameters) -> Result<Prior, Failure> {
+        Ok(Prior { pods: self.pods(params).await? })
+    }
+
+    async fn apply(&self, params: &Parameters, prior: &Prior, intent: &IntentId) -> Result<Applied, Failure> {
+        let mut outcomes = Vec::new();
+        let mut room = KEPT_BYTES_MAX;
+        let mut failed = Vec::new();
+        for target in &prior.pods {
+            let (code, mut output) = self.run(params, target, intent).await?;
+            output.truncate(output.floor_char_boundary(room));
+            room -= output.len();
+            if code != 0 {
+                let first = output.lines().next().unwrap_or_default().to_owned();
+                failed.push(format!("{} with {code} ({first:?})", target.name));
+            }
+            outcomes.push(json!({ "pod": target.name, "code": code, "output": output }));
+        }
+        if !failed.is_empty() {
+            return Err(Failure::refused(format!("{} ended in {}", params.command, failed.join(", "))));
+        }
+        Ok(Applied {
+            summary: format!("ran {} in {} pods", params.command, prior.pods.len()),
+            facts: Value::Array(outcomes),
+        })
+    }
+
+    async fn effect(&self, params: &Parameters, prior: &Prior, intent: &IntentId) -> Result<Effect, Failure> {
+        let mut ended = 0;
+        for target in &prior.pods {
+            match self.progress(params, target, intent).await? {
+                // Pods are taken in order: what comes after was not begun either.
+                Progress::Unmarked if ended == 0 => return Ok(Effect::Untouched),
+                Progress::Ended(_) => ended += 1,
+                Progress::Unmarked | Progress::Begun => {
+                    return Ok(Effect::Unclear(format!(
+                        "{} ended in {ended} of {} pods; look at pod {}/{}",
+                        params.command,
+                        prior.pods.len(),
+                        params.namespace,
+                        target.name
+                    )));
+                }
+            }
+        }
+        Ok(Effect::Done(Applied::new(format!("{} ran in {ended} pods", params.command))))
+    }
+
+    async fn undo(&self, _: &Parameters, _: &Prior, _: &IntentId) -> Result<Undone, Failure> {
+        Ok(Undone::Irreversible)
+    }
+}

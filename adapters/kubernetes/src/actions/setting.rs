@@ -1,0 +1,144 @@
+//! Actions that set fields of one object to absolute values: what differs is which, the rest is [`Edit`]'s.
+
+use async_trait::async_trait;
+use selfheal_cluster::{Before, Cluster, Edit, Reference, gitops};
+use selfheal_contract::{
+    About, Action, Applied, Assessment, Contest, Effect, Failure, IntentId, Parameters, Preview, Reversal,
+    Undone,
+};
+
+/// A field by the names on the way to it, as `managedFields` has them: see [`selfheal_cluster::managers`].
+pub(super) type Field = Vec<String>;
+
+/// An action that sets fields of one object.
+#[async_trait]
+pub(super) trait Setting: Send + Sync + 'static {
+    type Parameters: Parameters;
+
+    /// What it says of itself.
+    fn about(&self) -> About;
+
+    /// Checks the parameters.
+    fn assess(&self, params: &Self::Parameters) -> Result<Assessment, Failure>;
+
+    /// The change.
+    fn edit<'a>(&'a self, params: &'a Self::Parameters) -> Result<Edit<'a>, Failure>;
+
+    /// The fields that it sets, for the question who else does.
+    fn fields(&self, params: &Self::Parameters) -> Vec<Field>;
+
+    /// Refuses what only other objects can tell; asked before the preview, the capture and the application.
+    async fn check(&self, _params: &Self::Parameters) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// The action that a setting is.
+pub(super) struct Set<S>(pub(super) S);
+
+#[async_trait]
+impl<S: Setting> Action for Set<S> {
+    type Parameters = S::Parameters;
+    type Prior = Before;
+
+    fn about(&self) -> About {
+        self.0.about()
+    }
+
+    fn assess(&self, params: &Self::Parameters) -> Result<Assessment, Failure> {
+        self.0.assess(params)
+    }
+
+    async fn preview(&self, params: &Self::Parameters) -> Result<Preview, Failure> {
+        self.0.check(params).await?;
+        self.0.edit(params)?.preview().await
+    }
+
+    async fn contest(&self, params: &Self::Parameters) -> Result<Option<Contest>, Failure> {
+        let edit = self.0.edit(params)?;
+        contest(edit.cluster, edit.of, &self.0.fields(params)).await
+    }
+
+    async fn capture(&self, params: &Self::Parameters) -> Result<Before, Failure> {
+        self.0.check(params).await?;
+        self.0.edit(params)?.capture().await
+    }
+
+    async fn apply(
+        &self,
+        params: &Self::Parameters,
+        before: &Before,
+        intent: &IntentId,
+    ) -> Result<Applied, Failure> {
+        self.0.check(params).await?;
+        self.0.edit(params)?.apply(before, intent).await
+    }
+
+    async fn effect(
+        &self,
+        params: &Self::Parameters,
+        before: &Before,
+        _: &IntentId,
+    ) -> Result<Effect, Failure> {
+        self.0.edit(params)?.effect(before).await
+    }
+
+    async fn undo(
+        &self,
+        params: &Self::Parameters,
+        before: &Before,
+        _: &IntentId,
+    ) -> Result<Undone, Failure> {
+        if self.0.about().reversal == Reversal::Irreversible {
+            return Ok(Undone::Irreversible);
+        }
+        self.0.edit(params)?.undo(before).await
+    }
+}
+
+/// Who would set these fields back.
+pub(super) async fn contest(
+    cluster: &Cluster,
+    of: Reference<'_>,
+    fields: &[Field],
+) -> Result<Option<Contest>, Failure> {
+    let object = cluster.get(of).await?;
+    let paths: Vec<Vec<&str>> =
+        fields.iter().map(|field| field.iter().map(String::as_str).collect()).collect();
+    let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
+    let kept = gitops(&object, &paths).filter(|kept| kept.reverts);
+    Ok(kept.map(|kept| Contest {
+        by: format!("{} {}", kept.keeper.name(), kept.source).trim().to_owned(),
+        what: fields.iter().map(|field| format!("{} of {of}", shown(field))).collect(),
+        instead: "change it in the repository, or take the field out of what is kept there".to_owned(),
+    }))
+}
+
+/// `spec.template.spec.containers[app].resources`.
+fn shown(field: &Field) -> String {
+    let mut text = String::new();
+    for name in field {
+        match name.strip_prefix("k:{\"name\":\"").and_then(|rest| rest.strip_suffix("\"}")) {
+            Some(item) => text.push_str(&format!("[{item}]")),
+            None if text.is_empty() => text.push_str(name),
+            None => text.push_str(&format!(".{name}")),
+        }
+    }
+    text
+}
+
+/// A field's names.
+pub(super) fn path(names: &[&str]) -> Field {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_shown_as_people_write_them() {
+        let field = path(&["spec", "template", "spec", "containers", "k:{\"name\":\"app\"}", "resources"]);
+        assert_eq!(shown(&field), "spec.template.spec.containers[app].resources");
+    }
+}

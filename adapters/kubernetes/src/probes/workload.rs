@@ -1,0 +1,204 @@
+//! `k8s::deployment`, `k8s::statefulset`, `k8s::daemonset`: how a workload stands, and what its containers may use.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use selfheal_cluster::{Kind, Object, Quantity, gitops, kinds, right};
+use selfheal_contract::{AboutProbe, Failure, FieldSpec, Reading};
+use serde_json::{Map, Value, json};
+
+use super::field;
+use crate::context::Context;
+
+selfheal_contract::parameters! {
+    /// Which workload.
+    pub struct Parameters {
+        /// Its namespace.
+        pub namespace: String,
+        /// Its name.
+        pub name: String,
+        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        pub cluster: Option<String>,
+    }
+}
+
+pub(super) struct Probe {
+    pub(super) context: Arc<Context>,
+    pub(super) kind: &'static Kind,
+}
+
+const FIELDS: &[FieldSpec] = &[
+    field("desired", "Replicas that it should have; for a daemonset, nodes that should run it."),
+    field("ready", "Replicas that are ready."),
+    field("updated", "Replicas with the newest pod template."),
+    field("available", "Replicas that have been ready for long enough."),
+    field("unavailable", "Replicas that are wanted and not available."),
+    field(
+        "settled",
+        "Whether its controller has seen its newest specification and all replicas have it and are available.",
+    ),
+    field("paused", "Whether its rollouts are paused."),
+    field("conditions", "Its conditions by type: True, False or Unknown."),
+    field(
+        "stuck",
+        "Whether a rollout has made no progress for longer than its deadline; deployments only, else false.",
+    ),
+    field(
+        "revision",
+        "Its revision; of a deployment the number, otherwise the name. Empty when it has none yet.",
+    ),
+    field("image", "The image of its first container."),
+    field("images", "The images by container."),
+    field(
+        "containers",
+        "By container: memory and cpu, each with limit and request as Kubernetes writes them (null when there is none), \
+         limit_doubled, request_doubled, limit_half_more, request_half_more (+50 %), limit_units and request_units \
+         (bytes, cores).",
+    ),
+    field("autoscaler", "The name of the autoscaler that owns its replicas; null when there is none."),
+    field("kept_by", "Argo CD or Flux with its object, when one of them keeps it; else null."),
+];
+
+#[async_trait]
+impl selfheal_contract::Probe for Probe {
+    type Parameters = Parameters;
+
+    fn about(&self) -> AboutProbe {
+        let (name, doc) = if *self.kind == kinds::DEPLOYMENT {
+            (
+                "deployment",
+                "How a deployment stands: its replicas, its rollout, its containers and their limits.",
+            )
+        } else if *self.kind == kinds::STATEFUL_SET {
+            (
+                "statefulset",
+                "How a stateful set stands: its replicas, its rollout, its containers and their limits.",
+            )
+        } else {
+            (
+                "daemonset",
+                "How a daemon set stands: on how many nodes it runs, its rollout, its containers and their limits.",
+            )
+        };
+        let mut permissions = vec![right("get", self.kind, "to read the workload")];
+        if *self.kind != kinds::DAEMON_SET {
+            permissions.push(right(
+                "list",
+                &kinds::AUTOSCALER,
+                "to know whether an autoscaler owns the replicas",
+            ));
+        }
+        AboutProbe { name, doc, fields: FIELDS, main_field: "ready", permissions }
+    }
+
+    fn check(&self, params: &Parameters) -> Result<(), Failure> {
+        self.context.place(&params.cluster, self.kind, &params.namespace, &params.name).map(drop)
+    }
+
+    async fn read(&self, params: &Parameters) -> Result<Reading, Failure> {
+        let place = self.context.place(&params.cluster, self.kind, &params.namespace, &params.name)?;
+        let object = place.cluster.get(place.of).await?;
+        let autoscaler = if *self.kind == kinds::DAEMON_SET { None } else { place.autoscaler().await? };
+        Ok(Reading::Known(reading(&object, autoscaler)))
+    }
+}
+
+fn reading(object: &Object, autoscaler: Option<String>) -> Value {
+    let number = |pointer: &str| object.number(pointer);
+    let status = |pointers: [&str; 2]| pointers.into_iter().find_map(number).unwrap_or_default();
+    // A daemon set counts nodes, and under names of its own.
+    let desired = number("/status/desiredNumberScheduled").or(number("/spec/replicas")).unwrap_or(1);
+    let ready = status(["/status/readyReplicas", "/status/numberReady"]);
+    let updated = status(["/status/updatedReplicas", "/status/updatedNumberScheduled"]);
+    let available = status(["/status/availableReplicas", "/status/numberAvailable"]);
+    let present = status(["/status/replicas", "/status/currentNumberScheduled"]);
+    let images: Map<String, Value> =
+        containers(object).map(|(name, container)| (name.to_owned(), container["image"].clone())).collect();
+    let conditions: Map<String, Value> = object
+        .items("/status/conditions")
+        .iter()
+        .filter_map(|condition| Some((condition["type"].as_str()?.to_owned(), condition["status"].clone())))
+        .collect();
+    let stuck = object
+        .condition("Progressing")
+        .is_some_and(|condition| condition["reason"] == "ProgressDeadlineExceeded");
+    let revision = object
+        .annotation("deployment.kubernetes.io/revision")
+        .unwrap_or_else(|| object.text("/status/updateRevision"));
+    json!({
+        "desired": desired,
+        "ready": ready,
+        "updated": updated,
+        "available": available,
+        "unavailable": (desired - available).max(0),
+        "settled": object.is_observed() && updated == desired && available >= desired && present <= desired,
+        "paused": object.at("/spec/paused") == true,
+        "conditions": conditions,
+        "stuck": stuck,
+        "revision": revision,
+        "image": object.text("/spec/template/spec/containers/0/image"),
+        "images": images,
+        "containers": limits(object),
+        "autoscaler": autoscaler,
+        "kept_by": gitops(object, &[]).map(|kept| format!("{} {}", kept.keeper.name(), kept.source).trim().to_owned()),
+    })
+}
+
+fn containers(object: &Object) -> impl Iterator<Item = (&str, &Value)> {
+    let containers = object.items("/spec/template/spec/containers");
+    containers.iter().filter_map(|container| Some((container["name"].as_str()?, container)))
+}
+
+fn limits(object: &Object) -> Map<String, Value> {
+    let of = |container: &Value, resource: &str| {
+        let mut found = Map::new();
+        for (word, list) in [("limit", "limits"), ("request", "requests")] {
+            let text = &container["resources"][list][resource];
+            let quantity = text.as_str().and_then(|text| text.parse::<Quantity>().ok());
+            let larger = |percent: u32| quantity.map(|quantity| quantity.percent(percent).to_string());
+            found.insert(word.to_owned(), text.clone());
+            found.insert(format!("{word}_doubled"), json!(larger(200)));
+            found.insert(format!("{word}_half_more"), json!(larger(150)));
+            found.insert(format!("{word}_units"), json!(quantity.map(Quantity::amount)));
+        }
+        found
+    };
+    containers(object)
+        .map(|(name, container)| {
+            (name.to_owned(), json!({ "memory": of(container, "memory"), "cpu": of(container, "cpu") }))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workload_is_settled_when_all_replicas_are_new_and_available() {
+        let with = |status: Value| Object {
+            json: json!({ "metadata": { "generation": 2 }, "status": status, "spec": { "replicas": 2, "template": {
+                "spec": { "containers": [{ "name": "app", "image": "shop:1",
+                    "resources": { "limits": { "memory": "512Mi", "cpu": "500m" } } }] } } } }),
+            date: None,
+        };
+        let done =
+            json!({ "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2 });
+        for (name, value, settled) in [
+            ("observedGeneration", 2, true),
+            ("observedGeneration", 1, false),
+            ("updatedReplicas", 1, false),
+            ("availableReplicas", 1, false),
+            ("replicas", 3, false),
+        ] {
+            let mut status = done.clone();
+            status[name] = json!(value);
+            assert_eq!(reading(&with(status), None)["settled"], settled, "{name} {value}");
+        }
+        let reading = reading(&with(done), None);
+        assert_eq!(reading["containers"]["app"]["memory"]["limit_doubled"], "1Gi");
+        assert_eq!(reading["containers"]["app"]["memory"]["limit_units"], 536_870_912.0);
+        assert_eq!(reading["containers"]["app"]["cpu"]["limit_half_more"], "750m");
+        assert_eq!(reading["containers"]["app"]["cpu"]["request"], Value::Null);
+    }
+}

@@ -1,0 +1,170 @@
+//! Follows the pods of one namespace, or of all, of one cluster: list, watch, and again from a list when the watch breaks
+//! for good. kube's watcher resumes from bookmarks and lists anew on 410; here the client is made anew on 401, the server's
+//! time is kept, and what was seen is handed on until it is on disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, pin_mut};
+use jiff::Timestamp;
+use kube::Api;
+use kube::runtime::watcher::{self, Event, watcher};
+use selfheal_cluster::{Cluster, Selection, kinds};
+use selfheal_contract::{Failure, Intake, NotTaken};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::NAME;
+use super::episodes::Episodes;
+use super::notice::{Notice, body};
+use super::pod::{Pod, resource};
+
+/// Pods in one piece of a list: what is in memory at a time while listing.
+const PAGE: u32 = 250;
+
+/// Alerts in one notification.
+const NOTIFICATION_MAX: usize = 200;
+
+/// How often it is looked for what is over.
+const TICK: Duration = Duration::from_secs(5);
+
+/// Waits between attempts, doubling.
+const PAUSE_MIN: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Follows pods and hands on what ails them.
+pub(super) struct Follower<'a> {
+    pub(super) cluster: &'a Cluster,
+    /// All if there is none.
+    pub(super) namespace: Option<&'a str>,
+    pub(super) selector: &'a str,
+    /// Labels that every alert gets.
+    pub(super) labels: Vec<(String, String)>,
+    pub(super) intake: Arc<dyn Intake>,
+}
+
+/// The server's clock, carried on by the monotonic one: adapters have no other.
+struct ServerTime {
+    at: Timestamp,
+    since: Instant,
+}
+
+impl ServerTime {
+    fn now(&self) -> Timestamp {
+        self.at + self.since.elapsed()
+    }
+}
+
+impl Follower<'_> {
+    /// Follows for as long as the process lives.
+    pub(super) async fn run(self) {
+        let mut episodes = Episodes::default();
+        let mut pause = PAUSE_MIN;
+        loop {
+            let began = Instant::now();
+            if let Err(failure) = self.follow(&mut episodes).await {
+                tracing::warn!(watch = NAME, cluster = self.cluster.name(), %failure, "pods cannot be followed; trying again");
+            }
+            // A watch that held for a while was no failed attempt.
+            pause = if began.elapsed() > PAUSE_MAX { PAUSE_MIN } else { (pause * 2).min(PAUSE_MAX) };
+            sleep(pause).await;
+        }
+    }
+
+    /// Follows until the login is no longer accepted, or the server cannot be asked at all.
+    async fn follow(&self, episodes: &mut Episodes) -> Result<(), Failure> {
+        let time = self.server_time().await?;
+        let client = self.cluster.client().await?;
+        let pods: Api<Pod> = match self.namespace {
+            Some(namespace) => Api::namespaced_with(client, namespace, &resource()),
+            None => Api::all_with(client, &resource()),
+        };
+        let mut config = watcher::Config::default().page_size(PAGE);
+        if !self.selector.is_empty() {
+            config = config.labels(self.selector);
+        }
+        let events = watcher(pods, config);
+        pin_mut!(events);
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failures: u32 = 0;
+        loop {
+            let notices = tokio::select! {
+                event = events.next() => match event {
+                    None => return Ok(()),
+                    Some(Ok(event)) => {
+                        failures = 0;
+                        Self::take(episodes, event, time.now())
+                    }
+                    Some(Err(fault)) if is_unauthorized(&fault) => {
+                        self.cluster.forget_client().await;
+                        return Err(Failure::transient(format!("{} does not accept the login: {fault}", self.cluster)));
+                    }
+                    Some(Err(fault)) => {
+                        // The watcher goes on by itself; how soon is decided here.
+                        tracing::info!(watch = NAME, cluster = self.cluster.name(), %fault, "the watch broke; resuming");
+                        failures += 1;
+                        sleep((PAUSE_MIN * 2_u32.saturating_pow(failures.min(8) - 1)).min(PAUSE_MAX)).await;
+                        Vec::new()
+                    }
+                },
+                _ = tick.tick() => episodes.expire(time.now()),
+            };
+            for notices in notices.chunks(NOTIFICATION_MAX) {
+                self.hand_on(notices).await;
+            }
+        }
+    }
+
+    fn take(episodes: &mut Episodes, event: Event<Pod>, now: Timestamp) -> Vec<Notice> {
+        match event {
+            Event::Init => {
+                episodes.relist();
+                Vec::new()
+            }
+            Event::InitApply(pod) | Event::Apply(pod) => episodes.see(&pod, now),
+            Event::InitDone => episodes.listed(now),
+            Event::Delete(pod) => episodes.gone(pod.metadata.uid.as_deref().unwrap_or_default(), now),
+        }
+    }
+
+    /// Asks for one pod, to learn the time and that the right is there.
+    async fn server_time(&self) -> Result<ServerTime, Failure> {
+        let selection = Selection { at_most: 1, ..Selection::default() };
+        let since = Instant::now();
+        let listed = self.cluster.list(&kinds::POD, self.namespace, selection).await?;
+        let at = listed.date.ok_or_else(|| {
+            Failure::refused(format!("{} tells no time: its answers have no Date header", self.cluster))
+        })?;
+        Ok(ServerTime { at, since })
+    }
+
+    /// Hands on until it is on disk. Meanwhile nothing is read from the server, which keeps what comes.
+    async fn hand_on(&self, notices: &[Notice]) {
+        let mut pause = PAUSE_MIN;
+        loop {
+            match self.intake.take(NAME, body(notices, &self.labels)).await {
+                Ok(()) => return,
+                Err(NotTaken::Malformed(fault)) => {
+                    tracing::error!(watch = NAME, fault, "a notification of selfheal's own cannot be read");
+                    return;
+                }
+                Err(NotTaken::Later(why)) => {
+                    tracing::warn!(watch = NAME, why, "what was seen cannot be stored yet");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+    }
+}
+
+fn is_unauthorized(fault: &watcher::Error) -> bool {
+    let kube = match fault {
+        watcher::Error::InitialListFailed(fault)
+        | watcher::Error::WatchStartFailed(fault)
+        | watcher::Error::WatchFailed(fault) => fault,
+        watcher::Error::WatchError(status) => return status.code == 401,
+        watcher::Error::NoResourceVersion => return false,
+    };
+    matches!(kube, kube::Error::Api(status) if status.code == 401)
+}
