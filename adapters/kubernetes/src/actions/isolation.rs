@@ -8,7 +8,7 @@ use selfheal_cluster::{
     Cluster, INTENT_ANNOTATION, Object, PatchKind, Reference, Run, Selection, Tries, guarded, kinds,
     same_object,
 };
-use selfheal_contract::{Failure, IntentId};
+use selfheal_contract::Failure;
 use serde_json::{Value, json};
 
 /// The label on a pod in quarantine; its value is the pod's uid.
@@ -54,7 +54,7 @@ impl<'a> Isolation<'a> {
     }
 
     /// Begins the quarantine: the policy first, because it does nothing until the label is there.
-    pub(super) async fn isolate(&self, intent: &IntentId) -> Result<(), Failure> {
+    pub(super) async fn isolate(&self, intent: &Value) -> Result<(), Failure> {
         let name = self.policy();
         let of = Reference::new(&kinds::NETWORK_POLICY, self.of.namespace, &name);
         // A policy of this name is this pod's: the name holds its uid.
@@ -63,7 +63,7 @@ impl<'a> Isolation<'a> {
     }
 
     /// Ends the quarantine: the label first, so that the pod is free at once.
-    pub(super) async fn release(&self, intent: &IntentId) -> Result<(), Failure> {
+    pub(super) async fn release(&self, intent: &Value) -> Result<(), Failure> {
         self.label(Value::Null, intent).await?;
         if let Some(policy) = self.find_policy().await? {
             let name = self.policy();
@@ -93,7 +93,7 @@ impl<'a> Isolation<'a> {
         self.cluster.find(Reference::new(&kinds::NETWORK_POLICY, self.of.namespace, &name)).await
     }
 
-    async fn label(&self, value: Value, intent: &IntentId) -> Result<(), Failure> {
+    async fn label(&self, value: Value, intent: &Value) -> Result<(), Failure> {
         let mut tries = Tries::default();
         loop {
             let pod = self.cluster.get(self.of).await?;
@@ -102,7 +102,7 @@ impl<'a> Isolation<'a> {
                 return Ok(());
             }
             let patch = json!({ "metadata": { "labels": { QUARANTINE_LABEL: value } } });
-            let patch = guarded(patch, &pod, Some(json!(intent)));
+            let patch = guarded(patch, &pod, Some(intent.clone()));
             if self.cluster.try_patch(self.of, None, PatchKind::Merge, &patch).await?.is_some() {
                 return Ok(());
             }
@@ -110,7 +110,9 @@ impl<'a> Isolation<'a> {
         }
     }
 
-    fn manifest(&self, intent: &IntentId) -> Value {
+    fn manifest(&self, intent: &Value) -> Value {
+        // A null would be no annotation's value.
+        let annotations = if intent.is_null() { json!({}) } else { json!({ INTENT_ANNOTATION: intent }) };
         json!({
             "apiVersion": kinds::NETWORK_POLICY.api_version(),
             "kind": kinds::NETWORK_POLICY.kind,
@@ -118,7 +120,7 @@ impl<'a> Isolation<'a> {
                 "name": self.policy(),
                 "namespace": self.of.namespace,
                 "labels": { "app.kubernetes.io/managed-by": "selfheal" },
-                "annotations": { INTENT_ANNOTATION: intent },
+                "annotations": annotations,
                 "ownerReferences": [{
                     "apiVersion": "v1", "kind": "Pod", "name": self.of.name, "uid": self.uid,
                 }],

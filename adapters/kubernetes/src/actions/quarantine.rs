@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use selfheal_cluster::{kinds, right};
+use selfheal_cluster::{INTENT_ANNOTATION, kinds, right};
 use selfheal_contract::{
     About, Action, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Permission, Preview,
     Reversal, Undone,
@@ -31,6 +31,9 @@ selfheal_contract::parameters! {
 pub(super) struct Prior {
     uid: String,
     isolated: bool,
+    /// The intent that the pod carried, so that an undo leaves no trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intent: Option<String>,
 }
 
 pub(super) struct Quarantine(pub(super) Arc<Context>);
@@ -100,7 +103,11 @@ async fn capture(context: &Context, params: &Parameters) -> Result<Prior, Failur
     let Place { cluster, of } = place(context, params)?;
     let pod = cluster.get(of).await?;
     let state = Isolation { cluster, of, uid: pod.uid() }.state().await?;
-    Ok(Prior { uid: pod.uid().to_owned(), isolated: state == Some(State::Isolated) })
+    Ok(Prior {
+        uid: pod.uid().to_owned(),
+        isolated: state == Some(State::Isolated),
+        intent: pod.annotation(INTENT_ANNOTATION).map(str::to_owned),
+    })
 }
 
 async fn apply(
@@ -116,12 +123,12 @@ async fn apply(
         return Ok(Applied::new(format!("{of} {} already", way.done())));
     }
     if way == Way::Out {
-        isolation.release(intent).await?;
+        isolation.release(&json!(intent)).await?;
         return Ok(Applied::new(format!("let {of} out of quarantine")));
     }
     let pod = cluster.get(of).await?;
     let others = isolation.others(&pod).await?;
-    isolation.isolate(intent).await?;
+    isolation.isolate(&json!(intent)).await?;
     Ok(Applied {
         summary: format!("cut {of} off from the network"),
         facts: json!({ "policy": isolation.policy(), "permitted_still_by": others }),
@@ -139,13 +146,7 @@ async fn effect(context: &Context, params: &Parameters, prior: &Prior, way: Way)
     })
 }
 
-async fn undo(
-    context: &Context,
-    params: &Parameters,
-    prior: &Prior,
-    intent: &IntentId,
-    way: Way,
-) -> Result<Undone, Failure> {
+async fn undo(context: &Context, params: &Parameters, prior: &Prior, way: Way) -> Result<Undone, Failure> {
     let Place { cluster, of } = place(context, params)?;
     let isolation = Isolation { cluster, of, uid: &prior.uid };
     let Some(state) = isolation.state().await? else {
@@ -156,8 +157,8 @@ async fn undo(
         return Ok(Undone::Nothing(format!("{of} is as it was")));
     }
     match way {
-        Way::In => isolation.release(intent).await?,
-        Way::Out => isolation.isolate(intent).await?,
+        Way::In => isolation.release(&json!(prior.intent)).await?,
+        Way::Out => isolation.isolate(&json!(prior.intent)).await?,
     }
     Ok(Undone::Reversed(match way {
         Way::In => format!("let {of} out of quarantine again"),
@@ -210,9 +211,9 @@ macro_rules! action {
                 &self,
                 params: &Parameters,
                 prior: &Prior,
-                intent: &IntentId,
+                _: &IntentId,
             ) -> Result<Undone, Failure> {
-                undo(&self.0, params, prior, intent, $way).await
+                undo(&self.0, params, prior, $way).await
             }
         }
     };

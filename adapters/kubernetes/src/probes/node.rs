@@ -14,7 +14,7 @@ selfheal_contract::parameters! {
     /// Which node.
     pub struct Parameters {
         /// Its name.
-        pub name: String,
+        pub node: String,
         /// The cluster's name in the configuration; the one called default, or the first, unless given.
         pub cluster: Option<String>,
     }
@@ -45,11 +45,11 @@ impl selfheal_contract::Probe for Probe {
     }
 
     fn check(&self, params: &Parameters) -> Result<(), Failure> {
-        self.0.place(&params.cluster, &kinds::NODE, "", &params.name).map(drop)
+        self.0.place(&params.cluster, &kinds::NODE, "", &params.node).map(drop)
     }
 
     async fn read(&self, params: &Parameters) -> Result<Reading, Failure> {
-        let place = self.0.place(&params.cluster, &kinds::NODE, "", &params.name)?;
+        let place = self.0.place(&params.cluster, &kinds::NODE, "", &params.node)?;
         let node = place.cluster.get(place.of).await?;
         let conditions: Map<String, Value> = node
             .items("/status/conditions")

@@ -133,8 +133,8 @@ mod tests {
             &[Notice::firing(&subject, symptom), Notice::resolved(&subject, symptom, now)],
             &[("cluster".to_owned(), "prod".to_owned())],
         );
-        let notification = Notification::parse(&body).unwrap();
-        let alerts = &notification.alerts;
+        let notification = Notification::read(&body).unwrap();
+        let alerts: Vec<_> = notification.alerts.iter().map(|(_, alert)| alert).collect();
         let labels: Vec<String> =
             alerts[0].labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(

@@ -1,0 +1,81 @@
+//! Commands in pods: at most once, whatever happens.
+
+use selfheal_contract::{Effect, FailureKind};
+use selfheal_test_kubernetes::{ApiDouble, ExecAnswer, Fault};
+use serde_json::json;
+
+use crate::support::{Use, adapter, furnish, pod};
+
+#[tokio::test]
+async fn a_command_runs_once_in_each_pod_and_its_output_is_kept() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let stdout = "x".repeat(10_000);
+    double.answer_exec("find /var/log", ExecAnswer { stdout, ..ExecAnswer::default() });
+    let adapter = adapter(&double);
+    let used = Use::of(&adapter, "exec", json!({ "pods": "app=web", "command": "clean_logs" }));
+    assert_eq!(
+        used.preview().await.unwrap().summary,
+        r#"runs clean_logs in web-1, web-2: ["find","/var/log","-delete"]"#
+    );
+    let prior = used.capture().await.unwrap();
+    assert_eq!(used.effect(&prior).await.unwrap(), Effect::Untouched);
+    let applied = used.apply(&prior).await.unwrap();
+    assert_eq!(applied.summary, "ran clean_logs in 2 pods");
+    assert_eq!(applied.facts[0]["output"].as_str().unwrap().len(), 4096);
+    assert_eq!(applied.facts[1]["output"], "", "all output together is bounded");
+    used.apply(&prior).await.unwrap();
+    let runs = double.exec_runs();
+    let ran: Vec<(&str, &str)> = runs.iter().map(|run| (run.pod.as_str(), run.container.as_str())).collect();
+    assert_eq!(ran, [("web-1", "app"), ("web-2", "app")]);
+    assert!(matches!(used.effect(&prior).await.unwrap(), Effect::Done(_)));
+
+    double.create(pod("web-3"));
+    let failure = used.capture().await.unwrap_err();
+    assert!(failure.what.contains("more than 2 pods"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_command_that_fails_or_is_lost_is_never_repeated() {
+    let lost = ExecAnswer { connection_lost: true, ..ExecAnswer::default() };
+    let hangs = ExecAnswer { hangs: true, ..ExecAnswer::default() };
+    let fails = ExecAnswer { exit_code: 3, stderr: "no such file".to_owned(), ..ExecAnswer::default() };
+    for (answer, kind, text, unclear) in [
+        (lost, FailureKind::Indeterminate, "look whether it ran", true),
+        (hangs, FailureKind::Indeterminate, "did not end within 1 s", true),
+        (fails, FailureKind::Refused, "web-1 with 3 (\"no such file\")", false),
+    ] {
+        let double = ApiDouble::start().await;
+        furnish(&double);
+        double.answer_exec("find", answer);
+        let adapter = adapter(&double);
+        let used = Use::of(&adapter, "exec", json!({ "pods": "web-1", "command": "clean_logs" }));
+        let prior = used.capture().await.unwrap();
+        let failure = used.apply(&prior).await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{failure}");
+        assert!(failure.what.contains(text), "{failure}");
+        let effect = used.effect(&prior).await.unwrap();
+        assert_eq!(matches!(effect, Effect::Unclear(_)), unclear, "{effect:?}");
+        assert!(used.apply(&prior).await.is_err());
+        assert_eq!(double.exec_runs().len(), 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_mark_that_may_be_there_is_looked_for() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    double.answer_exec("find", ExecAnswer::default());
+    let adapter = adapter(&double);
+    let used = Use::of(&adapter, "exec", json!({ "pods": "web-1", "command": "clean_logs" }));
+    let prior = used.capture().await.unwrap();
+    double.faults().order("PATCH", "*/pods/web-1", 1, Fault::AppliedThenReset);
+    let failure = used.apply(&prior).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Indeterminate, "{failure}");
+    assert!(matches!(used.effect(&prior).await.unwrap(), Effect::Unclear(_)));
+    assert!(double.exec_runs().is_empty());
+
+    double.replace_by_another("pods", "shop", "web-1");
+    let failure = used.apply(&prior).await.unwrap_err();
+    assert!(failure.what.contains("was replaced by another"), "{failure}");
+}

@@ -1,0 +1,226 @@
+//! What the probes say, and what the actions refuse and foresee.
+
+use selfheal_contract::{FailureKind, Right, Undone};
+use selfheal_test_kubernetes::{ApiDouble, PodTrouble, Right as Granted};
+use serde_json::{Value, json};
+
+use crate::support::{Use, adapter, field, furnish, roll_out};
+
+#[tokio::test]
+async fn a_rule_finds_its_way_from_a_pod_to_what_can_be_changed() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    double.trouble("shop", "web-1", "app", PodTrouble::OomKilled);
+    let adapter = adapter(&double);
+    let of = |name: &'static str, field_name: &'static str| {
+        field(&adapter, "pod", json!({ "name": name }), field_name)
+    };
+    assert_eq!(of("web-1", "workload").await, "deployment/web");
+    assert_eq!(of("web-1", "last_reason").await, "OOMKilled");
+    assert_eq!(of("web-1", "last_exit_code").await, 137);
+    assert_eq!(of("gone", "exists").await, false);
+    let doubled =
+        field(&adapter, "deployment", json!({ "name": "web" }), "containers.app.memory.limit_doubled").await;
+    assert_eq!(doubled, "1Gi");
+    let scaled = field(&adapter, "deployment", json!({ "name": "scaled" }), "autoscaler").await;
+    assert_eq!(scaled, "scaled-hpa");
+    assert_eq!(field(&adapter, "pods", json!({ "selector": "app=web" }), "restarts").await, 1);
+    assert_eq!(field(&adapter, "events", json!({ "kind": "Pod", "name": "web-1" }), "count").await, 3);
+    assert_eq!(field(&adapter, "pvc", json!({ "name": "data-fast" }), "fifth_more").await, "12Gi");
+    assert_eq!(field(&adapter, "pvc", json!({ "name": "data-fixed" }), "expandable").await, false);
+    assert_eq!(field(&adapter, "node", json!({ "node": "n1" }), "pressure").await, true);
+    assert_eq!(field(&adapter, "hpa", json!({ "name": "scaled-hpa" }), "at_max").await, true);
+    let days = field(&adapter, "certificate", json!({ "name": "tls" }), "days_left").await;
+    assert!(days.as_f64().unwrap() > 1_000.0, "{days}");
+}
+
+#[tokio::test]
+async fn a_rollback_goes_to_the_pinned_revision_and_back() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    double.settle_always(true);
+    let first = roll_out(&double);
+    let adapter = adapter(&double);
+    let previous = || field(&adapter, "revisions", json!({ "deployment": "web" }), "previous");
+    assert_eq!(previous().await, first.as_str());
+    let image = || {
+        let web = double.get("deployments", "shop", "web").unwrap();
+        web["spec"]["template"]["spec"]["containers"][0]["image"].clone()
+    };
+    let used = Use::of(&adapter, "rollback", json!({ "deployment": "web", "revision": first }));
+    let preview = used.preview().await.unwrap();
+    assert_eq!(preview.changes.len(), 1, "{preview:?}");
+    assert_eq!(preview.changes[0].what, "spec.template.spec.containers[app].image");
+    let prior = used.capture().await.unwrap();
+    used.apply(&prior).await.unwrap();
+    assert_eq!(image(), "shop:1");
+    used.apply(&prior).await.unwrap();
+    assert_eq!(image(), "shop:1", "repeating it does not go back further");
+    assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Reversed(_)));
+    assert_eq!(image(), "shop:2");
+    let absent = Use::of(&adapter, "rollback", json!({ "deployment": "web", "revision": "77" }));
+    let failure = absent.capture().await.unwrap_err();
+    assert!(failure.what.contains("has no revision 77; it keeps"), "{failure}");
+}
+
+#[tokio::test]
+async fn what_does_not_suit_is_refused_with_a_hint() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let adapter = adapter(&double);
+    let cases: [(&str, Value, &str); 14] = [
+        (
+            "scale",
+            json!({ "workload": "scaled", "replicas": 3 }),
+            "k8s::hpa_bounds(\"shop\", \"scaled-hpa\", min, max)",
+        ),
+        (
+            "scale",
+            json!({ "workload": "daemonset/agent", "replicas": 3 }),
+            "expected deployment/NAME or statefulset/NAME",
+        ),
+        ("scale", json!({ "workload": "../secrets", "replicas": 3 }), "does not fit"),
+        (
+            "scale",
+            json!({ "namespace": "a/b", "workload": "web", "replicas": 3 }),
+            "the namespace \"a/b\" is no name",
+        ),
+        ("scale", json!({ "workload": "gone", "replicas": 3 }), "there is no deployment shop/gone"),
+        (
+            "scale",
+            json!({ "workload": "web", "replicas": 3, "cluster": "mars" }),
+            "there is no cluster \"mars\"",
+        ),
+        ("hpa_bounds", json!({ "name": "scaled-hpa", "min": 5, "max": 2 }), "cannot be"),
+        (
+            "memory",
+            json!({ "workload": "web", "container": "x", "limit": "1Gi" }),
+            "has no container x; it has app",
+        ),
+        ("memory", json!({ "workload": "web", "container": "app", "limit": "lots" }), "expected a quantity"),
+        (
+            "memory",
+            json!({ "workload": "web", "container": "app", "limit": "1Gi", "request": "2Gi" }),
+            "is above the limit",
+        ),
+        ("grow_pvc", json!({ "name": "data-fixed", "size": "20Gi" }), "no allowVolumeExpansion"),
+        ("grow_pvc", json!({ "name": "data-fast", "size": "5Gi" }), "volumes never shrink"),
+        ("exec", json!({ "pods": "app=web", "command": "clean_log" }), "did you mean \"clean_logs\"?"),
+        ("exec", json!({ "pods": "app=", "command": "clean_logs" }), "the value of a label is empty"),
+    ];
+    for (name, params, expected) in cases {
+        let used = Use::of(&adapter, name, params);
+        for failure in [used.preview().await.unwrap_err(), used.capture().await.unwrap_err()] {
+            assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+            assert!(failure.what.contains(expected), "{name}: {failure}");
+        }
+    }
+    assert!(double.changes().by_requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_field_that_a_repository_keeps_is_contested() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let keeps = |fields: Value| {
+        double.update("deployments", "shop", "web", |web| {
+            web["metadata"]["annotations"] =
+                json!({ "argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web" });
+            web["metadata"]["managedFields"] = json!([{ "manager": "argocd-controller", "operation": "Update",
+                "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields }]);
+        });
+    };
+    let adapter = adapter(&double);
+    let scale = Use::of(&adapter, "scale", json!({ "workload": "web", "replicas": 3 }));
+    assert_eq!(scale.contest().await.unwrap(), None);
+    keeps(json!({ "f:spec": { "f:replicas": {} } }));
+    let contest = scale.contest().await.unwrap().unwrap();
+    assert_eq!(contest.by, "Argo CD shop");
+    assert_eq!(contest.what, ["spec.replicas of deployment shop/web"]);
+    keeps(json!({ "f:spec": { "f:template": {} } }));
+    assert_eq!(scale.contest().await.unwrap(), None, "it does not keep the replicas");
+    let restart = Use::of(&adapter, "rollout_restart", json!({ "workload": "web" }));
+    assert_eq!(restart.contest().await.unwrap(), None, "nobody takes a foreign annotation away");
+}
+
+#[tokio::test]
+async fn quarantine_says_what_other_policies_permit() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    double.create(json!({ "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": { "name": "allow-web", "namespace": "shop" },
+        "spec": { "podSelector": { "matchLabels": { "app": "web" } }, "ingress": [{}] } }));
+    let adapter = adapter(&double);
+    let used = Use::of(&adapter, "quarantine", json!({ "pod": "web-1" }));
+    let preview = used.preview().await.unwrap();
+    assert!(preview.summary.ends_with("stays permitted: allow-web"), "{}", preview.summary);
+    let prior = used.capture().await.unwrap();
+    used.apply(&prior).await.unwrap();
+    let policy = &double.list("networkpolicies", "shop")[1];
+    let uid = &double.get("pods", "shop", "web-1").unwrap()["metadata"]["uid"];
+    assert_eq!(&policy["spec"]["podSelector"]["matchLabels"]["selfheal.dev/quarantine"], uid);
+    assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
+    assert_eq!(&policy["metadata"]["ownerReferences"][0]["uid"], uid, "it goes when the pod goes");
+    assert_eq!(field(&adapter, "pod", json!({ "name": "web-1" }), "quarantined").await, true);
+}
+
+#[tokio::test]
+async fn a_restart_that_is_over_is_not_taken_back() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let adapter = adapter(&double);
+    let used = Use::of(&adapter, "rollout_restart", json!({ "workload": "web" }));
+    let template = || double.get("deployments", "shop", "web").unwrap()["spec"]["template"].clone();
+    let before = template();
+
+    let prior = used.capture().await.unwrap();
+    used.apply(&prior).await.unwrap();
+    let annotations = template()["metadata"]["annotations"].clone();
+    assert_eq!(annotations["kubectl.kubernetes.io/restartedAt"], prior["restart_at"]);
+    assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Reversed(_)), "it was stuck");
+    assert_eq!(template()["spec"], before["spec"]);
+
+    let prior = used.capture().await.unwrap();
+    used.apply(&prior).await.unwrap();
+    let restarted = template();
+    double.settle("deployments", "shop", "web");
+    assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Nothing(_)));
+    assert_eq!(template(), restarted);
+
+    double.update("deployments", "shop", "web", |web| web["spec"]["paused"] = json!(true));
+    assert!(used.capture().await.unwrap_err().what.contains("paused"));
+}
+
+#[tokio::test]
+async fn missing_rights_are_told_with_where() {
+    let double = ApiDouble::start().await;
+    let adapter = adapter(&double);
+    let needed: Vec<Right> = crate::support::action(&adapter, "scale")
+        .about()
+        .permissions
+        .into_iter()
+        .map(|need| need.right)
+        .collect();
+    let rights = adapter.rights.as_ref().unwrap();
+    double.set_rights(Some(vec![Granted::new(&["get", "list"], "*", &["*"])]), true);
+    let missing: Vec<String> = rights
+        .missing(&needed)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(right, place)| format!("{right} in {place}"))
+        .collect();
+    assert_eq!(
+        missing,
+        [
+            "patch deployments/scale.apps in the cluster \"default\"",
+            "patch statefulsets/scale.apps in the cluster \"default\""
+        ]
+    );
+    furnish(&double);
+    let used = Use::of(&adapter, "scale", json!({ "workload": "web", "replicas": 3 }));
+    let failure = used.apply(&used.capture().await.unwrap()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused);
+    assert!(failure.what.contains("forbids selfheal to patch deployments.apps/scale"), "{failure}");
+    assert!(failure.what.contains("`selfheal rbac`"), "{failure}");
+}

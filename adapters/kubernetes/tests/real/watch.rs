@@ -1,0 +1,185 @@
+//! The watch on pods: what happens to them is handed on within a second, once, whatever happens to the watch.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use selfheal_contract::{Intake, NotTaken};
+use selfheal_core::notification::Notification;
+use selfheal_test_kubernetes::{ApiDouble, Fault, PodTrouble};
+use serde_json::{Value, json};
+
+use crate::support::{adapter_with, pod};
+
+/// Takes notifications, or refuses the first of them.
+#[derive(Default)]
+struct Inbox {
+    alerts: Mutex<Vec<(Instant, String)>>,
+    refusals: Mutex<u32>,
+}
+
+#[async_trait]
+impl Intake for Inbox {
+    async fn take(&self, watch: &'static str, body: Vec<u8>) -> Result<(), NotTaken> {
+        assert_eq!(watch, "kubernetes_pods");
+        let mut refusals = self.refusals.lock().unwrap();
+        if *refusals > 0 {
+            *refusals -= 1;
+            return Err(NotTaken::Later("the disk is full".to_owned()));
+        }
+        let notification =
+            Notification::read(&body).map_err(|fault| NotTaken::Malformed(fault.to_string()))?;
+        assert!(notification.faults.is_empty(), "{:?}", notification.faults);
+        for (_, alert) in notification.alerts {
+            let label = |name: &str| {
+                let found = alert.labels.iter().find(|(label, _)| &**label == name);
+                found.map(|(_, value)| value.to_string()).unwrap_or_default()
+            };
+            let line =
+                format!("{} {} {} {:?}", label("alertname"), label("pod"), label("deployment"), alert.status);
+            self.alerts.lock().unwrap().push((Instant::now(), line));
+        }
+        Ok(())
+    }
+}
+
+impl Inbox {
+    fn lines(&self) -> Vec<String> {
+        self.alerts.lock().unwrap().iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// Waits until exactly these have come.
+    async fn holds(&self, expected: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.lines().len() < expected.len() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(self.lines(), expected);
+    }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what} did not come about within 10 s");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+struct Listening {
+    inbox: Arc<Inbox>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn listen(cluster: Value, events: Value) -> Listening {
+    let adapter = adapter_with(cluster, events);
+    let inbox = Arc::new(Inbox::default());
+    let (watch, intake) = (Arc::clone(&adapter.watches[0]), Arc::clone(&inbox));
+    Listening { inbox, task: tokio::spawn(async move { watch.run(intake).await }) }
+}
+
+const OOM: &str = "KubernetesPodOOMKilled web-1 web Firing";
+
+#[tokio::test]
+async fn events_are_off_unless_asked_for() {
+    let double = ApiDouble::start().await;
+    assert!(adapter_with(json!({ "url": double.url() }), json!({})).watches.is_empty());
+}
+
+#[tokio::test]
+async fn troubles_become_alerts_within_a_second_and_end_with_the_pod() {
+    let double = ApiDouble::start().await;
+    ["web-1", "web-2", "web-3", "web-4"].iter().for_each(|name| drop(double.create(pod(name))));
+    let listening = listen(json!({ "url": double.url() }), json!({ "enabled": true }));
+    until("a watch", || double.watches() == 1).await;
+    let began = Instant::now();
+    double.trouble("shop", "web-1", "app", PodTrouble::OomKilled);
+    listening.inbox.holds(&[OOM]).await;
+    let took = listening.inbox.alerts.lock().unwrap()[0].0 - began;
+    println!("from the pod's status to the intake: {took:?}");
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    double.trouble("shop", "web-2", "app", PodTrouble::CrashLoopBackOff);
+    double.trouble("shop", "web-3", "app", PodTrouble::ImagePullBackOff);
+    double.trouble("shop", "web-4", "app", PodTrouble::Evicted);
+    double.trouble("shop", "web-2", "app", PodTrouble::CrashLoopBackOff);
+    double.delete("pods", "shop", "web-3");
+    listening
+        .inbox
+        .holds(&[
+            OOM,
+            "KubernetesPodCrashLooping web-2 web Firing",
+            "KubernetesImagePullBackOff web-3 web Firing",
+            "KubernetesPodEvicted web-4 web Firing",
+            "KubernetesImagePullBackOff web-3 web Resolved",
+        ])
+        .await;
+}
+
+#[tokio::test]
+async fn a_watch_that_breaks_is_resumed_without_loss_or_repetition() {
+    let double = ApiDouble::start().await;
+    ["web-1", "web-2", "web-3"].iter().for_each(|name| drop(double.create(pod(name))));
+    let listening =
+        listen(json!({ "url": double.url() }), json!({ "enabled": true, "namespaces": ["shop"] }));
+    until("a watch", || double.watches() == 1).await;
+    double.trouble("shop", "web-1", "app", PodTrouble::OomKilled);
+    listening.inbox.holds(&[OOM]).await;
+
+    double.cut_watches();
+    double.trouble("shop", "web-2", "app", PodTrouble::Evicted);
+    let evicted = "KubernetesPodEvicted web-2 web Firing";
+    listening.inbox.holds(&[OOM, evicted]).await;
+
+    // Compacted while it was not listening: what it missed comes with the new list, and so does what is gone.
+    double.faults().order("GET", "*/pods", 1, Fault::InternalError);
+    double.expire_watches();
+    double.delete("pods", "shop", "web-2");
+    double.trouble("shop", "web-3", "app", PodTrouble::Evicted);
+    double.compact();
+    until("all alerts", || listening.inbox.lines().len() >= 4).await;
+    let mut lines = listening.inbox.lines();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "KubernetesPodEvicted web-2 web Firing",
+            "KubernetesPodEvicted web-2 web Resolved",
+            "KubernetesPodEvicted web-3 web Firing",
+            OOM
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_rotated_token_is_read_again() {
+    let double = ApiDouble::start().await;
+    double.create(pod("web-1"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kubeconfig");
+    double.set_token(Some("one"));
+    double.write_kubeconfig_with_token_file(&path).unwrap();
+    let listening = listen(json!({ "kubeconfig": path.to_str().unwrap() }), json!({ "enabled": true }));
+    until("a watch", || double.watches() == 1).await;
+    double.set_token(Some("two"));
+    double.write_kubeconfig_with_token_file(&path).unwrap();
+    double.cut_watches();
+    double.trouble("shop", "web-1", "app", PodTrouble::OomKilled);
+    listening.inbox.holds(&[OOM]).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_yet_is_handed_on_later() {
+    let double = ApiDouble::start().await;
+    double.create(pod("web-1"));
+    let listening = listen(json!({ "url": double.url() }), json!({ "enabled": true }));
+    *listening.inbox.refusals.lock().unwrap() = 1;
+    until("a watch", || double.watches() == 1).await;
+    double.trouble("shop", "web-1", "app", PodTrouble::OomKilled);
+    listening.inbox.holds(&[OOM]).await;
+}
