@@ -4,6 +4,8 @@ use selfheal_contract::RosterEntry;
 
 /// The adapters that this build has.
 pub const ROSTER: &[RosterEntry] = &[
+    #[cfg(feature = "kafka")]
+    selfheal_kafka::ENTRY,
     #[cfg(feature = "log")]
     selfheal_log::ENTRY,
     #[cfg(feature = "postgres")]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::action::AnyAction;
 use crate::probe::AnyProbe;
+use crate::publish::Publish;
 use crate::right::Rights;
 use crate::settings::Section;
 use crate::watch::Watch;
@@ -24,6 +25,8 @@ pub struct Adapter {
     pub watches: Vec<Arc<dyn Watch>>,
     /// Where it can be asked which rights it grants, if it can.
     pub rights: Option<Arc<dyn Rights>>,
+    /// Where events can be published, if it takes some.
+    pub publisher: Option<Arc<dyn Publish>>,
 }
 
 /// The adapters that this process has.
