@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use crate::engine::Engine;
 use crate::known::Known;
+use crate::news;
 use crate::ports::journal::{Issue, Opening, Progress, ReceiptId, Sighted, Sighting};
 use crate::ports::{JournalFault, JournalFaultKind};
 use crate::resource::resource;
@@ -245,6 +246,7 @@ impl Batch {
             }
         };
         let Some(seen) = seen.instrument(span).await else { return };
+        tell_opened(engine, &sightings, &seen).await;
         engine.intake.take_back(std::mem::take(&mut self.admitted));
         let reloaded =
             self.generation.take().is_some_and(|matched| matched != engine.rules.current().generation);
@@ -269,6 +271,25 @@ fn opening(engine: &Engine, rules: &Generation, alert: &Alert, received_at: Time
         resource: resource(&alert.labels),
         wake_at: first.map(|header| later(received_at, engine.policy.delay(header.priority))),
         outcome: first.is_none().then(|| (Outcome::Unmatched, "no rule is for this alert".to_owned())),
+    }
+}
+
+/// Tells the sinks that want to hear of it which issues opened. A crash before this is written leaves such a message
+/// out; what follows for the issue is told all the same.
+async fn tell_opened(engine: &Engine, sightings: &[Sighting], seen: &[Sighted]) {
+    if !news::tells_opened(engine) {
+        return;
+    }
+    let told = sightings.iter().zip(seen).filter_map(|(sighting, sighted)| match sighted {
+        Sighted::Opened(id) => Some(news::opened(engine, &opened(*id, sighting.clone()))),
+        _ => None,
+    });
+    let writes: Vec<_> = told.flatten().collect();
+    if writes.is_empty() {
+        return;
+    }
+    if let Err(fault) = engine.journal.commit(writes).await {
+        tracing::error!(%fault, "issues have opened, and the sinks are not told");
     }
 }
 

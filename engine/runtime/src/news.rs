@@ -54,6 +54,38 @@ fn about_issue(engine: &Engine, kind: NewsKind, issue: &Issue, title: String, te
     }
 }
 
+/// Whether any sink wants to hear of issues that open; there may be very many.
+pub(crate) fn tells_opened(engine: &Engine) -> bool {
+    let sample = about(engine, NewsKind::Opened, String::new(), String::new());
+    engine.sinks.iter().any(|sink| sink.wants(&sample))
+}
+
+/// An issue opened.
+pub(crate) fn opened(engine: &Engine, issue: &Issue) -> Vec<Write> {
+    let title = format!("{}: opened", issue.alert.name());
+    let text = match &issue.rule {
+        Some(rule) => format!("the rule {rule} is asked what to do"),
+        None => "no rule is for this alert".to_owned(),
+    };
+    send(engine, about_issue(engine, NewsKind::Opened, issue, title, text))
+}
+
+/// A remediation begins.
+pub(crate) fn begins(engine: &Engine, issue: &Issue, remediation: &Remediation) -> Vec<Write> {
+    let title = format!("{}: a plan was admitted", issue.alert.name());
+    let mut news = about_issue(engine, NewsKind::Plan, issue, title, String::new());
+    news.facts.extend(about_plan(remediation));
+    send(engine, News { remediation: Some(remediation.id), ..news })
+}
+
+/// What a remediation does, and who approved of it.
+fn about_plan(remediation: &Remediation) -> Vec<(String, String)> {
+    let steps: Vec<String> = remediation.plan.steps().iter().map(|step| step.action.text()).collect();
+    let plan = ("Plan".to_owned(), format!("{} {}", remediation.plan_hash.short(), steps.join(", ")));
+    let approved = remediation.approved_by.clone().map(|who| ("Approved by".to_owned(), who));
+    [plan].into_iter().chain(approved).collect()
+}
+
 /// An issue got an outcome without a remediation.
 pub(crate) fn outcome(engine: &Engine, issue: &Issue, outcome: Outcome, why: &str) -> Vec<Write> {
     let title = format!("{}: {outcome}", issue.alert.name());
@@ -71,9 +103,7 @@ pub(crate) fn remediated(
 ) -> Vec<Write> {
     let title = format!("{}: {outcome}", issue.alert.name());
     let mut news = about_issue(engine, news_kind(outcome), issue, title, why.to_owned());
-    let steps: Vec<String> = remediation.plan.steps().iter().map(|step| step.action.text()).collect();
-    news.facts.push(("Plan".to_owned(), format!("{} {}", remediation.plan_hash.short(), steps.join(", "))));
-    news.facts.extend(remediation.approved_by.clone().map(|who| ("Approved by".to_owned(), who)));
+    news.facts.extend(about_plan(remediation));
     send(engine, News { outcome: Some(outcome), remediation: Some(remediation.id), ..news })
 }
 

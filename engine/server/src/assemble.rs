@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use prometheus::Registry;
-use selfheal_contract::Catalog;
+use selfheal_contract::{Catalog, Publish};
 use selfheal_runtime::engine::{Asked, Parts};
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::{Clock, Journal, Ledger, NewsKind, Sink};
@@ -14,7 +14,9 @@ use selfheal_store::{EmbeddedLedger, RedisLedger, SqliteJournal};
 use crate::alertmanager::{Alertmanager, AlertmanagerSettings, Credentials};
 use crate::clock::SystemEntropy;
 use crate::config::{self, Configuration};
-use crate::sinks::{Log, LogSettings, Slack, SlackSettings, Webhook, WebhookSettings};
+use crate::sinks::{
+    Log, LogSettings, Slack, SlackSettings, Stream, StreamSettings, Webhook, WebhookSettings,
+};
 use crate::telemetry;
 
 /// What keeps selfheal from starting.
@@ -75,9 +77,9 @@ pub fn journal(configuration: &Configuration) -> Result<Arc<dyn Journal>, Assemb
 pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Parts, AssembleFault> {
     let Outside { clock, journal, registry } = outside;
     let ledger = ledger(&configuration.ledger)?;
-    let sinks = sinks(configuration, &clock)?;
     let source = source(&configuration.alertmanager)?;
     let catalog = catalog(std::mem::take(&mut configuration.adapters))?;
+    let sinks = sinks(configuration, &catalog, &clock)?;
     let compiler = Compiler::new(&catalog, configuration.settings.clone(), Limits::default());
     let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get().clamp(2, 8));
     let system = |fault: &dyn std::fmt::Display| AssembleFault::System(fault.to_string());
@@ -119,12 +121,25 @@ fn ledger(settings: &config::Ledger) -> Result<Arc<dyn Ledger>, AssembleFault> {
     Ok(Arc::new(ledger.map_err(|fault| AssembleFault::Ledger(fault.to_string()))?))
 }
 
-fn sinks(configuration: &Configuration, clock: &Arc<dyn Clock>) -> Result<Vec<Arc<dyn Sink>>, AssembleFault> {
+fn sinks(
+    configuration: &Configuration,
+    catalog: &Catalog,
+    clock: &Arc<dyn Clock>,
+) -> Result<Vec<Arc<dyn Sink>>, AssembleFault> {
     let made = configuration.sinks.iter().map(|(name, sink)| {
         let (name, events) = (name.clone(), sink.events.iter().map(|event| kind(*event)).collect());
         let external_url = configuration.external_url.clone();
         let fault = |fault: crate::sinks::SinkSettingsFault| AssembleFault::Sink(fault.to_string());
         Ok(match sink.receiver.clone() {
+            config::Receiver::Kafka { topic, cluster } => {
+                let publisher = publisher(catalog, "kafka").ok_or_else(|| {
+                    let problem =
+                        "there is no adapter kafka in this program; build it with the feature kafka";
+                    AssembleFault::Sink(format!("sink {name:?}: {problem}"))
+                })?;
+                let settings = StreamSettings { name, events, external_url, cluster, topic };
+                Arc::new(Stream::new(settings, publisher).map_err(fault)?)
+            }
             config::Receiver::Log {} => Arc::new(Log::new(LogSettings { name, events })) as Arc<dyn Sink>,
             config::Receiver::Slack { url, channel, timeout } => {
                 let timeout = timeout.into();
@@ -141,8 +156,15 @@ fn sinks(configuration: &Configuration, clock: &Arc<dyn Clock>) -> Result<Vec<Ar
     made.collect()
 }
 
+/// Where an adapter publishes events.
+fn publisher(catalog: &Catalog, adapter: &str) -> Option<Arc<dyn Publish>> {
+    catalog.adapters().find(|candidate| candidate.name == adapter)?.publisher.clone()
+}
+
 fn kind(event: config::Event) -> NewsKind {
     match event {
+        config::Event::Opened => NewsKind::Opened,
+        config::Event::Plan => NewsKind::Plan,
         config::Event::Outcome => NewsKind::Outcome,
         config::Event::Approval => NewsKind::Approval,
         config::Event::Person => NewsKind::Person,

@@ -4,11 +4,11 @@ use std::io;
 
 /// A server's program is not installed on this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{program} is missing (apt-get install {package})")]
+#[error("{program} is missing (tests/install-servers.sh installs {package})")]
 pub struct Missing {
     /// The program's name, as it would be called.
     pub program: &'static str,
-    /// The Debian package that has it.
+    /// The package that has it: Debian's, where nothing else is said.
     pub package: &'static str,
 }
 

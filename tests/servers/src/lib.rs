@@ -35,6 +35,7 @@ mod require;
 mod server;
 mod stand_in;
 mod state;
+mod tansu;
 mod wait;
 mod yaml;
 
@@ -49,4 +50,5 @@ pub use redis::{Redis, RedisOptions};
 pub use require::{servers_required, skip};
 pub use rustix::process::Signal;
 pub use stand_in::{HttpStandIn, Reply, Request};
+pub use tansu::Tansu;
 pub use wait::{poll, wait_until};

@@ -39,7 +39,7 @@ pub(crate) fn find_postgres(program: &'static str) -> Result<PathBuf, Missing> {
     }
 }
 
-fn is_executable(file: &Path) -> bool {
+pub(crate) fn is_executable(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 

@@ -33,7 +33,8 @@ pub(super) struct Probe(pub(super) Arc<Clusters>);
 struct Member {
     client: String,
     host: String,
-    topics: Vec<(String, usize)>,
+    /// None when the broker does not tell.
+    topics: Option<Vec<(String, usize)>>,
 }
 
 #[async_trait]
@@ -51,10 +52,13 @@ impl selfheal_contract::Probe for Probe {
                     doc: "As the broker calls it: Stable, Empty, Dead, PreparingRebalance, CompletingRebalance.",
                 },
                 FieldSpec { name: "members", doc: "Members, from 0." },
-                FieldSpec { name: "assigned", doc: "Partitions that are assigned to members." },
+                FieldSpec {
+                    name: "assigned",
+                    doc: "Partitions that are assigned to members; null when the broker does not tell.",
+                },
                 FieldSpec {
                     name: "idle",
-                    doc: "Members without a partition: more consumers than partitions have nothing to do.",
+                    doc: "Members without a partition, as when there are more of them than partitions; null when the broker does not tell.",
                 },
                 FieldSpec {
                     name: "topics",
@@ -90,7 +94,7 @@ impl selfheal_contract::Probe for Probe {
                     let members = group.members().iter().map(|member| Member {
                         client: member.client_id().to_owned(),
                         host: member.client_host().to_owned(),
-                        topics: membership::topics(member.assignment().unwrap_or_default()),
+                        topics: member.assignment().map(membership::topics),
                     });
                     (group.state().to_owned(), members.collect::<Vec<_>>())
                 }))
@@ -103,11 +107,13 @@ impl selfheal_contract::Probe for Probe {
 
 fn reading(state: &str, members: Vec<Member>) -> serde_json::Value {
     let count = members.len();
+    let told = members.is_empty() || members.iter().any(|member| member.topics.is_some());
     let mut topics: BTreeMap<String, usize> = BTreeMap::new();
     let mut named: Vec<(usize, Member)> = Vec::with_capacity(count);
     for member in members {
-        let partitions = member.topics.iter().map(|(_, partitions)| partitions).sum();
-        for (topic, partitions) in &member.topics {
+        let assigned = member.topics.as_deref().unwrap_or_default();
+        let partitions = assigned.iter().map(|(_, partitions)| partitions).sum();
+        for (topic, partitions) in assigned {
             *topics.entry(topic.clone()).or_default() += partitions;
         }
         named.push((partitions, member));
@@ -124,8 +130,8 @@ fn reading(state: &str, members: Vec<Member>) -> serde_json::Value {
     json!({
         "state": plain(state),
         "members": count,
-        "assigned": topics.values().sum::<usize>(),
-        "idle": idle,
+        "assigned": told.then(|| topics.values().sum::<usize>()),
+        "idle": told.then_some(idle),
         "topics": topics.into_keys().take(NAMED_MAX).collect::<Vec<_>>(),
         "by_member": by_member,
     })
@@ -140,7 +146,9 @@ mod tests {
         let member = |client: &str, topics: &[(&str, usize)]| Member {
             client: client.to_owned(),
             host: "/10.0.0.1".to_owned(),
-            topics: topics.iter().map(|(topic, partitions)| ((*topic).to_owned(), *partitions)).collect(),
+            topics: Some(
+                topics.iter().map(|(topic, partitions)| ((*topic).to_owned(), *partitions)).collect(),
+            ),
         };
         let members = vec![
             member("a", &[]),
@@ -158,10 +166,11 @@ mod tests {
     #[test]
     fn what_members_call_themselves_is_escaped_and_bounded() {
         let members = (0..300)
-            .map(|_| Member { client: "x\n\u{1b}[31m".to_owned(), host: String::new(), topics: Vec::new() })
+            .map(|_| Member { client: "x\n\u{1b}[31m".to_owned(), host: String::new(), topics: None })
             .collect();
         let reading = reading("Stable", members);
         assert_eq!(reading["members"], 300);
+        assert_eq!((&reading["assigned"], &reading["idle"]), (&json!(null), &json!(null)));
         assert_eq!(reading["by_member"].as_array().map(Vec::len), Some(NAMED_MAX));
         assert_eq!(reading["by_member"][0]["client"], "x\\n\\u{1b}[31m");
     }

@@ -34,6 +34,9 @@ const NAME: &str = "kafka_alerts";
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
+/// The pause after a passing error of the library.
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
+
 /// How long one message may be waited for until the group gives its partition to somebody else.
 const POLL_INTERVAL_MAX: Duration = Duration::from_secs(300);
 
@@ -79,11 +82,11 @@ impl Source {
             Err(error) => return error,
         };
         let consumer = ended.consumer();
-        let mut delay = RETRY_FIRST;
+        let mut told = None;
         loop {
             match consumer.recv().await {
                 Ok(message) => {
-                    delay = RETRY_FIRST;
+                    told = None;
                     self.hand_on(&message, intake).await;
                     if let Err(error) = consumer.store_offset_from_message(&message) {
                         // The partition is another member's by now, who will see the message again.
@@ -92,11 +95,15 @@ impl Source {
                 }
                 Err(error @ KafkaError::MessageConsumptionFatal(_)) => return error,
                 Err(error) => {
+                    // The library goes on trying; it must be asked again soon, as it serves the group only while it is.
                     let heard = consumer.client().context().last();
                     let failure = self.cluster.fault(Purpose::Read, &error, heard.as_deref());
-                    tracing::warn!(watch = NAME, topic = self.settings.topic, %failure, retry_in = ?delay, "no alerts come");
-                    sleep(delay).await;
-                    delay = delay.saturating_mul(2).min(RETRY_MAX);
+                    let code = error.rdkafka_error_code();
+                    if told != code {
+                        tracing::warn!(watch = NAME, topic = self.settings.topic, %failure, "no alerts come");
+                        told = code;
+                    }
+                    sleep(ERROR_PAUSE).await;
                 }
             }
         }

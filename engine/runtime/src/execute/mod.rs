@@ -106,6 +106,7 @@ pub(crate) async fn begin(
         "a remediation begins"
     );
     pen.note(Write::Begin(Box::new(remediation.clone())));
+    pen.note_all(news::begins(engine, &issue, &remediation));
     let why = format!("{} is under way", remediation.id);
     pen.note(Write::Move {
         issue: issue.id,

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NewsKind {
+    /// An issue opened.
+    Opened,
+    /// A plan was decided, admitted and begins to run.
+    Plan,
     /// A remediation ended, or an issue was closed with something to tell.
     Outcome,
     /// A plan waits for approval.

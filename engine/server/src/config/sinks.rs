@@ -17,6 +17,10 @@ pub const DEFAULT_SINK: &str = "log";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
+    /// An issue opened.
+    Opened,
+    /// A plan was admitted and begins to run.
+    Plan,
     /// A remediation ended, or an issue was closed with something to tell.
     Outcome,
     /// A plan waits for approval.
@@ -32,18 +36,23 @@ pub enum Event {
 impl Event {
     /// All events with their names.
     pub const NAMES: &[(&str, Self)] = &[
+        ("opened", Self::Opened),
+        ("plan", Self::Plan),
         ("outcome", Self::Outcome),
         ("approval", Self::Approval),
         ("person", Self::Person),
         ("switch", Self::Switch),
         ("storm", Self::Storm),
     ];
+
+    /// What people are told where the operator names no events; the others are for programs.
+    const FOR_PEOPLE: [Self; 5] = [Self::Outcome, Self::Approval, Self::Person, Self::Switch, Self::Storm];
 }
 
 /// A receiver of news.
 #[derive(Debug, Clone, Serialize)]
 pub struct Sink {
-    /// Which messages it gets; all by default.
+    /// Which messages it gets; by default all, but `opened` and `plan` only a stream.
     pub events: Vec<Event>,
     /// What it is.
     #[serde(flatten)]
@@ -75,6 +84,13 @@ pub enum Receiver {
         /// How long one try may take. 100 ms to 1 m; 5 s by default.
         timeout: Span,
     },
+    /// Events (CloudEvents 1.0) for a topic of Kafka.
+    Kafka {
+        /// The topic.
+        topic: String,
+        /// The cluster's name under `adapters.kafka.clusters`; the only one by default.
+        cluster: Option<String>,
+    },
     /// selfheal's own log.
     Log {},
 }
@@ -83,10 +99,12 @@ pub enum Receiver {
 enum Kind {
     Slack,
     Webhook,
+    Kafka,
     Log,
 }
 
-const KINDS: &[(&str, Kind)] = &[("slack", Kind::Slack), ("webhook", Kind::Webhook), ("log", Kind::Log)];
+const KINDS: &[(&str, Kind)] =
+    &[("slack", Kind::Slack), ("webhook", Kind::Webhook), ("kafka", Kind::Kafka), ("log", Kind::Log)];
 
 /// Reads the sinks of the whole configuration, by name.
 pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
@@ -100,14 +118,16 @@ pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
         }
     }
     if sinks.is_empty() {
-        sinks.insert(DEFAULT_SINK.to_owned(), Sink { events: all(), receiver: Receiver::Log {} });
+        sinks.insert(
+            DEFAULT_SINK.to_owned(),
+            Sink { events: Event::FOR_PEOPLE.to_vec(), receiver: Receiver::Log {} },
+        );
     }
     sinks
 }
 
 fn sink(mut section: Section<'_>) -> Option<Sink> {
-    let events =
-        if section.node("events").is_some() { chosen(&mut section, "events", Event::NAMES) } else { all() };
+    let named = section.node("events").is_some().then(|| chosen(&mut section, "events", Event::NAMES));
     if section.node("events").is_some() && !is_written(&mut section, "events") {
         section.reject("events", "the sink would get nothing", Some("leave the key out for all events"));
     }
@@ -123,9 +143,16 @@ fn sink(mut section: Section<'_>) -> Option<Sink> {
             secret: signing_key(&mut section),
             timeout: timeout(&mut section),
         },
+        Kind::Kafka => {
+            Receiver::Kafka { topic: section.text("topic"), cluster: section.optional_text("cluster") }
+        }
         Kind::Log => Receiver::Log {},
     };
     section.finish();
+    let events = named.unwrap_or_else(|| match receiver {
+        Receiver::Kafka { .. } => Event::NAMES.iter().map(|(_, event)| *event).collect(),
+        _ => Event::FOR_PEOPLE.to_vec(),
+    });
     Some(Sink { events, receiver })
 }
 
@@ -140,8 +167,4 @@ fn signing_key(section: &mut Section<'_>) -> Secret {
 
 fn timeout(section: &mut Section<'_>) -> Span {
     section.span_or("timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(1))
-}
-
-fn all() -> Vec<Event> {
-    Event::NAMES.iter().map(|(_, event)| *event).collect()
 }

@@ -103,6 +103,7 @@ impl Configuration {
         let kind = |receiver: &Receiver| match receiver {
             Receiver::Slack { .. } => "slack",
             Receiver::Webhook { .. } => "webhook",
+            Receiver::Kafka { .. } => "kafka",
             Receiver::Log {} => "log",
         };
         let sinks = self.sinks.iter().map(|(name, sink)| format!("{name} ({})", kind(&sink.receiver)));

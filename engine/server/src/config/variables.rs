@@ -85,7 +85,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("POSTGRES_USER", &["adapters", "postgres", "targets", "main", "user"], Reads::Plain),
     variable("POSTGRES_PASSWORD", &["adapters", "postgres", "targets", "main", "password"], Reads::Plain),
     variable("REDIS_URL", &["adapters", "redis", "targets", "main", "url"], Reads::Plain),
-    variable("KAFKA_BOOTSTRAP_SERVERS", &["adapters", "kafka", "targets", "main", "brokers"], Reads::Plain),
+    variable(
+        "KAFKA_BOOTSTRAP_SERVERS",
+        &["adapters", "kafka", "clusters", "main", "bootstrap"],
+        Reads::Plain,
+    ),
     variable("KUBERNETES_URL", &["adapters", "kubernetes", "url"], Reads::Plain),
 ];
 

@@ -1,16 +1,19 @@
-//! The receivers of news that this server knows: Slack, a signed webhook, the log.
+//! The receivers of news that this server knows: Slack, a signed webhook, the log, a stream of events.
 //!
 //! Each is made from a plain struct of settings and delivers one message at a time; repeating, waiting and giving up are the
 //! outbox's affair, which each tells by a [`SinkFault`](selfheal_runtime::ports::SinkFault) whether trying again can help.
 //! What they say comes from labels and so from strangers: every sink escapes for its receiver.
 
+mod cloud_event;
 pub mod log;
 mod post;
 pub mod slack;
+pub mod stream;
 pub mod webhook;
 
 pub use log::{Log, LogSettings};
 pub use slack::{Slack, SlackSettings};
+pub use stream::{Stream, StreamSettings};
 pub use webhook::{Webhook, WebhookSettings};
 
 use selfheal_runtime::ports::{News, NewsKind};
@@ -40,6 +43,8 @@ impl SinkSettingsFault {
 /// What a kind of news is called, in messages and for receivers.
 fn kind_name(kind: NewsKind) -> &'static str {
     match kind {
+        NewsKind::Opened => "opened",
+        NewsKind::Plan => "plan",
         NewsKind::Outcome => "outcome",
         NewsKind::Approval => "approval",
         NewsKind::Person => "person",

@@ -9,8 +9,15 @@ use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::remediation::RemediationId;
 use selfheal_runtime::ports::{Clock, News, NewsKind};
 
-pub(crate) const EVERY_KIND: [NewsKind; 5] =
-    [NewsKind::Outcome, NewsKind::Approval, NewsKind::Person, NewsKind::Switch, NewsKind::Storm];
+pub(crate) const EVERY_KIND: [NewsKind; 7] = [
+    NewsKind::Opened,
+    NewsKind::Plan,
+    NewsKind::Outcome,
+    NewsKind::Approval,
+    NewsKind::Person,
+    NewsKind::Switch,
+    NewsKind::Storm,
+];
 
 /// A message with everything in it.
 pub(crate) fn news() -> News {

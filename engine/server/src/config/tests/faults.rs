@@ -252,7 +252,7 @@ fn of_the_other_sections() {
         ),
         (
             "sinks: {a: {kind: log, events: [person, aproval]}}",
-            "1:32 sinks.a.events: expected only outcome, approval, person, switch, storm, found \"aproval\" (did you mean \"approval\"?)",
+            "1:32 sinks.a.events: expected only opened, plan, outcome, approval, person, switch, storm, found \"aproval\" (did you mean \"approval\"?)",
         ),
         (
             "sinks: {a: {kind: webhook, url: https://x, secret: short}}",

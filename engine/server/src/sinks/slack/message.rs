@@ -98,6 +98,8 @@ fn mark(news: &News) -> &'static str {
         (_, Some(outcome)) if outcome.needs_person() => "🚨",
         (NewsKind::Outcome, Some(Outcome::Recovered | Outcome::Applied)) => "✅",
         (NewsKind::Outcome, _) => "📝",
+        (NewsKind::Opened, _) => "🔔",
+        (NewsKind::Plan, _) => "🩹",
         (NewsKind::Approval, _) => "✋",
         (NewsKind::Switch, _) => "🔀",
         (NewsKind::Storm, _) => "🌊",
