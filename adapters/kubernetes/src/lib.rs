@@ -71,6 +71,7 @@ impl Prepared for Checked {
             probes: probes::all(&context),
             watches,
             rights: Some(clusters),
+            ..Adapter::default()
         })
     }
 }

@@ -203,6 +203,8 @@ fn whole(news: &News) -> String {
 
 fn kind(kind: NewsKind) -> &'static str {
     match kind {
+        NewsKind::Opened => "opened",
+        NewsKind::Plan => "plan",
         NewsKind::Outcome => "outcome",
         NewsKind::Approval => "approval",
         NewsKind::Person => "person",
