@@ -339,8 +339,8 @@ impl Sink for Recorder {
         "recorder"
     }
 
-    fn wants(&self, _news: &News) -> bool {
-        true
+    fn wants(&self, news: &News) -> bool {
+        news.kind.is_for_people()
     }
 
     async fn deliver(&self, news: &News, key: &str) -> Result<(), SinkFault> {

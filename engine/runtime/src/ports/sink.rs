@@ -28,6 +28,13 @@ pub enum NewsKind {
     Storm,
 }
 
+impl NewsKind {
+    /// Whether people are told; the rest is for programs that follow everything.
+    pub fn is_for_people(self) -> bool {
+        !matches!(self, Self::Opened | Self::Plan)
+    }
+}
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct News {

@@ -302,8 +302,8 @@ impl Sink for Recorder {
         "test"
     }
 
-    fn wants(&self, _news: &News) -> bool {
-        true
+    fn wants(&self, news: &News) -> bool {
+        news.kind.is_for_people()
     }
 
     async fn deliver(&self, news: &News, _key: &str) -> Result<(), SinkFault> {

@@ -42,6 +42,7 @@ fn each_variable_arrives() {
         ("SCAN_INTERVAL_SECONDS", "30", "/alertmanager/interval", r#""30s""#),
         ("PROMETHEUS_URL", "http://p:9090", "/adapters/prometheus", r#""configured""#),
         ("REDIS_URL", "redis://r", "/adapters/redis", r#""configured""#),
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka-0:9092,kafka-1:9092", "/adapters/kafka", r#""configured""#),
         ("PROMETHEUS_URL", "", "/adapters/prometheus", r#""not configured""#),
     ];
     for (name, text, pointer, expected) in cases {
@@ -135,8 +136,8 @@ selfheal.yaml:3:3: policy.forbiden: unknown key
 fn what_does_nothing_is_noted() {
     let around = around([
         ("CHECK_INTERVAL", "60"),
-        ("KAFKA_BOOTSTRAP_SERVERS", "kafka:9092"),
-        ("KUBERNETES_URL", ""),
+        ("KAFKA_BOOTSTRAP_SERVERS", ""),
+        ("KUBERNETES_URL", "http://k:6443"),
         ("POSTGRES_FOO", "x"),
     ]);
     let file = "settings: {kafka_lag_treshold: 5, my_own: 1}";
@@ -147,7 +148,7 @@ fn what_does_nothing_is_noted() {
         [
             "CHECK_INTERVAL is set, but does nothing: selfheal runs no checks on a schedule; how often it asks \
              Alertmanager is SCAN_INTERVAL_SECONDS",
-            "KAFKA_BOOTSTRAP_SERVERS is set, but does nothing: there is no adapter kafka in this program",
+            "KUBERNETES_URL is set, but does nothing: there is no adapter kubernetes in this program",
             "settings.kafka_lag_treshold is no name that selfheal knows; did you mean kafka_lag_threshold?",
         ]
     );

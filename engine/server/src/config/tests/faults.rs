@@ -236,11 +236,11 @@ fn of_the_other_sections() {
         ("alertmanager: {interval: 1s}", "1:26 alertmanager.interval: must be between 5s and 1h, found 1s"),
         (
             "sinks: {a: {kind: slak, url: x}}",
-            "1:19 sinks.a.kind: expected one of slack, webhook, log, found the text \"slak\" (did you mean \"slack\"?)",
+            "1:19 sinks.a.kind: expected one of slack, webhook, kafka, log, found the text \"slak\" (did you mean \"slack\"?)",
         ),
         (
             "sinks: {a: {url: x}}",
-            "1:9 sinks.a.kind: required, but missing (write one of slack, webhook, log)",
+            "1:9 sinks.a.kind: required, but missing (write one of slack, webhook, kafka, log)",
         ),
         (
             "sinks: {a: {kind: slack, secret: x}}",

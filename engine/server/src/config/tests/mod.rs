@@ -64,10 +64,26 @@ fn prometheus(section: &mut Section<'_>) -> Box<dyn Prepared> {
     Box::new(Nothing)
 }
 
-const ROSTER: [RosterEntry; 3] = [
+fn kafka(section: &mut Section<'_>) -> Box<dyn Prepared> {
+    for (_, mut cluster) in section.map("clusters") {
+        cluster.text("bootstrap");
+        cluster.finish();
+    }
+    section.texts("settable");
+    if let Some(mut source) = section.optional_section("source") {
+        source.text("topic");
+        source.optional_text("group");
+        source.finish();
+    }
+    section.finish();
+    Box::new(Nothing)
+}
+
+const ROSTER: [RosterEntry; 4] = [
     RosterEntry { section: "postgres", check: postgres },
     RosterEntry { section: "redis", check: redis },
     RosterEntry { section: "prometheus", check: prometheus },
+    RosterEntry { section: "kafka", check: kafka },
 ];
 
 fn check_around(text: Option<&str>, around: &Around) -> Result<Configuration, Refused> {
