@@ -6,6 +6,8 @@ use selfheal_contract::RosterEntry;
 pub const ROSTER: &[RosterEntry] = &[
     #[cfg(feature = "kafka")]
     selfheal_kafka::ENTRY,
+    #[cfg(feature = "kubernetes")]
+    selfheal_kubernetes::ENTRY,
     #[cfg(feature = "log")]
     selfheal_log::ENTRY,
     #[cfg(feature = "postgres")]

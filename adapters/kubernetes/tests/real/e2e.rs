@@ -1,1 +1,194 @@
-//! stub
+//! The same against a real API server, where `KUBECONFIG_E2E` names a kubeconfig: in a namespace of its own that is taken away
+//! afterwards. It needs no kubelet: no pod ever runs, and what only a controller can tell is not asked.
+
+use std::time::Duration;
+
+use http::Request;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use selfheal_contract::conformance::{Trial, try_action};
+use selfheal_contract::{FailureKind, Undone};
+use serde_json::{Value, json};
+
+use crate::support::{Use, action, adapter_with, field, params, pod, read, workload};
+
+const VARIABLE: &str = "KUBECONFIG_E2E";
+
+/// A namespace of a real cluster, and the way to it behind the adapter's back.
+struct Place {
+    client: Client,
+    namespace: String,
+    kubeconfig: String,
+}
+
+impl Place {
+    /// None, and a word about it, where no cluster is named.
+    async fn find(test: &str) -> Option<Self> {
+        let Ok(kubeconfig) = std::env::var(VARIABLE) else {
+            println!("SKIPPED: {test} needs {VARIABLE}, a kubeconfig of a cluster to try things in");
+            return None;
+        };
+        let file = Kubeconfig::read_from(&kubeconfig).unwrap();
+        let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
+        let client = Client::try_from(config).unwrap();
+        let namespace = format!("selfheal-e2e-{test}-{}", std::process::id());
+        let place = Self { client, namespace, kubeconfig };
+        let namespace =
+            json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": place.namespace } });
+        place.send("POST", "/api/v1/namespaces", &namespace).await.unwrap();
+        Some(place)
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value, kube::Error> {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .body(body)
+            .unwrap();
+        self.client.request(request).await
+    }
+
+    fn path(&self, root: &str, rest: &str) -> String {
+        format!("{root}/namespaces/{}/{rest}", self.namespace)
+    }
+
+    async fn create(&self, root: &str, plural: &str, mut object: Value) -> Value {
+        object["metadata"]["namespace"] = json!(self.namespace);
+        self.send("POST", &self.path(root, plural), &object).await.unwrap()
+    }
+
+    async fn get(&self, root: &str, rest: &str) -> Value {
+        self.send("GET", &self.path(root, rest), &Value::Null).await.unwrap()
+    }
+
+    async fn leave(self) {
+        let path = format!("/api/v1/namespaces/{}", self.namespace);
+        self.send("DELETE", &path, &Value::Null).await.unwrap();
+    }
+
+    /// These parameters in this namespace.
+    fn with(&self, mut json: Value) -> Value {
+        json["namespace"] = json!(self.namespace);
+        json
+    }
+}
+
+/// What counts of an object when an action was undone.
+fn specification(object: &Value) -> Value {
+    let mut specification = object["spec"].clone();
+    if let Some(metadata) = specification.pointer_mut("/template/metadata").and_then(Value::as_object_mut)
+        && metadata.get("annotations") == Some(&json!({}))
+    {
+        metadata.remove("annotations");
+    }
+    specification
+}
+
+#[tokio::test]
+async fn actions_conform_at_a_real_server() {
+    let Some(place) = Place::find("conform").await else { return };
+    let adapter = adapter_with(json!({ "kubeconfig": place.kubeconfig }), json!({}));
+    let apps = "/apis/apps/v1";
+    for (kind, plural, name) in [
+        ("Deployment", "deployments", "web"),
+        ("StatefulSet", "statefulsets", "db"),
+        ("DaemonSet", "daemonsets", "agent"),
+    ] {
+        let mut object = workload(kind, name);
+        match kind {
+            "DaemonSet" => drop(object["spec"].as_object_mut().unwrap().remove("replicas")),
+            "StatefulSet" => object["spec"]["serviceName"] = json!("db"),
+            _ => {}
+        }
+        place.create(apps, plural, object).await;
+    }
+    place
+        .create("/api/v1", "pods", {
+            let mut pod = pod("web-1");
+            pod["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+            pod["spec"].as_object_mut().unwrap().remove("nodeName");
+            pod
+        })
+        .await;
+    let scaled = json!({ "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "hpa" },
+        "spec": { "minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment",
+            "name": "absent" } } });
+    place.create("/apis/autoscaling/v2", "horizontalpodautoscalers", scaled).await;
+
+    let web = (apps, "deployments/web");
+    let cases = [
+        ("scale", json!({ "workload": "web", "replicas": 3 }), web),
+        ("scale", json!({ "workload": "statefulset/db", "replicas": 1 }), (apps, "statefulsets/db")),
+        ("memory", json!({ "workload": "web", "container": "app", "limit": "1Gi", "request": "512Mi" }), web),
+        (
+            "cpu",
+            json!({ "workload": "daemonset/agent", "container": "app", "limit": "1" }),
+            (apps, "daemonsets/agent"),
+        ),
+        ("rollout_restart", json!({ "workload": "web" }), web),
+        (
+            "hpa_bounds",
+            json!({ "name": "hpa", "min": 3, "max": 9 }),
+            ("/apis/autoscaling/v2", "horizontalpodautoscalers/hpa"),
+        ),
+        ("quarantine", json!({ "pod": "web-1" }), ("/api/v1", "pods/web-1")),
+    ];
+    for (name, json, (root, rest)) in cases {
+        let place = &place;
+        let observe = || -> std::pin::Pin<Box<dyn Future<Output = Value> + Send + '_>> {
+            Box::pin(async move {
+                let object = place.get(root, rest).await;
+                json!([specification(&object), object["metadata"]["labels"]])
+            })
+        };
+        let trial =
+            Trial { action: action(&adapter, name), params: params(place.with(json)), observe: &observe };
+        if let Err(fault) = try_action(&trial).await {
+            panic!("{fault}");
+        }
+    }
+    place.leave().await;
+}
+
+#[tokio::test]
+async fn a_rollback_finds_its_revision_at_a_real_server() {
+    let Some(place) = Place::find("rollback").await else { return };
+    let adapter = adapter_with(json!({ "kubeconfig": place.kubeconfig }), json!({}));
+    place.create("/apis/apps/v1", "deployments", workload("Deployment", "web")).await;
+    let of_web = || place.with(json!({ "deployment": "web" }));
+    let revisions = async |wanted: u64| {
+        for _ in 0..100 {
+            if field(&adapter, "revisions", of_web(), "count").await == wanted {
+                return field(&adapter, "revisions", of_web(), "previous").await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the controller made no {wanted} revisions within 10 s");
+    };
+    revisions(1).await;
+    let used = Use::of(
+        &adapter,
+        "memory",
+        place.with(json!({ "workload": "web", "container": "app", "limit": "1Gi" })),
+    );
+    used.apply(&used.capture().await.unwrap()).await.unwrap();
+    let previous = revisions(2).await;
+    let used =
+        Use::of(&adapter, "rollback", place.with(json!({ "deployment": "web", "revision": previous })));
+    let limit = async || {
+        let reading = read(&adapter, "deployment", place.with(json!({ "name": "web" }))).await.unwrap();
+        reading.field("containers.app.memory.limit").unwrap().clone()
+    };
+    assert!(!used.preview().await.unwrap().changes.is_empty());
+    let prior = used.capture().await.unwrap();
+    used.apply(&prior).await.unwrap();
+    assert_eq!(limit().await, "512Mi");
+    assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Reversed(_)));
+    assert_eq!(limit().await, "1Gi");
+
+    let absent = Use::of(&adapter, "scale", place.with(json!({ "workload": "gone", "replicas": 2 })));
+    assert_eq!(absent.capture().await.unwrap_err().kind, FailureKind::Refused);
+    place.leave().await;
+}
