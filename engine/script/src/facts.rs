@@ -81,6 +81,20 @@ impl Facts {
     }
 }
 
+/// What the text calls of adapters: adapter and function.
+pub(crate) fn adapter_calls(ast: &AST) -> BTreeSet<(String, String)> {
+    let mut calls = BTreeSet::new();
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(Expr::FnCall(call, _)) | ASTNode::Stmt(Stmt::FnCall(call, _))) = path.last()
+            && call.is_qualified()
+        {
+            calls.insert((call.namespace.root().to_owned(), call.name.to_string()));
+        }
+        true
+    });
+    calls
+}
+
 /// Whether the statement at the root of this path stands at the top of the text, outside all functions.
 fn is_top(ast: &AST, path: &[ASTNode<'_>]) -> bool {
     match path.first() {

@@ -12,6 +12,7 @@ use crate::arguments::shown;
 use crate::conditions::{Measure, Probe};
 use crate::coverage::{self, Place};
 use crate::diagnostic::{Diagnostic, Source};
+use crate::facts;
 use crate::fault::{FaultKind, Refusal, RuleFault};
 use crate::meter::Constants;
 use crate::plans;
@@ -83,6 +84,11 @@ impl Rule {
     /// Where the statements of its functions stand; [`Coverage`](crate::Coverage) tells which were reached.
     pub fn statements(&self) -> BTreeSet<Place> {
         coverage::statements(&self.ast)
+    }
+
+    /// What it calls of adapters, wherever its text names it: adapter and function, a probe or an action.
+    pub fn uses(&self) -> BTreeSet<(String, String)> {
+        facts::adapter_calls(&self.ast)
     }
 
     pub(crate) fn sandbox(&self) -> &Arc<Sandbox> {

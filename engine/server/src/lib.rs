@@ -9,6 +9,7 @@ pub mod config;
 pub mod http;
 pub mod load;
 pub mod outgoing;
+pub mod rights;
 pub mod rule_tests;
 pub mod serve;
 pub mod shipped;

@@ -18,7 +18,7 @@ use crate::config::{Configuration, LogFormat, RULES_DEFAULT};
 use crate::http;
 use crate::load::{self, LoadFault, Place};
 use crate::telemetry::{self, OtlpSettings, TelemetryGuard, TelemetrySettings};
-use crate::{shipped, watch};
+use crate::{rights, shipped, watch};
 
 /// How long requests and looks that are under way may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -92,6 +92,7 @@ async fn run(
     if let Some(refusal) = engine.rules.refusal() {
         watch::tell_refusal(&refusal.diagnostics);
     }
+    tokio::spawn(rights::check(Arc::clone(&engine)));
     match directory {
         Some(directory) => drop(rooms.spawn(watch::run(Arc::clone(&engine), directory))),
         None => tracing::info!("no directory of rules: the shipped rules are in use"),

@@ -13,6 +13,8 @@ use selfheal_runtime::Engine;
 use selfheal_script::RuleFile;
 use tokio::sync::mpsc;
 
+use crate::rights;
+
 /// The ending of a rule's file.
 const ENDING: &str = "rhai";
 /// The longest rule, in bytes; what is longer is cut, and then refused by the compiler for its length.
@@ -133,8 +135,12 @@ async fn take(engine: &Arc<Engine>, directory: &Path) {
         Ok(Err(fault)) => return tracing::error!(%fault, "rules cannot be read; those in use stay"),
         Err(fault) => return tracing::error!(%fault, "rules cannot be read; those in use stay"),
     };
-    if let Err(refusal) = engine.load_rules(files).await {
-        tell_refusal(&refusal.diagnostics);
+    let before = engine.rules.current().generation;
+    match engine.load_rules(files).await {
+        // Other rules may need other rights.
+        Ok(now) if now.generation != before => drop(tokio::spawn(rights::check(Arc::clone(engine)))),
+        Ok(_) => {}
+        Err(refusal) => tell_refusal(&refusal.diagnostics),
     }
 }
 

@@ -69,8 +69,35 @@ pub(super) enum Command {
     /// Look at the switch of automatic remediation, and turn it
     #[command(subcommand)]
     Switch(SwitchCommand),
+    /// Print the roles that the rules need of Kubernetes, and no more
+    ///
+    /// Reads the configured rules and adapters and prints Role or ClusterRole with their bindings as YAML, each verb with the
+    /// rules that need it. Nothing is asked of a cluster.
+    Rbac(RbacArguments),
     /// Print the version
     Version,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RbacArguments {
+    /// The directory of rules; the configured one, if not given
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Option<String>,
+    /// The configuration whose adapters and watches are used
+    #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The name of the roles and their bindings
+    #[arg(long, default_value = "selfheal", value_name = "NAME")]
+    pub(super) name: String,
+    /// The ServiceAccount that selfheal runs as
+    #[arg(long, default_value = "selfheal", value_name = "NAME")]
+    pub(super) account: String,
+    /// The namespace of that ServiceAccount
+    #[arg(long, default_value = "selfheal", value_name = "NAME")]
+    pub(super) account_namespace: String,
+    /// Grant what is in namespaces by a Role in this one only; may be given several times. Without, by one ClusterRole
+    #[arg(long = "namespace", value_name = "NAME")]
+    pub(super) namespaces: Vec<String>,
 }
 
 /// Where the configuration comes from.

@@ -12,6 +12,7 @@ mod dry_run;
 mod exit;
 mod issues;
 mod output;
+mod rbac;
 mod rules;
 mod rules_test;
 mod switch;
@@ -77,6 +78,7 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
         Command::Issues(command) => issues::run(command, &client()?, output, out).await,
         Command::Approvals(command) => approvals::run(command, &client()?, output, out).await,
         Command::Switch(command) => switch::run(command, &client()?, output, out).await,
+        Command::Rbac(arguments) => rbac::run(arguments, output, out),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             match output {

@@ -41,7 +41,10 @@ pub(super) async fn run(
 }
 
 /// The configuration, and the adapters that it gives. Nothing is connected: adapters do that on first use.
-fn configured(config: Option<PathBuf>, rules: Option<String>) -> Result<(Configuration, Catalog), Failure> {
+pub(super) fn configured(
+    config: Option<PathBuf>,
+    rules: Option<String>,
+) -> Result<(Configuration, Catalog), Failure> {
     let file = config.filter(|file| !file.as_os_str().is_empty());
     let place = Place { file, overrides: Overrides { rules, ..Overrides::default() } };
     let mut configuration = load::configuration(&place).map_err(|fault| Failure::usage(fault.to_string()))?;
