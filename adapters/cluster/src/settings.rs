@@ -105,7 +105,7 @@ fn cluster(name: &str, mut section: Section<'_>) -> ClusterSettings {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
         let problem = "a cluster's name is 1 to 64 letters, digits, dots, dashes or underscores";
-        section.reject("", format!("{problem}; found {name:?}"), None);
+        section.reject("url", format!("{problem}; found {name:?}"), None);
     }
     let kubeconfig = section.optional_text("kubeconfig");
     let context = section.optional_text("context");
@@ -117,7 +117,11 @@ fn cluster(name: &str, mut section: Section<'_>) -> ClusterSettings {
 
     if [kubeconfig.is_some(), url.is_some(), in_cluster].into_iter().filter(|given| *given).count() > 1 {
         let help = "give one of kubeconfig, url and in_cluster: true";
-        section.reject("", "more than one way to this cluster", Some(help));
+        section.reject(
+            if url.is_some() { "url" } else { "in_cluster" },
+            "more than one way to this cluster",
+            Some(help),
+        );
     }
     for (name, value, of, fine) in [
         ("context", &context, "kubeconfig", kubeconfig.is_some()),

@@ -34,7 +34,7 @@ impl selfheal_contract::Probe for Probe {
             doc: "An application of Argo CD: whether what runs is what its repository has, and how it stands.",
             fields: const {
                 &[
-                    field("sync", "Synced, OutOfSync or Unknown."),
+                    field("sync_status", "Synced, OutOfSync or Unknown."),
                     field("in_sync", "Whether it is Synced."),
                     field("health", "Healthy, Progressing, Degraded, Suspended, Missing or Unknown."),
                     field("revision", "The revision that was compared with; empty when none was."),
@@ -63,7 +63,7 @@ impl selfheal_contract::Probe for Probe {
         let phase = application.text("/status/operationState/phase");
         Ok(Reading::Known(json!({
             "in_sync": sync == "Synced",
-            "sync": sync,
+            "sync_status": sync,
             "health": or_unknown(application.text("/status/health/status")),
             "revision": application.text("/status/sync/revision"),
             "operation": phase,

@@ -45,7 +45,7 @@ impl Episodes {
             .entry(uid.clone())
             .or_insert_with(|| Ailing { subject: Subject::of(pod), episodes: Vec::new() });
         let mut notices = Vec::new();
-        for symptom in present {
+        for symptom in &present {
             let known = ailing.episodes.iter_mut().find(|episode| {
                 (episode.symptom.ailment, &episode.symptom.container) == (symptom.ailment, &symptom.container)
             });
@@ -53,18 +53,17 @@ impl Episodes {
                 // An episode keeps its start, whatever happens again within it.
                 Some(episode) => episode.until = symptom.until,
                 None => {
-                    notices.push(Notice::firing(&ailing.subject, &symptom));
-                    ailing.episodes.push(Episode { until: symptom.until, symptom });
+                    notices.push(Notice::firing(&ailing.subject, symptom));
+                    ailing.episodes.push(Episode { until: symptom.until, symptom: symptom.clone() });
                 }
             }
         }
-        let seen = symptoms(pod, now);
         for episode in &mut ailing.episodes {
             let Symptom { ailment, container, .. } = &episode.symptom;
-            let present =
-                seen.iter().any(|symptom| (symptom.ailment, &symptom.container) == (*ailment, container))
-                    || *ailment == Ailment::ImagePull && still_pulls(pod, container);
-            if !present && episode.until.is_none() {
+            let same = |symptom: &Symptom| (symptom.ailment, &symptom.container) == (*ailment, container);
+            let is_there =
+                present.iter().any(same) || *ailment == Ailment::ImagePull && still_pulls(pod, container);
+            if !is_there && episode.until.is_none() {
                 episode.until = Some(held_until(*ailment, now));
             }
         }

@@ -1,6 +1,7 @@
 //! The same against a real API server, where `KUBECONFIG_E2E` names a kubeconfig: in a namespace of its own that is taken away
 //! afterwards. It needs no kubelet: no pod ever runs, and what only a controller can tell is not asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Request;
@@ -22,21 +23,31 @@ struct Place {
 }
 
 impl Place {
-    /// None, and a word about it, where no cluster is named.
-    async fn find(test: &str) -> Option<Self> {
+    /// Runs a test in a namespace of its own, which is taken away however the test ends; where no cluster is named, it says
+    /// so.
+    async fn within<F: Future<Output = ()> + Send + 'static>(test: &str, body: impl FnOnce(Arc<Self>) -> F) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test that is told by the environment where a cluster is"
+        )]
         let Ok(kubeconfig) = std::env::var(VARIABLE) else {
             println!("SKIPPED: {test} needs {VARIABLE}, a kubeconfig of a cluster to try things in");
-            return None;
+            return;
         };
         let file = Kubeconfig::read_from(&kubeconfig).unwrap();
         let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
         let client = Client::try_from(config).unwrap();
         let namespace = format!("selfheal-e2e-{test}-{}", std::process::id());
-        let place = Self { client, namespace, kubeconfig };
+        let place = Arc::new(Self { client, namespace, kubeconfig });
         let namespace =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": place.namespace } });
         place.send("POST", "/api/v1/namespaces", &namespace).await.unwrap();
-        Some(place)
+        let outcome = tokio::spawn(body(Arc::clone(&place))).await;
+        let path = format!("/api/v1/namespaces/{}", place.namespace);
+        place.send("DELETE", &path, &Value::Null).await.unwrap();
+        if let Err(fault) = outcome {
+            std::panic::resume_unwind(fault.into_panic());
+        }
     }
 
     async fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value, kube::Error> {
@@ -59,13 +70,23 @@ impl Place {
         self.send("POST", &self.path(root, plural), &object).await.unwrap()
     }
 
-    async fn get(&self, root: &str, rest: &str) -> Value {
-        self.send("GET", &self.path(root, rest), &Value::Null).await.unwrap()
+    /// A pod that nobody owns and no node runs. The service account that it needs is made a moment after the namespace.
+    async fn create_pod(&self, name: &str) {
+        let mut pod = pod(name);
+        pod["metadata"].as_object_mut().unwrap().remove("ownerReferences");
+        pod["spec"].as_object_mut().unwrap().remove("nodeName");
+        pod["metadata"]["namespace"] = json!(self.namespace);
+        for _ in 0..100 {
+            if self.send("POST", &self.path("/api/v1", "pods"), &pod).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the server took no pod within 10 s");
     }
 
-    async fn leave(self) {
-        let path = format!("/api/v1/namespaces/{}", self.namespace);
-        self.send("DELETE", &path, &Value::Null).await.unwrap();
+    async fn get(&self, root: &str, rest: &str) -> Value {
+        self.send("GET", &self.path(root, rest), &Value::Null).await.unwrap()
     }
 
     /// These parameters in this namespace.
@@ -88,7 +109,10 @@ fn specification(object: &Value) -> Value {
 
 #[tokio::test]
 async fn actions_conform_at_a_real_server() {
-    let Some(place) = Place::find("conform").await else { return };
+    Place::within("conform", conform).await;
+}
+
+async fn conform(place: Arc<Place>) {
     let adapter = adapter_with(json!({ "kubeconfig": place.kubeconfig }), json!({}));
     let apps = "/apis/apps/v1";
     for (kind, plural, name) in [
@@ -104,14 +128,7 @@ async fn actions_conform_at_a_real_server() {
         }
         place.create(apps, plural, object).await;
     }
-    place
-        .create("/api/v1", "pods", {
-            let mut pod = pod("web-1");
-            pod["metadata"].as_object_mut().unwrap().remove("ownerReferences");
-            pod["spec"].as_object_mut().unwrap().remove("nodeName");
-            pod
-        })
-        .await;
+    place.create_pod("web-1").await;
     let scaled = json!({ "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": { "name": "hpa" },
         "spec": { "minReplicas": 2, "maxReplicas": 5, "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment",
             "name": "absent" } } });
@@ -149,12 +166,14 @@ async fn actions_conform_at_a_real_server() {
             panic!("{fault}");
         }
     }
-    place.leave().await;
 }
 
 #[tokio::test]
 async fn a_rollback_finds_its_revision_at_a_real_server() {
-    let Some(place) = Place::find("rollback").await else { return };
+    Place::within("rollback", roll_back).await;
+}
+
+async fn roll_back(place: Arc<Place>) {
     let adapter = adapter_with(json!({ "kubeconfig": place.kubeconfig }), json!({}));
     place.create("/apis/apps/v1", "deployments", workload("Deployment", "web")).await;
     let of_web = || place.with(json!({ "deployment": "web" }));
@@ -190,5 +209,4 @@ async fn a_rollback_finds_its_revision_at_a_real_server() {
 
     let absent = Use::of(&adapter, "scale", place.with(json!({ "workload": "gone", "replicas": 2 })));
     assert_eq!(absent.capture().await.unwrap_err().kind, FailureKind::Refused);
-    place.leave().await;
 }

@@ -6,7 +6,7 @@ use selfheal_contract::{Effect, FailureKind, Undone};
 use selfheal_test_kubernetes::{ApiDouble, Fault};
 use serde_json::{Value, json};
 
-use crate::support::{Use, adapter, adapter_with, furnish, intent, read};
+use crate::support::{Use, adapter, adapter_with, furnish, read};
 
 /// Actions of every way of changing, with the path that they patch and a value that shows the change.
 const USES: [(&str, &str, &str); 5] = [
@@ -67,7 +67,7 @@ async fn each_fault_has_its_meaning_and_the_target_shows_what_happened() {
             let changes = double.changes().by_requests();
             assert_eq!(changes.len(), 1, "{name} {fault:?}");
             if !matches!(name, "scale" | "renew_certificate") {
-                assert_eq!(changes.for_intent(&intent().to_string()).len(), 1, "{name} {fault:?}");
+                assert_eq!(changes.for_intent(&used.intent().to_string()).len(), 1, "{name} {fault:?}");
             }
         }
     }

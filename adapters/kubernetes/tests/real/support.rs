@@ -56,10 +56,6 @@ pub fn params(json: Value) -> Map<String, Value> {
     params
 }
 
-pub fn intent() -> IntentId {
-    ContentHash::of_parts([b"intent".as_slice()])
-}
-
 /// An action of the adapter.
 pub fn action<'a>(adapter: &'a Adapter, name: &str) -> &'a dyn AnyAction {
     adapter.actions.iter().find(|action| action.about().name == name).unwrap().as_ref()
@@ -76,6 +72,11 @@ impl<'a> Use<'a> {
         Self { action: action(adapter, name), params: params(json) }
     }
 
+    /// Names this use, as the runtime's intents do.
+    pub fn intent(&self) -> IntentId {
+        ContentHash::of_parts([self.action.about().name.as_bytes()])
+    }
+
     pub async fn preview(&self) -> Result<Preview, Failure> {
         self.action.preview(&self.params).await
     }
@@ -89,15 +90,15 @@ impl<'a> Use<'a> {
     }
 
     pub async fn apply(&self, prior: &Value) -> Result<Applied, Failure> {
-        self.action.apply(&self.params, prior, &intent()).await
+        self.action.apply(&self.params, prior, &self.intent()).await
     }
 
     pub async fn effect(&self, prior: &Value) -> Result<Effect, Failure> {
-        self.action.effect(&self.params, prior, &intent()).await
+        self.action.effect(&self.params, prior, &self.intent()).await
     }
 
     pub async fn undo(&self, prior: &Value) -> Result<Undone, Failure> {
-        self.action.undo(&self.params, prior, &intent()).await
+        self.action.undo(&self.params, prior, &self.intent()).await
     }
 }
 

@@ -183,3 +183,34 @@ async fn what_cannot_be_stored_yet_is_handed_on_later() {
     double.trouble("shop", "web-1", "app", PodTrouble::OomKilled);
     listening.inbox.holds(&[OOM]).await;
 }
+
+/// Resident memory of this process in MiB; 0 where the system does not tell.
+#[expect(clippy::disallowed_methods, reason = "a test that measures its own process")]
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or_default() / 1024.0
+}
+
+/// The figure counts what the stand-in takes to answer as well, so the watch itself takes less. Run alone:
+/// `cargo test -p selfheal-kubernetes --release --test real thousands -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "measures the memory of the whole process, so that nothing else may run beside it"]
+async fn thousands_of_pods_take_little_memory() {
+    const PODS: usize = 5_000;
+    let double = ApiDouble::start().await;
+    for number in 0..PODS {
+        let mut pod = pod(&format!("web-{number}"));
+        // As large as real ones, most of which is of no use to the watch.
+        pod["metadata"]["annotations"] = json!({ "example.com/notes": "x".repeat(4_000) });
+        double.create(pod);
+    }
+    let before = resident_mib();
+    let listening = listen(json!({ "url": double.url() }), json!({ "enabled": true }));
+    until("a watch", || double.watches() == 1).await;
+    double.trouble("shop", "web-4999", "app", PodTrouble::Evicted);
+    listening.inbox.holds(&["KubernetesPodEvicted web-4999 web Firing"]).await;
+    let more = resident_mib() - before;
+    println!("{PODS} pods: {more:.1} MiB more than before listening, the stand-in's own share included");
+    assert!(more < 64.0, "{more} MiB");
+}
