@@ -6,6 +6,7 @@ pub mod alert;
 pub mod condition;
 pub mod guard;
 pub mod hash;
+pub mod health;
 pub mod index;
 pub mod issue;
 pub mod labels;

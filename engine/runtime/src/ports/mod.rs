@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod entropy;
+pub mod history;
 pub mod journal;
 pub mod ledger;
 pub mod sink;
@@ -10,6 +11,7 @@ pub mod source;
 
 pub use clock::Clock;
 pub use entropy::Entropy;
+pub use history::{Course, Episode};
 pub use journal::{Journal, JournalFault, JournalFaultKind};
 pub use ledger::{Claim, Ledger, LedgerFault, Reserved};
 pub use sink::{News, NewsKind, Sink, SinkFault};

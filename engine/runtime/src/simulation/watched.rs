@@ -15,7 +15,7 @@ use crate::ports::journal::{
     Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
     Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
 };
-use crate::ports::{Journal, JournalFault};
+use crate::ports::{Episode, Journal, JournalFault};
 
 /// A call of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +112,10 @@ impl<W: Watch> Journal for Watched<W> {
         most: usize,
     ) -> Answer<Vec<(Timestamp, IssueId)>> {
         self.ask(self.inner.wakes(after, most)).await
+    }
+
+    async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
+        self.ask(self.inner.episodes(since, most)).await
     }
 
     async fn open_fingerprints(&self) -> Answer<Vec<(Fingerprint, IssueId, Timestamp)>> {

@@ -20,6 +20,7 @@ mod sightings;
 mod tls;
 mod writer;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use selfheal_runtime::ports::journal::{
     Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
     Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
 };
-use selfheal_runtime::ports::{Journal, JournalFault, JournalFaultKind};
+use selfheal_runtime::ports::{Course, Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
 use tokio_postgres::Row;
 
@@ -190,6 +191,20 @@ impl Journal for PostgresJournal {
     ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault> {
         let rows = self.pool.ask(queries::wakes(after, most)).await?;
         read(&rows, |row| Ok((row.time("wake_at")?, IssueId(row.value("id")?))))
+    }
+
+    async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
+        let answers = self.pool.ask_all(queries::episodes(since, most)).await?;
+        let [issues, remediations] = answers.as_slice() else { return Ok(Vec::new()) };
+        let mut courses: HashMap<IssueId, Vec<Course>> = HashMap::new();
+        for (issue, course) in read(remediations, rows::course)? {
+            courses.entry(issue).or_default().push(course);
+        }
+        let mut episodes = read(issues, rows::episode)?;
+        for episode in &mut episodes {
+            episode.courses = courses.remove(&episode.issue).unwrap_or_default();
+        }
+        Ok(episodes)
     }
 
     async fn open_fingerprints(&self) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>, JournalFault> {

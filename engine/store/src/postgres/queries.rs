@@ -5,7 +5,7 @@ use selfheal_core::issue::IssueId;
 use selfheal_core::remediation::RemediationId;
 use selfheal_runtime::ports::journal::{IssueFilter, ReceiptId, RemediationFilter};
 
-use super::columns::micros;
+use super::columns::{self, micros};
 use super::connection::{Sql, Value, sql};
 use super::rows::{APPROVAL, INTENT, ISSUE, MESSAGE, RECEIPT, RECORD, REMEDIATION};
 
@@ -16,6 +16,22 @@ const REMEDIATIONS_MAX: u32 = 10_000;
 
 fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+/// A label of an issue's alert. PostgreSQL cannot give out the character with the number 0: an alert that holds one
+/// anywhere has no labels here, rather than keep all others from being listed.
+fn label(name: &str) -> String {
+    format!(r"CASE WHEN strpos(alert, '\u0000') = 0 THEN alert::json -> 'labels' ->> '{name}' END")
+}
+
+/// A text to compare with, as PostgreSQL takes it.
+fn plain(text: &str) -> String {
+    columns::text(text).into_owned()
+}
+
+/// The pattern of what holds a text.
+fn holding(text: &str) -> String {
+    format!("%{}%", plain(text).replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_"))
 }
 
 /// Conditions of a list, each with the value of its only parameter, if it has one.
@@ -72,6 +88,28 @@ pub(super) fn issues(filter: &IssueFilter) -> Sql<'static> {
     if let Some(fingerprint) = filter.fingerprint {
         conditions.with("fingerprint =", Box::new(fingerprint.0.cast_signed()));
     }
+    if let Some(severity) = &filter.severity {
+        conditions.with(&format!("{} =", label("severity")), Box::new(plain(severity)));
+    }
+    if let Some(namespace) = &filter.namespace {
+        conditions.with(&format!("{} =", label("namespace")), Box::new(plain(namespace)));
+    }
+    if let Some(resource) = &filter.resource {
+        conditions.with("resource =", Box::new(plain(resource)));
+    }
+    if let Some(component) = filter.component {
+        conditions.with("component =", Box::new(component.name()));
+    }
+    if let Some(text) = &filter.text {
+        let within = "coalesce(rule, '') || ' ' || resource || ' ' || why || ' ' || alert ILIKE";
+        conditions.with(within, Box::new(holding(text)));
+    }
+    if let Some(since) = filter.since {
+        conditions.with("received_at >=", Box::new(micros(since)));
+    }
+    if let Some(until) = filter.until {
+        conditions.with("received_at <", Box::new(micros(until)));
+    }
     if let Some(before) = filter.before {
         conditions.with("id <", Box::new(before.0));
     }
@@ -105,6 +143,33 @@ pub(super) fn wakes(after: Option<(Timestamp, IssueId)>, most: usize) -> Sql<'st
     )
 }
 
+/// The issues that were open at a time or later; the remediations of the same issues.
+pub(super) fn episodes(since: Timestamp, most: usize) -> Vec<Sql<'static>> {
+    const OPEN_SINCE: &str = "FROM issues WHERE closed_at IS NULL OR closed_at >= $1 ORDER BY id DESC LIMIT $2";
+    vec![
+        sql!(
+            format!(
+                "SELECT id, {} AS name, {} AS severity, rule, priority, component,
+                     resource, starts_at, received_at, resolved_at, closed_at, outcome {OPEN_SINCE}",
+                label("alertname"),
+                label("severity")
+            ),
+            micros(since),
+            limit(most)
+        ),
+        sql!(
+            format!(
+                "SELECT issue, rule, started_at, ended_at, outcome,
+                     (SELECT min(applied_at) FROM intents
+                      WHERE intents.issue = remediations.issue AND intents.ordinal = remediations.ordinal) AS effect_at
+                 FROM remediations WHERE issue IN (SELECT id {OPEN_SINCE}) ORDER BY sequence"
+            ),
+            micros(since),
+            limit(most)
+        ),
+    ]
+}
+
 pub(super) fn open_fingerprints() -> Sql<'static> {
     sql!(
         "SELECT fingerprint, id, starts_at FROM issues
@@ -122,8 +187,24 @@ pub(super) fn remediations(filter: &RemediationFilter) -> Sql<'static> {
         Some(false) => conditions.add("ended_at IS NOT NULL"),
         None => {}
     }
+    if let Some(rule) = &filter.rule {
+        conditions.with("rule =", Box::new(plain(rule)));
+    }
+    if !filter.outcomes.is_empty() {
+        let names: Vec<&str> = filter.outcomes.iter().map(|outcome| outcome.name()).collect();
+        conditions.add(&format!("outcome IN ('{}')", names.join("', '")));
+    }
+    if let Some(resource) = &filter.resource {
+        conditions.with("(SELECT resource FROM issues WHERE issues.id = issue) =", Box::new(plain(resource)));
+    }
+    if let Some(text) = &filter.text {
+        conditions.with("rule || ' ' || why || ' ' || plan ILIKE", Box::new(holding(text)));
+    }
     if let Some(since) = filter.since {
         conditions.with("started_at >=", Box::new(micros(since)));
+    }
+    if let Some(until) = filter.until {
+        conditions.with("started_at <", Box::new(micros(until)));
     }
     if let Some(RemediationId { issue, ordinal }) = filter.before {
         let find =

@@ -3,6 +3,7 @@
 use selfheal_core::issue::IssueId;
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
+use selfheal_runtime::ports::history::{Course, Episode};
 use selfheal_runtime::ports::journal::{
     Approval, Intent, Issue, OutboxMessage, Receipt, ReceiptId, Record, Remediation,
 };
@@ -52,6 +53,36 @@ pub(super) fn issue(row: &Row) -> Result<Issue> {
         remediations: row.number("remediations")?,
         trace: row.value("trace")?,
     })
+}
+
+/// Without its remediations.
+pub(super) fn episode(row: &Row) -> Result<Episode> {
+    Ok(Episode {
+        issue: IssueId(row.value("id")?),
+        name: row.value::<Option<String>>("name")?.unwrap_or_default(),
+        severity: row.value("severity")?,
+        rule: row.value("rule")?,
+        priority: row.maybe_name("priority")?,
+        component: row.maybe_name("component")?,
+        resource: row.value("resource")?,
+        starts_at: row.time("starts_at")?,
+        received_at: row.time("received_at")?,
+        resolved_at: row.maybe_time("resolved_at")?,
+        closed_at: row.maybe_time("closed_at")?,
+        outcome: row.maybe_name("outcome")?,
+        courses: Vec::new(),
+    })
+}
+
+pub(super) fn course(row: &Row) -> Result<(IssueId, Course)> {
+    let course = Course {
+        rule: row.value("rule")?,
+        started_at: row.time("started_at")?,
+        effect_at: row.maybe_time("effect_at")?,
+        ended_at: row.maybe_time("ended_at")?,
+        outcome: row.maybe_name("outcome")?,
+    };
+    Ok((IssueId(row.value("issue")?), course))
 }
 
 fn remediation_id(row: &Row) -> Result<RemediationId> {

@@ -2,7 +2,7 @@
 //!
 //! The file is a `database`. Changes go through a queue to the one thread that writes it (`writer`), which commits them in
 //! groups: `intake` turns alerts into issues; `commit` carries out the runtime's writes, by `movement` for issues, `effects` for
-//! remediations and `people` for approvals and news. Questions (`queries`) go to connections of their own (`readers`).
+//! remediations and `people` for approvals and news. Questions (`queries`, `history`) go to connections of their own (`readers`).
 //! `open` has the lock, the settings and the schema; `fault` says what a failure means.
 
 mod columns;
@@ -10,6 +10,7 @@ mod commit;
 mod database;
 mod effects;
 mod fault;
+mod history;
 mod intake;
 mod movement;
 mod open;
@@ -36,7 +37,7 @@ use selfheal_runtime::ports::journal::{
     Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
     Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
 };
-use selfheal_runtime::ports::{Journal, JournalFault, JournalFaultKind};
+use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
 
 use crate::breakage::Breakage;
@@ -150,6 +151,10 @@ impl Journal for SqliteJournal {
         most: usize,
     ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault> {
         self.query(move |connection| queries::wakes(connection, after, most)).await
+    }
+
+    async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
+        self.query(move |connection| history::episodes(connection, since, most)).await
     }
 
     async fn open_fingerprints(&self) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>, JournalFault> {

@@ -20,7 +20,7 @@ const ISSUES_MAX: u32 = 1_000;
 /// The most remediations of one answer.
 const REMEDIATIONS_MAX: u32 = 10_000;
 
-fn all<T>(
+pub(super) fn all<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
@@ -40,6 +40,11 @@ fn one<T>(
 
 fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
+}
+
+/// The pattern of what holds a text.
+fn holding(text: &str) -> String {
+    format!("%{}%", text.replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_"))
 }
 
 /// Conditions of a list, each with the value of its only parameter, if it has one.
@@ -89,6 +94,28 @@ pub(super) fn issues(connection: &Connection, filter: &IssueFilter) -> Result<Ve
     }
     if let Some(fingerprint) = filter.fingerprint {
         conditions.with("fingerprint = ?", fingerprint.0.cast_signed());
+    }
+    if let Some(severity) = &filter.severity {
+        conditions.with("alert ->> '$.labels.severity' = ?", severity.clone());
+    }
+    if let Some(namespace) = &filter.namespace {
+        conditions.with("alert ->> '$.labels.namespace' = ?", namespace.clone());
+    }
+    if let Some(resource) = &filter.resource {
+        conditions.with("resource = ?", resource.clone());
+    }
+    if let Some(component) = filter.component {
+        conditions.with("component = ?", component.name().to_owned());
+    }
+    if let Some(text) = &filter.text {
+        let within = "coalesce(rule, '') || ' ' || resource || ' ' || why || ' ' || alert LIKE ? ESCAPE '\\'";
+        conditions.with(within, holding(text));
+    }
+    if let Some(since) = filter.since {
+        conditions.with("received_at >= ?", micros(since));
+    }
+    if let Some(until) = filter.until {
+        conditions.with("received_at < ?", micros(until));
     }
     if let Some(before) = filter.before {
         conditions.with("id < ?", before.0);
@@ -152,8 +179,26 @@ pub(super) fn remediations(connection: &Connection, filter: &RemediationFilter) 
         Some(false) => conditions.add("ended_at IS NOT NULL"),
         None => {}
     }
+    if let Some(rule) = &filter.rule {
+        conditions.with("rule = ?", rule.clone());
+    }
+    if !filter.outcomes.is_empty() {
+        // A JSON list is one value, however many names it has.
+        let names: Vec<&str> = filter.outcomes.iter().map(|outcome| outcome.name()).collect();
+        let names = format!("[\"{}\"]", names.join("\",\""));
+        conditions.with("outcome IN (SELECT value FROM json_each(?))", names);
+    }
+    if let Some(resource) = &filter.resource {
+        conditions.with("issue IN (SELECT id FROM issues WHERE resource = ?)", resource.clone());
+    }
+    if let Some(text) = &filter.text {
+        conditions.with("rule || ' ' || why || ' ' || plan LIKE ? ESCAPE '\\'", holding(text));
+    }
     if let Some(since) = filter.since {
         conditions.with("started_at >= ?", micros(since));
+    }
+    if let Some(until) = filter.until {
+        conditions.with("started_at < ?", micros(until));
     }
     if let Some(before) = filter.before {
         let Some(sequence) = sequence(connection, before)? else { return Ok(Vec::new()) };

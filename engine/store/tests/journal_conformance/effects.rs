@@ -109,7 +109,8 @@ pub async fn remediations_are_listed_newest_first_and_by_filter(journal: &dyn Jo
     journal.commit(vec![begin(a, 1, 10), end(a, 1, Outcome::Kept, 12)]).await.unwrap();
     journal.commit(vec![begin(b, 1, 20), begin(a, 2, 30)]).await.unwrap();
     let any = || RemediationFilter { limit: 100, ..RemediationFilter::default() };
-    let cases: [(RemediationFilter, &[(i64, u32)]); 9] = [
+    let text = |text: &str| RemediationFilter { text: Some(text.to_owned()), ..any() };
+    let cases: [(RemediationFilter, &[(i64, u32)]); 19] = [
         (any(), &[(1, 2), (2, 1), (1, 1)]),
         (RemediationFilter { limit: 1, ..any() }, &[(1, 2)]),
         (RemediationFilter { issue: Some(a), ..any() }, &[(1, 2), (1, 1)]),
@@ -119,6 +120,16 @@ pub async fn remediations_are_listed_newest_first_and_by_filter(journal: &dyn Jo
         (RemediationFilter { before: Some(remediation_id(a, 2)), ..any() }, &[(2, 1), (1, 1)]),
         (RemediationFilter { before: Some(remediation_id(b, 1)), issue: Some(b), ..any() }, &[]),
         (RemediationFilter { since: Some(at(31)), ..any() }, &[]),
+        (RemediationFilter { until: Some(at(20)), ..any() }, &[(1, 1)]),
+        (RemediationFilter { rule: Some("connections".to_owned()), limit: 1, ..any() }, &[(1, 2)]),
+        (RemediationFilter { rule: Some("disk".to_owned()), ..any() }, &[]),
+        (RemediationFilter { outcomes: vec![Outcome::Stuck, Outcome::Kept], ..any() }, &[(1, 1)]),
+        (RemediationFilter { outcomes: vec![Outcome::Stuck], ..any() }, &[]),
+        (RemediationFilter { resource: Some("resource of b".to_owned()), ..any() }, &[(2, 1)]),
+        (RemediationFilter { resource: Some("resource".to_owned()), ..any() }, &[]),
+        (text("O'BRIEN"), &[(1, 2), (2, 1), (1, 1)]),
+        (text("connections too many"), &[(1, 2), (2, 1)]),
+        (text("100%"), &[]),
     ];
     for (filter, expected) in cases {
         let found = journal.remediations(filter.clone()).await.unwrap();

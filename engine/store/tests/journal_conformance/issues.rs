@@ -1,14 +1,15 @@
 //! Issues on their way: movement, lists, wakes, the story.
 
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
+use selfheal_core::remediation::IntentState;
 use selfheal_core::rule::{Component, Priority};
-use selfheal_runtime::ports::Journal;
 use selfheal_runtime::ports::journal::{IssueFilter, Story, Write};
+use selfheal_runtime::ports::{Course, Episode, Journal};
 use serde_json::{Value, json};
 
 use super::sample::{
-    alert, approval, at, conflict, intent, issue, opened, record, remediation, remediation_id, resolved,
-    rest, step,
+    alert, approval, at, conflict, intent, issue, move_intent, opened, record, remediation, remediation_id,
+    resolved, rest, step,
 };
 
 /// The events that lead from a new issue to each phase.
@@ -146,7 +147,8 @@ pub async fn issues_are_listed_newest_first_and_by_filter(journal: &dyn Journal)
         .unwrap();
     let any = || IssueFilter { limit: 100, ..IssueFilter::default() };
     let fingerprint = Some(alert("b", 0, None).fingerprint);
-    let cases: [(IssueFilter, &[i64]); 12] = [
+    let text = |text: &str| IssueFilter { text: Some(text.to_owned()), ..any() };
+    let cases: [(IssueFilter, &[i64]); 27] = [
         (any(), &[5, 4, 3, 2, 1]),
         (IssueFilter { limit: 2, ..any() }, &[5, 4]),
         (IssueFilter { before: Some(IssueId(3)), ..any() }, &[2, 1]),
@@ -159,6 +161,21 @@ pub async fn issues_are_listed_newest_first_and_by_filter(journal: &dyn Journal)
         (IssueFilter { rule: Some("disk".to_owned()), ..any() }, &[4]),
         (IssueFilter { fingerprint, ..any() }, &[2]),
         (IssueFilter { fingerprint, before: Some(IssueId(2)), ..any() }, &[]),
+        (IssueFilter { severity: Some("critical".to_owned()), ..any() }, &[5, 4, 3, 2, 1]),
+        (IssueFilter { severity: Some("low".to_owned()), ..any() }, &[]),
+        (IssueFilter { namespace: Some("shop".to_owned()), ..any() }, &[]),
+        (IssueFilter { resource: Some("resource of c".to_owned()), ..any() }, &[3]),
+        (IssueFilter { component: Some(Component::Storage), ..any() }, &[4]),
+        (IssueFilter { since: Some(at(1)), ..any() }, &[5, 4, 3, 2, 1]),
+        (IssueFilter { since: Some(at(2)), ..any() }, &[]),
+        (IssueFilter { until: Some(at(1)), ..any() }, &[]),
+        (IssueFilter { until: Some(at(2)), ..any() }, &[5, 4, 3, 2, 1]),
+        (text("RESOURCE of d"), &[4]),
+        (text("dis"), &[4]),
+        (text("recovered"), &[2]),
+        (text("it's"), &[5, 4, 3, 2, 1]),
+        (text("%"), &[]),
+        (IssueFilter { component: Some(Component::Database), limit: 1, ..text("_") }, &[]),
     ];
     for (filter, expected) in cases {
         let found = journal.issues(filter.clone()).await.unwrap();
@@ -270,4 +287,54 @@ pub async fn concurrent_commits_move_an_issue_once(journal: &dyn Journal) {
     let results = join_all(attempts).await;
     assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
     assert_eq!(journal.story(id).await.unwrap().unwrap().remediations.len(), 1);
+}
+
+pub async fn episodes_tell_each_issue_with_its_remediations(journal: &dyn Journal) {
+    let (old, a, b) = (opened(journal, "old").await, opened(journal, "a").await, opened(journal, "b").await);
+    resolved(journal, "old").await;
+    let first = intent(remediation_id(a, 1), "one");
+    let applied = move_intent(first.id, IntentState::Executing, IntentState::Applied, 22, None);
+    let (outcome, why) = (Outcome::Unwound, String::new());
+    journal
+        .commit(vec![
+            rest(old, Outcome::Subsided),
+            step(old, Event::Close),
+            Write::Begin(Box::new(remediation(remediation_id(a, 1), 10))),
+            Write::Intend(Box::new(first)),
+            applied,
+            Write::End { id: remediation_id(a, 1), outcome, why, at: at(30) },
+            Write::Begin(Box::new(remediation(remediation_id(a, 2), 40))),
+        ])
+        .await
+        .unwrap();
+    let found = journal.episodes(at(101), 10).await.unwrap();
+    assert_eq!(found.iter().map(|episode| episode.issue).collect::<Vec<_>>(), [b, a]);
+    let course = |started, effect: Option<i64>, ended: Option<i64>, outcome| Course {
+        rule: "connections".to_owned(),
+        started_at: at(started),
+        effect_at: effect.map(at),
+        ended_at: ended.map(at),
+        outcome,
+    };
+    let expected = Episode {
+        issue: a,
+        name: "a".to_owned(),
+        severity: Some("critical".to_owned()),
+        rule: Some("connections".to_owned()),
+        priority: Some(Priority::Critical),
+        component: Some(Component::Database),
+        resource: "resource of a".to_owned(),
+        starts_at: at(0),
+        received_at: at(1),
+        resolved_at: None,
+        closed_at: None,
+        outcome: None,
+        courses: vec![course(10, Some(22), Some(30), Some(Outcome::Unwound)), course(40, None, None, None)],
+    };
+    assert_eq!(found[1], expected);
+    assert!(found[0].courses.is_empty());
+    let found = journal.episodes(at(100), 10).await.unwrap();
+    let closed = found.last().unwrap();
+    assert_eq!((closed.issue, closed.resolved_at, closed.closed_at), (old, Some(at(5)), Some(at(100))));
+    assert_eq!(journal.episodes(at(0), 1).await.unwrap().len(), 1);
 }

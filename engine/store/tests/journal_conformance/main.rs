@@ -51,6 +51,7 @@ cases! {
     issues::rule_and_level_are_replaced,
     issues::a_story_has_everything_in_order,
     issues::concurrent_commits_move_an_issue_once,
+    issues::episodes_tell_each_issue_with_its_remediations,
     effects::a_remediation_begins_once_and_ends_once,
     effects::intents_go_by_the_table,
     effects::reverts_are_found_when_they_are_due,

@@ -61,6 +61,20 @@ pub struct IssueFilter {
     pub rule: Option<String>,
     /// Only of this fingerprint.
     pub fingerprint: Option<Fingerprint>,
+    /// Only those whose alert has this `severity` label.
+    pub severity: Option<String>,
+    /// Only those whose alert has this `namespace` label.
+    pub namespace: Option<String>,
+    /// Only about this resource.
+    pub resource: Option<String>,
+    /// Only those that weigh on this part of the health score.
+    pub component: Option<Component>,
+    /// Only those that hold this text, in whatever case of ASCII letters: in the resource, the rule, the reason, a label or an annotation.
+    pub text: Option<String>,
+    /// Only those received at or after this time.
+    pub since: Option<Timestamp>,
+    /// Only those received before this time.
+    pub until: Option<Timestamp>,
     /// Only before this one.
     pub before: Option<IssueId>,
     /// At most this many, 1 to 1 000.

@@ -23,6 +23,8 @@ use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
+use super::history::Episode;
+
 pub use approval::{Answer, Approval};
 pub use fault::{JournalFault, JournalFaultKind};
 pub use issue::{Issue, IssueFilter};
@@ -67,6 +69,8 @@ pub trait Journal: Send + Sync {
         after: Option<(Timestamp, IssueId)>,
         most: usize,
     ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault>;
+    /// The history of the issues that were open at `since` or later, at most `most` of them, newest first.
+    async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault>;
     /// Open firing issues (not resolved), for the reconciler: fingerprint, issue, start of the alert.
     async fn open_fingerprints(&self) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>, JournalFault>;
 

@@ -83,8 +83,18 @@ pub struct RemediationFilter {
     pub issue: Option<IssueId>,
     /// Only running ones, or only ended ones.
     pub running: Option<bool>,
+    /// Only those of this rule.
+    pub rule: Option<String>,
+    /// Only those that ended in one of these ways; empty: in any, or not yet.
+    pub outcomes: Vec<Outcome>,
+    /// Only those of issues about this resource.
+    pub resource: Option<String>,
+    /// Only those that hold this text, in whatever case of ASCII letters: in the rule, the reason, or the plan.
+    pub text: Option<String>,
     /// Only those that began at or after this time.
     pub since: Option<Timestamp>,
+    /// Only those that began before this time.
+    pub until: Option<Timestamp>,
     /// Only before this one, in the order of beginning.
     pub before: Option<RemediationId>,
     /// At most this many, 1 to 10 000.

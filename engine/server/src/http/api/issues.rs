@@ -20,9 +20,9 @@ pub(super) async fn list(call: Call) -> Answered {
         phase: query.one_of("phase", Phase::NAMES)?,
         outcome: query.one_of("outcome", Outcome::NAMES)?,
         rule: query.parsed("rule", "a rule's name")?,
-        fingerprint: None,
         before: query.parsed("before", "an issue such as issue-17")?,
         limit: query.limit(100, 1..=1000)?,
+        ..IssueFilter::default()
     };
     let most = filter.limit as usize;
     let issues = call.app.engine.journal.issues(filter).await?;

@@ -112,9 +112,9 @@ pub(super) async fn list(call: Call) -> Answered {
     let filter = RemediationFilter {
         issue: query.parsed("issue", "an issue such as issue-17")?,
         running: query.flag("running")?,
-        since: None,
         before: query.parsed("before", "a remediation such as remediation-17-1")?,
         limit: query.limit(100, 1..=1000)?,
+        ..RemediationFilter::default()
     };
     let most = filter.limit as usize;
     let remediations = call.app.engine.journal.remediations(filter).await?;
