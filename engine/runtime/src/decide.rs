@@ -352,9 +352,11 @@ async fn rule_on(
         .collect();
     // A person who silences an alert has taken it in hand: as long as the silence stands, nothing is done.
     let silence = engine.reconciler.suppressed(question.alert.fingerprint);
+    let by_hand = engine.maintenance.covering(&question.alert.labels, now);
     let maintenance = policy
         .maintenance(&question.alert.labels, now)
         .map(|(window, until)| (window.reason.as_str(), until))
+        .or(by_hand.as_ref().map(|(why, until)| (why.as_str(), *until)))
         .or(silence.as_deref().map(|why| (why, engine.clock.after(SILENCE_RETRY))));
     let nothing = LedgerReading::default();
     let mut facts = Facts {

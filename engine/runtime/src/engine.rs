@@ -17,7 +17,9 @@ use tokio::task::JoinSet;
 use crate::breaker::Breakers;
 use crate::desk::{self, Desk};
 use crate::expand::{self, Intake};
+use crate::feed::{Change, Feed, Telling};
 use crate::listen;
+use crate::maintenance::{self, Maintenance};
 use crate::metrics::Metrics;
 use crate::outbox;
 use crate::ports::journal::{IssueFilter, Journal, JournalFault, Record, Write};
@@ -90,6 +92,8 @@ pub struct Engine {
     pub breakers: Breakers,
     /// What is counted.
     pub metrics: Metrics,
+    /// What the journal has just taken in.
+    pub feed: Feed,
     /// Whether the process must end.
     pub stop: Stop,
     pub(crate) scripts: Scripts,
@@ -98,6 +102,7 @@ pub struct Engine {
     pub(crate) desk: Desk,
     pub(crate) reverts: Reverts,
     pub(crate) intake: Intake,
+    pub(crate) maintenance: Maintenance,
     pub(crate) reconciler: Reconciler,
     /// Since when an issue's probes cannot be read.
     unreadable: Mutex<HashMap<IssueId, Timestamp>>,
@@ -144,8 +149,12 @@ impl Engine {
         let position = stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(initial);
         let successes = parts.journal.successes().await?.into_iter().collect();
         let (intake, work) = Intake::new(parts.backlog_max);
+        let maintenance = Maintenance::restored(parts.journal.setting(maintenance::SETTING).await?);
+        let feed = Feed::default();
         let engine = Arc::new(Self {
-            journal: parts.journal,
+            journal: Arc::new(Telling { inner: parts.journal, feed: feed.clone() }),
+            feed,
+            maintenance,
             ledger: parts.ledger,
             entropy: parts.entropy,
             catalog: parts.catalog,
@@ -198,6 +207,7 @@ impl Engine {
             Ok(None) => Ok(self.rules.current()),
             Ok(Some(generation)) => {
                 count("loaded");
+                self.feed.tell(Change { rules: true, ..Change::default() });
                 self.metrics.rules_generation.set(i64::try_from(generation.generation).unwrap_or(i64::MAX));
                 self.metrics.rules_loaded.set(i64::try_from(generation.set.len()).unwrap_or(i64::MAX));
                 tracing::info!(
@@ -212,6 +222,7 @@ impl Engine {
             }
             Err(refusal) => {
                 count("refused");
+                self.feed.tell(Change { rules: true, ..Change::default() });
                 Err(refusal)
             }
         }

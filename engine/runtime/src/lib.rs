@@ -2,13 +2,17 @@
 //!
 //! Data flows one way: [`intake`] stores a notification, `expand` turns it into issues and finds their rules, the
 //! `desk` waits for their time, [`decide`] observes, plans and asks the guards, `execute` carries out, verifies and
-//! unwinds. `case` is one look at one issue through these rooms; [`dry_run`] is the same without an effect.
+//! unwinds. `case` is one look at one issue through these rooms; [`dry_run`] is the same without an effect. [`by_hand`] and
+//! [`maintenance`] are for people; [`feed`] tells who watches what the journal has taken in.
 
 pub mod breaker;
+pub mod by_hand;
 pub mod decide;
 pub mod dry_run;
 pub mod engine;
+pub mod feed;
 pub mod intake;
+pub mod maintenance;
 pub mod metrics;
 pub mod ports;
 pub mod resource;
@@ -33,3 +37,4 @@ mod reverts;
 mod storm;
 
 pub use engine::{Engine, Parts};
+pub use execute::Rollback;

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
+pub mod insight;
 pub mod load;
 pub mod outgoing;
 pub mod rights;

@@ -98,7 +98,7 @@ async fn run(
         None => tracing::info!("no directory of rules: the shipped rules are in use"),
     }
     let listen = configuration.listen;
-    let server = http::start(configuration, Arc::clone(&engine), registry)
+    let (server, app) = http::start(configuration, Arc::clone(&engine), registry)
         .map_err(|fault| ServeFault::Listen { address: listen, fault })?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
@@ -117,6 +117,7 @@ async fn run(
         return Err(ServeFault::Broken(reason));
     }
     tracing::info!("stopping: what is under way is finished, what is not is taken up at the next start");
+    app.close();
     handle.stop(true).await;
     let _ = serving.await;
     finish(&engine).await;

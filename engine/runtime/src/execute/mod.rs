@@ -5,6 +5,7 @@
 //! made anew but taken from where it stands (`step.rs`).
 
 mod effect;
+mod rollback;
 mod step;
 mod undo;
 mod verify;
@@ -31,6 +32,7 @@ use crate::ports::JournalFaultKind;
 use crate::ports::journal::{DecisionFacts, Intent, Issue, JournalFault, Record, Remediation, Write};
 use crate::ports::ledger::Claim;
 
+pub use rollback::Rollback;
 pub(crate) use undo::revert;
 
 /// What a part of a plan came to.

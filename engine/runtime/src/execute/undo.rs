@@ -61,7 +61,12 @@ impl Run<'_> {
 }
 
 /// Asks the adapter to take an effect back, a few times.
-async fn undo(engine: &Engine, adapter: &str, action: &str, intent: &Intent) -> Result<String, String> {
+pub(super) async fn undo(
+    engine: &Engine,
+    adapter: &str,
+    action: &str,
+    intent: &Intent,
+) -> Result<String, String> {
     let Some(action) = engine.catalog.action(adapter, action) else {
         return Err("there is no such action any more".to_owned());
     };

@@ -31,6 +31,8 @@ pub(super) struct Caller {
     pub(super) name: String,
     /// What its holder may do.
     pub(super) role: Role,
+    /// When its token is no longer taken.
+    pub(super) expires: Option<Timestamp>,
 }
 
 /// The doors with their locks.
@@ -125,7 +127,7 @@ impl Access {
         if self.tokens.is_empty() {
             local_peer(peer)?;
             local_host(headers)?;
-            return Ok(Caller { name: LOCAL_NAME.to_owned(), role: Role::Admin });
+            return Ok(Caller { name: LOCAL_NAME.to_owned(), role: Role::Admin, expires: None });
         }
         let Some(Given::Bearer(token)) = credentials(headers) else {
             return Err(unauthorized("a token is missing", CHALLENGE).help(API_HELP));
@@ -147,7 +149,7 @@ impl Access {
                 Err(unauthorized(error, "Bearer realm=\"selfheal\", error=\"invalid_token\"")
                     .help("ask for a new one, and replace it in api.tokens"))
             }
-            _ => Ok(Caller { name: token.name.clone(), role: token.role }),
+            _ => Ok(Caller { name: token.name.clone(), role: token.role, expires: token.expires }),
         }
     }
 }

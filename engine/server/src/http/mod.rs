@@ -1,7 +1,7 @@
 //! What selfheal answers over HTTP.
 //!
 //! [`webhook`] takes notifications in, [`vitals`] are for orchestrators and Prometheus, [`api`] is for people and the
-//! command line, [`dashboard`] has the page for browsers. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
+//! command line, [`dashboard`] has the page for browsers, [`live`] tells them what changes. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
 //! shape of faults. Handlers read the engine and call it; nothing is decided here.
 
 mod access;
@@ -9,6 +9,8 @@ mod answer;
 mod api;
 mod body;
 mod dashboard;
+mod live;
+pub(crate) mod schema;
 mod vitals;
 mod webhook;
 
@@ -28,8 +30,10 @@ pub use api::{ROUTES, Route, Verb};
 
 use crate::clock::SystemEntropy;
 use crate::config::Configuration;
+use crate::insight::Insight;
 use answer::Fault;
 use body::{Bounds, Room};
+use live::Live;
 use vitals::Vitals;
 
 /// The longest time for a notification to arrive; Alertmanager's own time-out is the group interval.
@@ -52,6 +56,8 @@ pub struct App {
     vitals: Vitals,
     webhook: Door,
     api: Door,
+    insight: Arc<Insight>,
+    live: Live,
 }
 
 /// The bounds of what comes through one door.
@@ -79,7 +85,8 @@ pub struct AppSettings {
 }
 
 impl App {
-    /// Makes the handlers' common ground, and registers the metrics that only the server knows.
+    /// Makes the handlers' common ground, and registers the metrics that only the server knows. Must be called within the
+    /// runtime: the live stream begins.
     ///
     /// # Errors
     /// A metric's name is registered already.
@@ -92,7 +99,14 @@ impl App {
             room: Room::new(room, room_wait),
         };
         let (webhook, api) = (door(body_max, in_flight_max), door(API_BODY_BYTES_MAX, API_ROOM_BYTES));
-        Ok(Self { engine, access, entropy, registry, vitals, webhook, api })
+        let insight = Arc::new(Insight::new(Arc::clone(&engine)));
+        let live = Live::start(Arc::clone(&engine), Arc::clone(&insight));
+        Ok(Self { engine, access, entropy, registry, vitals, webhook, api, insight, live })
+    }
+
+    /// Sends away all who listen to the live stream, so that the server can stop.
+    pub fn close(&self) {
+        self.live.close();
     }
 
     /// Counts a request that was refused before anything of it was used.
@@ -108,11 +122,16 @@ pub fn configure(service: &mut ServiceConfig, app: Data<App>) {
     service.default_service(web::to(unknown));
 }
 
-/// Binds the configured address and gives the server, which runs when it is polled. Signals are the caller's.
+/// Binds the configured address and gives the server, which runs when it is polled, and what it serves. Signals are the
+/// caller's.
 ///
 /// # Errors
 /// The address cannot be used, or a metric's name is registered already.
-pub fn start(configuration: &Configuration, engine: Arc<Engine>, registry: Registry) -> io::Result<Server> {
+pub fn start(
+    configuration: &Configuration,
+    engine: Arc<Engine>,
+    registry: Registry,
+) -> io::Result<(Server, Data<App>)> {
     let intake = &configuration.intake;
     let settings = AppSettings {
         access: Access::new(&intake.credentials, &configuration.api.tokens),
@@ -124,12 +143,13 @@ pub fn start(configuration: &Configuration, engine: Arc<Engine>, registry: Regis
         room_wait: ROOM_WAIT,
     };
     let app = Data::new(App::new(engine, settings).map_err(io::Error::other)?);
+    let shared = app.clone();
     let server = HttpServer::new(move || {
-        let app = app.clone();
+        let app = shared.clone();
         actix_web::App::new().configure(move |service| configure(service, app))
     });
     let server = server.disable_signals().shutdown_timeout(STOP_SECONDS).bind(configuration.listen)?;
-    Ok(server.run())
+    Ok((server.run(), app))
 }
 
 /// What no route is for: a file of the dashboard, or nothing.

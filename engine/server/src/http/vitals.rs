@@ -10,7 +10,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, guard};
-use prometheus::{Encoder as _, Gauge, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{Encoder as _, Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use serde_json::{Value, json};
 
 use super::App;
@@ -24,12 +24,19 @@ pub(super) struct Vitals {
     /// The monotonic clock when the server was made.
     started: Duration,
     uptime: Gauge,
+    health: IntGaugeVec,
 }
 
 impl Vitals {
     pub(super) fn register(registry: &Registry, started: Duration) -> Result<Self, prometheus::Error> {
         let uptime = Gauge::new("self_healing_uptime_seconds", "Seconds since the server started.")?;
         registry.register(Box::new(uptime.clone()))?;
+        let health = Opts::new(
+            "self_healing_health_score",
+            "The health score, 0 to 100, of each component and overall.",
+        );
+        let health = IntGaugeVec::new(health, &["component"])?;
+        registry.register(Box::new(health.clone()))?;
         let info = Opts::new("self_healing_build_info", "Always 1; the labels say what is running.")
             .const_label("version", env!("CARGO_PKG_VERSION"));
         let info = IntGauge::with_opts(info)?;
@@ -37,7 +44,7 @@ impl Vitals {
         registry.register(Box::new(info))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        Ok(Self { started, uptime })
+        Ok(Self { started, uptime, health })
     }
 }
 
@@ -119,7 +126,7 @@ fn too_slow(what: &str) -> String {
 
 /// Everything that is counted, in Prometheus' text format.
 async fn metrics(app: Data<App>) -> HttpResponse {
-    refresh(&app);
+    refresh(&app).await;
     let (encoder, mut body) = (TextEncoder::new(), Vec::with_capacity(16 * 1024));
     match encoder.encode(&app.registry.gather(), &mut body) {
         Ok(()) => HttpResponse::Ok().content_type(encoder.format_type()).body(body),
@@ -130,7 +137,7 @@ async fn metrics(app: Data<App>) -> HttpResponse {
 }
 
 /// Sets the gauges that change without an event.
-fn refresh(app: &App) {
+async fn refresh(app: &App) {
     let engine = &app.engine;
     app.vitals.uptime.set(uptime(app).as_secs_f64());
     engine.metrics.queue_size.set(i64::try_from(engine.backlog()).unwrap_or(i64::MAX));
@@ -138,6 +145,12 @@ fn refresh(app: &App) {
     for breaker in engine.breakers.list() {
         let is_open = breaker.open_until.is_some_and(|until| until > now);
         engine.metrics.breaker_open.with_label_values(&[breaker.adapter.as_str()]).set(i64::from(is_open));
+    }
+    // A journal that does not answer must not keep Prometheus from everything else; the score is then the last one.
+    if let Ok(Ok(health)) = tokio::time::timeout(CHECK_TIMEOUT, app.insight.health()).await {
+        for (component, score) in health.parts() {
+            app.vitals.health.with_label_values(&[component]).set(i64::from(score));
+        }
     }
 }
 

@@ -1,39 +1,94 @@
 //! `/approvals`: plans that wait for a person, and the answer.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selfheal_core::hash::ContentHash;
+use selfheal_core::issue::IssueId;
+use selfheal_core::plan::Plan;
 use selfheal_runtime::ports::journal::Approval;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::super::answer::Fault;
-use super::query::Query;
-use super::{Answered, Call, ok};
+use super::query::{Kind, Parameter};
+use super::{Answered, Call, ok, schema};
 
-/// The most approvals of one answer.
-const LISTED_MAX: u32 = 1000;
 /// The longest reason of an answer, in characters.
 pub(super) const REASON_CHARS_MAX: usize = 1000;
 
+pub(super) const FILTERS: &[Parameter] = &[
+    Parameter::new("limit", Kind::Number(1..=1000), "At most this many; 100 unless given."),
+    Parameter::new("all", Kind::Flag, "Also those that were answered or have expired."),
+];
+
 /// An approval with its state.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Approval")]
 pub(super) struct ApprovalView<'a> {
     /// `open`, `granted`, `refused`, `expired`.
     state: &'static str,
+    /// Its number, unguessable.
+    id: &'a str,
+    #[schemars(with = "schema::IssueName")]
     issue_id: String,
+    /// The issue's number alone.
+    #[schemars(with = "i64")]
+    issue: IssueId,
+    rule: &'a str,
     /// The plan's steps as people read them.
     description: String,
-    #[serde(flatten)]
-    approval: &'a Approval,
+    /// What would be executed.
+    #[schemars(with = "schema::AnyObject")]
+    plan: &'a Plan,
+    /// Its hash; an answer must name it.
+    #[schemars(with = "schema::Hash")]
+    plan_hash: ContentHash,
+    /// The escalation level of the plan.
+    level: u32,
+    /// Why a person is asked.
+    why: &'a str,
+    /// What each step would do, as its target showed it when the person was asked.
+    previews: &'a Value,
+    asked_at: Timestamp,
+    /// When it is denied for want of an answer.
+    expires_at: Timestamp,
+    answer: Option<AnswerView<'a>>,
+}
+
+/// A person's answer.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "ApprovalAnswer")]
+pub(super) struct AnswerView<'a> {
+    granted: bool,
+    by: &'a str,
+    at: Timestamp,
+    reason: &'a str,
 }
 
 impl<'a> ApprovalView<'a> {
     pub(super) fn of(approval: &'a Approval, now: Timestamp) -> Self {
         let steps = approval.plan.steps();
+        let answer = approval.answer.as_ref().map(|answer| AnswerView {
+            granted: answer.granted,
+            by: &answer.by,
+            at: answer.at,
+            reason: &answer.reason,
+        });
         Self {
             state: state(approval, now),
+            id: &approval.id,
             issue_id: approval.issue.to_string(),
+            issue: approval.issue,
+            rule: &approval.rule,
             description: steps.iter().map(|step| step.action.text()).collect::<Vec<_>>().join("; "),
-            approval,
+            plan: &approval.plan,
+            plan_hash: approval.plan_hash,
+            level: approval.level,
+            why: &approval.why,
+            previews: &approval.previews,
+            asked_at: approval.asked_at,
+            expires_at: approval.expires_at,
+            answer,
         }
     }
 }
@@ -48,15 +103,13 @@ fn state(approval: &Approval, now: Timestamp) -> &'static str {
 }
 
 pub(super) async fn list(call: Call) -> Answered {
-    let query = Query::read(call.request.query_string(), &["all", "limit"])?;
-    let (all, limit) = (query.flag("all")?.unwrap_or(false), query.limit(100, 1..=LISTED_MAX)?);
+    let (all, limit) = (call.query.value("all").unwrap_or(false), call.query.value("limit").unwrap_or(100));
     let (engine, now) = (&call.app.engine, call.app.engine.clock.now());
     let approvals = engine.journal.approvals(!all, limit).await?;
     ok(&approvals.iter().map(|approval| ApprovalView::of(approval, now)).collect::<Vec<_>>())
 }
 
 pub(super) async fn one(call: Call) -> Answered {
-    Query::read(call.request.query_string(), &[])?;
     let approval = find(&call).await?;
     ok(&ApprovalView::of(&approval, call.app.engine.clock.now()))
 }
@@ -68,20 +121,24 @@ async fn find(call: &Call) -> Result<Approval, Fault> {
     call.app.engine.journal.approval(id).await?.ok_or_else(missing)
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Decision {
     Grant,
     Refuse,
 }
 
-#[derive(Deserialize)]
+/// An answer to an approval.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Answer {
+pub(super) struct Answer {
     decision: Decision,
     /// The plan that the person saw.
+    #[schemars(with = "schema::Hash")]
     plan_hash: ContentHash,
+    /// Why; it is recorded.
     #[serde(default)]
+    #[schemars(length(max = 1000))]
     reason: String,
 }
 

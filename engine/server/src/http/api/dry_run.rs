@@ -4,15 +4,73 @@
 //! text alone with the name in `rule_name`. Nothing is changed anywhere; adapters are asked for readings and previews.
 
 use actix_web::http::StatusCode;
+use schemars::JsonSchema;
 use selfheal_runtime::dry_run::DryRunFault;
 use selfheal_script::RuleFile;
 use serde::Deserialize;
 
 use super::super::answer::Fault;
-use super::query::Query;
-use super::{Answered, Call, ok, rules};
+use super::{Answered, Call, ok, rules, schema};
 
 const SHAPE: &str = r#"give it as "rule": {"name": "my_rule", "text": "..."}, or as text with "rule_name""#;
+
+/// A notification, as Alertmanager sends it, and perhaps an edited rule.
+#[derive(JsonSchema)]
+#[schemars(rename = "DryRunBody")]
+#[expect(dead_code, reason = "the notification has a reader of its own; this only says what it looks like")]
+pub(super) struct Body {
+    alerts: Vec<AlertBody>,
+    /// A rule that takes the place of the loaded one of its name.
+    rule: Option<RuleBody>,
+}
+
+/// An alert, as Alertmanager sends it.
+#[derive(JsonSchema)]
+#[schemars(rename = "Alert")]
+#[expect(dead_code, reason = "the notification has a reader of its own; this only says what it looks like")]
+pub(super) struct AlertBody {
+    /// `firing` or `resolved`.
+    status: AlertState,
+    #[schemars(with = "schema::Labels", extend("minProperties" = 1))]
+    labels: (),
+    #[serde(default)]
+    #[schemars(with = "schema::Labels")]
+    annotations: (),
+    #[serde(rename = "startsAt")]
+    starts_at: jiff::Timestamp,
+}
+
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[expect(dead_code, reason = "the notification has a reader of its own; this only says what it looks like")]
+enum AlertState {
+    Firing,
+    Resolved,
+}
+
+#[derive(JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "see EditedRule, which knows a second form for shells")]
+struct RuleBody {
+    /// The rule's name.
+    name: String,
+    /// Its text.
+    text: String,
+}
+
+/// What would be done about each alert.
+#[derive(JsonSchema)]
+#[schemars(rename = "DryRun")]
+#[expect(dead_code, reason = "stands for the runtime's DryRun; a test compares the two")]
+pub(super) struct Answer {
+    /// The generation of the rule set that was asked.
+    generation: u64,
+    /// The answer for each alert: the rules that were looked at, which one decides, its plan, previews and verdicts.
+    #[schemars(with = "Vec<schema::AnyObject>")]
+    alerts: (),
+    /// Alerts that are malformed, with what is wrong.
+    malformed: Vec<String>,
+}
 
 /// What the body holds besides the notification, whose reader ignores it in turn.
 #[derive(Deserialize)]
@@ -36,7 +94,6 @@ struct NamedRule {
 }
 
 pub(super) async fn dry_run(call: Call) -> Answered {
-    Query::read(call.request.query_string(), &[])?;
     let edited = edited(&call.body)?;
     match call.app.engine.dry_run(&call.body, edited).await {
         Ok(answer) => ok(&answer),

@@ -1,6 +1,8 @@
 //! An issue as the API shows it: the fields that dashboards know, and everything else that the journal has.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use selfheal_core::health::Gravity;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::labels::{Fingerprint, Labels};
 use selfheal_core::rule::{Component, Priority};
@@ -8,10 +10,14 @@ use selfheal_runtime::ports::journal::Issue;
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use super::schema;
+
 /// An issue.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Issue")]
 pub(super) struct IssueView<'a> {
     /// `issue-17`.
+    #[schemars(with = "schema::IssueName")]
     id: String,
     /// The alert's name.
     r#type: &'a str,
@@ -24,12 +30,24 @@ pub(super) struct IssueView<'a> {
     detected_at: Timestamp,
     /// The annotations that are numbers.
     metrics: Map<String, Value>,
+    /// Where it is on its way.
+    #[schemars(with = "schema::Phase")]
     phase: Phase,
+    /// How it ended, or how its last remediation did.
+    #[schemars(with = "Option<schema::Outcome>")]
     outcome: Option<Outcome>,
+    /// Why that outcome, or why it waits.
     why: &'a str,
+    /// The rule that treats it.
     rule: Option<&'a str>,
+    #[schemars(with = "Option<schema::Priority>")]
     priority: Option<Priority>,
+    /// The part of the health score on which it weighs.
+    #[schemars(with = "Option<schema::Component>")]
     component: Option<Component>,
+    /// What it costs the health score while it fires.
+    points: u32,
+    #[schemars(with = "String")]
     fingerprint: Fingerprint,
     /// Since when the alert fires, as its sender says.
     starts_at: Timestamp,
@@ -39,7 +57,9 @@ pub(super) struct IssueView<'a> {
     wake_at: Option<Timestamp>,
     /// The escalation level, from 0.
     level: u32,
+    #[schemars(with = "schema::Labels")]
     labels: &'a Labels,
+    #[schemars(with = "schema::Labels")]
     annotations: &'a Labels,
     generator_url: &'a str,
     /// How many remediations it has had.
@@ -66,6 +86,7 @@ impl<'a> IssueView<'a> {
             rule: issue.rule.as_deref(),
             priority: issue.priority,
             component: issue.component,
+            points: Gravity::of(alert.labels.get("severity"), issue.priority).points(),
             fingerprint: issue.fingerprint,
             starts_at: alert.starts_at,
             resolved_at: issue.resolved_at,

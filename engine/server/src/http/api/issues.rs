@@ -1,67 +1,123 @@
-//! `/issues`: the list, and one with its whole story.
+//! `/issues`: the list with its filters, and one with its whole story.
 
-use actix_web::http::header;
+use jiff::Timestamp;
+use schemars::JsonSchema;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
-use selfheal_runtime::ports::journal::IssueFilter;
-use serde_json::json;
+use selfheal_core::rule::Component;
+use selfheal_runtime::ports::journal::{Intent, IssueFilter, Record};
+use serde::Serialize;
 
 use super::super::answer::Fault;
+use super::approvals::ApprovalView;
 use super::issue::IssueView;
-use super::query::Query;
-use super::remediations::RemediationView;
-use super::{Answered, Call, PREFIX, approvals, ok, story};
+use super::query::{Kind, Parameter, names};
+use super::remediations::{RemediationView, is_issue};
+use super::story::{self, Entry};
+use super::{Answered, Call, ok, page, people, schema};
+
+pub(super) const FILTERS: &[Parameter] = &[
+    Parameter::new("limit", Kind::Number(1..=1000), "At most this many; 100 unless given."),
+    Parameter::new("cursor", Kind::Cursor, "Goes on where an earlier page ended."),
+    Parameter::new(
+        "before",
+        Kind::Name("^(issue-)?[1-9][0-9]{0,17}$", "issue-17", is_issue),
+        "Only those before this one.",
+    ),
+    Parameter::new("open", Kind::Flag, "Only open ones, or only closed ones."),
+    Parameter::new("phase", Kind::OneOf(|| names(Phase::NAMES)), "Only those in this phase."),
+    Parameter::new("outcome", Kind::OneOf(|| names(Outcome::NAMES)), "Only those with this outcome."),
+    Parameter::new("rule", Kind::Text, "Only those that this rule treats."),
+    Parameter::new("severity", Kind::Text, "Only those whose alert has this `severity` label."),
+    Parameter::new("namespace", Kind::Text, "Only those whose alert has this `namespace` label."),
+    Parameter::new("resource", Kind::Text, "Only those about this resource."),
+    Parameter::new(
+        "component",
+        Kind::OneOf(|| names(Component::NAMES)),
+        "Only those that weigh on this component.",
+    ),
+    Parameter::new(
+        "text",
+        Kind::Text,
+        "Only those whose rule, resource, reason, labels or annotations hold this text.",
+    ),
+    Parameter::new("since", Kind::Time, "Only those received then or later."),
+    Parameter::new("until", Kind::Time, "Only those received before."),
+];
 
 /// Issues, newest first. Where there may be more, a `Link` header leads to them.
 pub(super) async fn list(call: Call) -> Answered {
-    let known = ["limit", "open", "phase", "outcome", "rule", "before"];
-    let query = Query::read(call.request.query_string(), &known)?;
+    let query = &call.query;
     let filter = IssueFilter {
-        open: query.flag("open")?,
-        phase: query.one_of("phase", Phase::NAMES)?,
-        outcome: query.one_of("outcome", Outcome::NAMES)?,
-        rule: query.parsed("rule", "a rule's name")?,
-        before: query.parsed("before", "an issue such as issue-17")?,
-        limit: query.limit(100, 1..=1000)?,
-        ..IssueFilter::default()
+        open: query.value("open"),
+        phase: query.value("phase"),
+        outcome: query.value("outcome"),
+        rule: query.value("rule"),
+        fingerprint: None,
+        severity: query.value("severity"),
+        namespace: query.value("namespace"),
+        resource: query.value("resource"),
+        component: query.value("component"),
+        text: query.value("text"),
+        since: query.value("since"),
+        until: query.value("until"),
+        before: query.cursor()?.or_else(|| query.value("before")),
+        limit: query.value("limit").unwrap_or(100),
     };
     let most = filter.limit as usize;
     let issues = call.app.engine.journal.issues(filter).await?;
     let views: Vec<IssueView<'_>> = issues.iter().map(IssueView::of).collect();
-    let mut response = ok(&views)?;
-    if let Some(last) = issues.last().filter(|_| issues.len() == most) {
-        let link = query.next(&format!("{PREFIX}/issues"), &last.id.to_string());
-        if let Ok(link) = link.parse() {
-            response.headers_mut().insert(header::LINK, link);
-        }
-    }
-    Ok(response)
+    let last = issues.last().filter(|_| issues.len() == most);
+    page(&call, &views, last.map(|last| last.id.to_string()))
 }
 
 /// One issue: what it is, its story from receipt to outcome, and everything that the story speaks of.
-pub(super) async fn one(call: Call) -> Answered {
-    Query::read(call.request.query_string(), &[])?;
-    let id: IssueId = call.part("id").parse().map_err(Fault::wrong)?;
-    let story = call.app.engine.journal.story(id).await?.ok_or_else(|| missing(id))?;
-    let now = call.app.engine.clock.now();
-    let remediations: Vec<RemediationView<'_>> = story
-        .remediations
-        .iter()
-        .map(|remediation| {
-            let intents = story.intents.iter().filter(|intent| intent.remediation == remediation.id);
-            RemediationView::of(remediation).with_intents(intents.collect())
-        })
-        .collect();
-    let approvals: Vec<_> =
-        story.approvals.iter().map(|approval| approvals::ApprovalView::of(approval, now)).collect();
-    ok(&json!({
-        "issue": IssueView::of(&story.issue),
-        "story": story::tell(&story),
-        "remediations": remediations,
-        "intents": story.intents,
-        "approvals": approvals,
-    }))
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Story")]
+pub(super) struct StoryView<'a> {
+    issue: IssueView<'a>,
+    /// Who has taken it in hand, if somebody has.
+    acknowledged: Option<Acknowledgement<'a>>,
+    story: Vec<Entry<'a>>,
+    remediations: Vec<RemediationView<'a>>,
+    #[schemars(with = "Vec<schema::Intent>")]
+    intents: &'a [Intent],
+    approvals: Vec<ApprovalView<'a>>,
 }
 
-fn missing(id: IssueId) -> Fault {
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Acknowledgement<'a> {
+    by: &'a str,
+    at: Timestamp,
+    /// What they said.
+    why: &'a str,
+}
+
+impl<'a> Acknowledgement<'a> {
+    /// The latest one in a story.
+    pub(super) fn of(records: &'a [Record]) -> Option<Self> {
+        let record = records.iter().rev().find(|record| record.kind == people::ACKNOWLEDGED)?;
+        Some(Self { by: &record.actor, at: record.at, why: &record.summary })
+    }
+}
+
+pub(super) async fn one(call: Call) -> Answered {
+    let id: IssueId = call.named("id")?;
+    let story = call.app.engine.journal.story(id).await?.ok_or_else(|| missing(id))?;
+    let now = call.app.engine.clock.now();
+    let remediations = story.remediations.iter().map(|remediation| {
+        let intents = story.intents.iter().filter(|intent| intent.remediation == remediation.id);
+        RemediationView::of(remediation).with_intents(intents.collect())
+    });
+    ok(&StoryView {
+        issue: IssueView::of(&story.issue),
+        acknowledged: Acknowledgement::of(&story.records),
+        story: story::tell(&story),
+        remediations: remediations.collect(),
+        intents: &story.intents,
+        approvals: story.approvals.iter().map(|approval| ApprovalView::of(approval, now)).collect(),
+    })
+}
+
+pub(super) fn missing(id: IssueId) -> Fault {
     Fault::missing(format!("there is no {id}")).help("GET /api/self-healing/issues lists them")
 }

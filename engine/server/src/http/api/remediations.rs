@@ -1,30 +1,33 @@
-//! `/remediations`: the list, and one with its intents.
+//! `/remediations`: the list with its filters, and one with its intents.
 
-use actix_web::http::header;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selfheal_core::hash::ContentHash;
-use selfheal_core::issue::Outcome;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::plan::Plan;
 use selfheal_core::remediation::{IntentState, RemediationId};
 use selfheal_runtime::ports::journal::{Intent, Remediation, RemediationFilter};
 use serde::Serialize;
 
 use super::super::answer::Fault;
-use super::query::Query;
-use super::{Answered, Call, PREFIX, ok};
+use super::query::{Kind, Parameter, names};
+use super::{Answered, Call, ok, page, schema};
 
 /// A remediation as the API shows it.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Remediation")]
 pub(super) struct RemediationView<'a> {
     /// `remediation-17-1`.
+    #[schemars(with = "schema::RemediationName")]
     id: String,
+    #[schemars(with = "schema::IssueName")]
     issue_id: String,
     /// The plan's actions, each once, in its order.
-    action_type: String,
+    pub(super) action_type: String,
     /// The plan's steps as people read them.
-    description: String,
+    pub(super) description: String,
     /// `in_progress`, `success`, `failed`, or the outcome where it is neither.
-    status: &'static str,
+    pub(super) status: &'static str,
     started_at: Timestamp,
     completed_at: Option<Timestamp>,
     duration_seconds: Option<f64>,
@@ -37,14 +40,18 @@ pub(super) struct RemediationView<'a> {
     generation: u64,
     /// The escalation level, from 0.
     level: u32,
+    #[schemars(with = "Option<schema::Outcome>")]
     outcome: Option<Outcome>,
     why: &'a str,
     approved_by: Option<&'a str>,
+    #[schemars(with = "schema::AnyObject")]
     plan: &'a Plan,
+    #[schemars(with = "schema::Hash")]
     plan_hash: ContentHash,
     trace: &'a str,
     /// What was about to happen, and what became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<schema::Intent>")]
     intents: Option<Vec<&'a Intent>>,
 }
 
@@ -106,36 +113,101 @@ fn status(remediation: &Remediation) -> &'static str {
     }
 }
 
+/// What `status` may be asked for, and the outcomes that it stands for.
+const STATUSES: &[&str] = &["in_progress", "success", "failed", "stopped"];
+
+pub(super) const FILTERS: &[Parameter] = &[
+    Parameter::new("limit", Kind::Number(1..=1000), "At most this many; 100 unless given."),
+    Parameter::new("cursor", Kind::Cursor, "Goes on where an earlier page ended."),
+    Parameter::new(
+        "before",
+        Kind::Name("^remediation-[1-9][0-9]{0,17}-[1-9][0-9]{0,8}$", "remediation-17-1", is_remediation),
+        "Only those before this one.",
+    ),
+    Parameter::new(
+        "issue",
+        Kind::Name("^(issue-)?[1-9][0-9]{0,17}$", "issue-17", is_issue),
+        "Only those of this issue.",
+    ),
+    Parameter::new("running", Kind::Flag, "Only those under way, or only those that ended."),
+    Parameter::new(
+        "status",
+        Kind::OneOf(|| STATUSES.to_vec()),
+        "Only those under way, those that helped, those that failed, or those that were stopped before they could do either.",
+    ),
+    Parameter::new("outcome", Kind::OneOf(|| names(Outcome::NAMES)), "Only those that ended so."),
+    Parameter::new("rule", Kind::Text, "Only those of this rule."),
+    Parameter::new("resource", Kind::Text, "Only those of issues about this resource."),
+    Parameter::new("text", Kind::Text, "Only those whose rule, reason or plan holds this text."),
+    Parameter::new("since", Kind::Time, "Only those that began then or later."),
+    Parameter::new("until", Kind::Time, "Only those that began before."),
+];
+
+fn is_remediation(text: &str) -> bool {
+    text.parse::<RemediationId>().is_ok()
+}
+
+pub(super) fn is_issue(text: &str) -> bool {
+    text.parse::<IssueId>().is_ok()
+}
+
+/// The outcomes that a status stands for.
+fn outcomes(status: &str) -> Vec<Outcome> {
+    let success = match status {
+        "success" => Some(true),
+        "failed" => Some(false),
+        _ => None,
+    };
+    Outcome::NAMES
+        .iter()
+        .map(|(_, outcome)| *outcome)
+        .filter(|outcome| outcome.success() == success)
+        .collect()
+}
+
 /// Remediations, newest first. Where there may be more, a `Link` header leads to them.
 pub(super) async fn list(call: Call) -> Answered {
-    let query = Query::read(call.request.query_string(), &["limit", "issue", "running", "before"])?;
+    let query = &call.query;
+    let (mut running, mut of) = (query.value("running"), Vec::new());
+    match query.text("status") {
+        Some("in_progress") => running = Some(true),
+        Some(status) => of = outcomes(status),
+        None => {}
+    }
+    if let Some(outcome) = query.value::<Outcome>("outcome") {
+        let is_both = of.is_empty() || of.contains(&outcome);
+        if !is_both {
+            return page(&call, &[(); 0], None);
+        }
+        of = vec![outcome];
+    }
     let filter = RemediationFilter {
-        issue: query.parsed("issue", "an issue such as issue-17")?,
-        running: query.flag("running")?,
-        before: query.parsed("before", "a remediation such as remediation-17-1")?,
-        limit: query.limit(100, 1..=1000)?,
-        ..RemediationFilter::default()
+        issue: query.value("issue"),
+        running,
+        rule: query.value("rule"),
+        outcomes: of,
+        resource: query.value("resource"),
+        text: query.value("text"),
+        since: query.value("since"),
+        until: query.value("until"),
+        before: query.cursor()?.or_else(|| query.value("before")),
+        limit: query.value("limit").unwrap_or(100),
     };
     let most = filter.limit as usize;
     let remediations = call.app.engine.journal.remediations(filter).await?;
     let views: Vec<RemediationView<'_>> = remediations.iter().map(RemediationView::of).collect();
-    let mut response = ok(&views)?;
-    if let Some(last) = remediations.last().filter(|_| remediations.len() == most) {
-        let link = query.next(&format!("{PREFIX}/remediations"), &last.id.to_string());
-        if let Ok(link) = link.parse() {
-            response.headers_mut().insert(header::LINK, link);
-        }
-    }
-    Ok(response)
+    let last = remediations.last().filter(|_| remediations.len() == most);
+    page(&call, &views, last.map(|last| last.id.to_string()))
 }
 
 /// One remediation with its intents.
 pub(super) async fn one(call: Call) -> Answered {
-    Query::read(call.request.query_string(), &[])?;
-    let id: RemediationId = call.part("id").parse().map_err(Fault::wrong)?;
+    let id: RemediationId = call.named("id")?;
     let found = call.app.engine.journal.remediation(id).await?;
-    let (remediation, intents) = found.ok_or_else(|| {
-        Fault::missing(format!("there is no {id}")).help("GET /api/self-healing/remediations lists them")
-    })?;
+    let (remediation, intents) = found.ok_or_else(|| missing(id))?;
     ok(&RemediationView::of(&remediation).with_intents(intents.iter().collect()))
+}
+
+pub(super) fn missing(id: RemediationId) -> Fault {
+    Fault::missing(format!("there is no {id}")).help("GET /api/self-healing/remediations lists them")
 }

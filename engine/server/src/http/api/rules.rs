@@ -1,39 +1,50 @@
 //! `/rules`: what is in use, why newer texts are not, and how each rule has done.
 
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use selfheal_core::hash::ContentHash;
 use selfheal_core::rule::{Component, Escalation, Mode, Priority};
 use selfheal_core::span::Span;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::Engine;
 use selfheal_script::{Diagnostic, Rule};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::super::answer::Fault;
-use super::query::Query;
-use super::{Answered, Call, ok};
+use super::people::Reason;
+use super::{Answered, Call, ok, schema};
 
 type Successes = [((String, String), SuccessRecord)];
 
 /// A rule as the API shows it.
-#[derive(Serialize)]
-struct RuleView<'a> {
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Rule")]
+pub(super) struct RuleView<'a> {
     name: &'a str,
     doc: &'a str,
     matchers: Vec<String>,
+    #[schemars(with = "schema::Priority")]
     priority: Priority,
     /// How long its alerts must have fired before it decides.
+    #[schemars(with = "String")]
     delay: Span,
     /// The least time between two remediations of one target; the operator's minimum counts too.
+    #[schemars(with = "String")]
     cooldown: Span,
+    #[schemars(with = "schema::Component")]
     component: Component,
     /// How far it may go: the strictest of its own mode and the operator's.
+    #[schemars(with = "schema::Mode")]
     mode: Mode,
+    #[schemars(with = "schema::AnyObject")]
     escalation: Escalation,
     /// Issues that it was the first rule for, since this process started.
     issues_since_start: u64,
     /// How often each of its actions helped, ever.
     success: Vec<SuccessView<'a>>,
     /// What is probably not as it was meant.
+    #[schemars(with = "Vec<schema::AnyObject>")]
     warnings: &'a [Diagnostic],
     #[serde(skip_serializing_if = "Option::is_none")]
     path: Option<&'a str>,
@@ -41,7 +52,9 @@ struct RuleView<'a> {
     text: Option<&'a str>,
 }
 
-#[derive(Serialize)]
+/// How often an action of a rule helped, ever.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Success")]
 struct SuccessView<'a> {
     action: &'a str,
     successes: u64,
@@ -84,31 +97,51 @@ impl<'a> RuleView<'a> {
     }
 }
 
+/// The rule set in use.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "RuleSet")]
+pub(super) struct RulesView<'a> {
+    /// Grows with every set that is taken into use.
+    generation: u64,
+    since: Timestamp,
+    #[schemars(with = "schema::Hash")]
+    hash: ContentHash,
+    /// Why the newest texts are not in use.
+    refusal: Option<RefusalView>,
+    rules: Vec<RuleView<'a>>,
+}
+
+/// Why texts of rules were refused.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "RefusedRules")]
+pub(super) struct RefusalView {
+    at: Timestamp,
+    /// For people, as a compiler prints it.
+    text: String,
+    #[schemars(with = "Vec<schema::AnyObject>")]
+    diagnostics: Vec<Diagnostic>,
+}
+
 /// The rule set in use, and why the newest texts are not.
 pub(super) async fn list(call: Call) -> Answered {
-    Query::read(call.request.query_string(), &[])?;
     let engine = &call.app.engine;
     let (current, successes) = (engine.rules.current(), engine.journal.successes().await?);
     let rules = current.set.rules().iter().map(|rule| RuleView::of(rule, engine, &successes));
     let refusal = engine.rules.refusal().map(|refusal| {
-        json!({
-            "at": refusal.at,
-            "text": rendered(&refusal.diagnostics),
-            "diagnostics": refusal.diagnostics,
-        })
+        let text = rendered(&refusal.diagnostics);
+        RefusalView { at: refusal.at, text, diagnostics: refusal.diagnostics.clone() }
     });
-    ok(&json!({
-        "generation": current.generation,
-        "since": current.since,
-        "hash": current.set.hash(),
-        "refusal": refusal,
-        "rules": rules.collect::<Vec<_>>(),
-    }))
+    ok(&RulesView {
+        generation: current.generation,
+        since: current.since,
+        hash: current.set.hash(),
+        refusal,
+        rules: rules.collect(),
+    })
 }
 
 /// One rule with its text.
 pub(super) async fn one(call: Call) -> Answered {
-    Query::read(call.request.query_string(), &[])?;
     let engine = &call.app.engine;
     let (current, successes) = (engine.rules.current(), engine.journal.successes().await?);
     let rule = current.rule(call.part("name")).ok_or_else(|| missing(call.part("name")))?;
@@ -118,14 +151,23 @@ pub(super) async fn one(call: Call) -> Answered {
     ok(&view)
 }
 
+/// A storm is over, says a person.
+#[derive(JsonSchema, Serialize)]
+pub(super) struct Released<'a> {
+    rule: &'a str,
+    message: &'static str,
+    by: &'a str,
+}
+
 /// Lets a rule go on for an hour although it is flooded with new issues.
 pub(super) async fn release(call: Call) -> Answered {
+    Reason::read(&call)?;
     let (engine, name) = (&call.app.engine, call.part("name"));
     if engine.rules.current().rule(name).is_none() {
         return Err(missing(name));
     }
     engine.release_storm(name, &call.caller.name).await?;
-    ok(&json!({ "rule": name, "message": "the rule goes on for an hour", "by": call.caller.name }))
+    ok(&Released { rule: name, message: "the rule goes on for an hour", by: &call.caller.name })
 }
 
 fn missing(name: &str) -> Fault {

@@ -1,6 +1,7 @@
 //! An issue's story: received, matched, everything that was recorded, and the outcome, in the order of time.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selfheal_core::remediation::RemediationId;
 use selfheal_runtime::ports::journal::{Issue, Story};
 use serde::Serialize;
@@ -10,7 +11,8 @@ use serde_json::{Value, json};
 const SELFHEAL: &str = "selfheal";
 
 /// One thing that happened.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "StoryEntry")]
 pub(super) struct Entry<'a> {
     at: Timestamp,
     /// `received`, `matched`, what the records say, and `outcome` at the end.

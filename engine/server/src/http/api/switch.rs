@@ -1,16 +1,18 @@
 //! The switch of automatic remediation, and the circuit breakers.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use selfheal_runtime::breaker::BreakerState;
 use selfheal_runtime::switch::Position;
 use serde::{Deserialize, Serialize};
 
 use super::approvals::checked_reason;
-use super::query::Query;
-use super::{Answered, Call, ok};
+use super::{Answered, Call, ok, schema};
 
-#[derive(Serialize)]
-struct SwitchView<'a> {
+/// Where the switch stands.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Switch")]
+pub(super) struct SwitchView<'a> {
     auto_remediation_enabled: bool,
     message: &'static str,
     /// Who turned it.
@@ -20,7 +22,7 @@ struct SwitchView<'a> {
 }
 
 impl<'a> SwitchView<'a> {
-    fn of(position: &'a Position) -> Self {
+    pub(super) fn of(position: &'a Position) -> Self {
         Self {
             auto_remediation_enabled: position.on,
             message: if position.on { "Auto-remediation enabled" } else { "Auto-remediation disabled" },
@@ -32,15 +34,17 @@ impl<'a> SwitchView<'a> {
 }
 
 pub(super) async fn show(call: Call) -> Answered {
-    Query::read(call.request.query_string(), &[])?;
     ok(&SwitchView::of(&call.app.engine.switch.position()))
 }
 
-#[derive(Deserialize)]
+/// A turn of the switch.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Toggle {
+pub(super) struct Toggle {
     enabled: bool,
+    /// Why; it is recorded.
     #[serde(default)]
+    #[schemars(length(max = 1000))]
     reason: String,
 }
 
@@ -52,17 +56,19 @@ pub(super) async fn toggle(call: Call) -> Answered {
     ok(&SwitchView::of(&position))
 }
 
-#[derive(Serialize)]
-struct BreakerView {
+/// An adapter's circuit breaker.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "Breaker")]
+pub(super) struct BreakerView {
     /// `open`: its targets are left alone until then; `trial`: the next use decides; `closed`: failures are counted.
     state: &'static str,
     #[serde(flatten)]
+    #[schemars(with = "schema::AnyObject")]
     breaker: BreakerState,
 }
 
 /// Every adapter that has failed since its last success.
 pub(super) async fn breakers(call: Call) -> Answered {
-    Query::read(call.request.query_string(), &[])?;
     let now = call.app.engine.clock.now();
     let view = |breaker: BreakerState| BreakerView {
         state: match breaker.open_until {

@@ -72,7 +72,7 @@ async fn lists_have_pages_and_wrong_questions_are_named() {
     let page = house.get("/issues?limit=2&outcome=unmatched").await;
     assert_eq!(page.json().as_array().unwrap().len(), 2);
     let link = page.headers.get("link").unwrap().to_str().unwrap().to_owned();
-    assert_eq!(link, "</api/self-healing/issues?limit=2&outcome=unmatched&before=issue-2>; rel=\"next\"");
+    assert_eq!(link, "</api/self-healing/issues?limit=2&outcome=unmatched&cursor=aXNzdWUtMg>; rel=\"next\"");
     let next = link.trim_start_matches("</api/self-healing").split('>').next().unwrap();
     let last = house.get(next).await;
     assert_eq!(last.json().as_array().unwrap().len(), 1);

@@ -3,7 +3,11 @@
 mod api;
 mod dashboard;
 mod hostile;
+mod numbers;
+mod openapi;
+mod people;
 mod roles;
 mod slow;
+mod stream;
 pub(crate) mod support;
 mod vitals;

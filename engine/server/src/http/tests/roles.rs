@@ -2,9 +2,14 @@
 
 use actix_web::test::TestRequest;
 
+use selfheal_contract::settings::Secret;
+
 use super::support::{House, Plan, token_of, tokens};
-use crate::config::Role;
+use crate::config::{ApiToken, Role};
 use crate::http::{ROUTES, Verb};
+
+/// An admin's token whose time is over.
+const EXPIRED: &str = "an-expired-token-0123456789";
 
 /// An address that fits a route's path.
 fn uri(path: &str) -> String {
@@ -16,16 +21,26 @@ fn request(verb: Verb, path: &str) -> TestRequest {
     let request = match verb {
         Verb::Get => TestRequest::get(),
         Verb::Post => TestRequest::post(),
+        Verb::Delete => TestRequest::delete(),
     };
     request.uri(&uri(path)).insert_header(("host", "selfheal:8400"))
 }
 
 #[actix_web::test]
 async fn each_role_may_do_what_the_table_says_and_no_more() {
-    let house = House::build(Plan { tokens: tokens(), ..Plan::default() }).await;
+    let mut tokens = tokens();
+    tokens.push(ApiToken {
+        name: "late".into(),
+        token: Secret::new(EXPIRED),
+        role: Role::Admin,
+        expires: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+    });
+    let house = House::build(Plan { tokens, ..Plan::default() }).await;
     for route in ROUTES {
         let what = format!("{} {}", route.verb, route.path);
-        for wrong in [None, Some("Bearer nonsense-0123456789".to_owned()), Some("Basic eDp5".to_owned())] {
+        let wrong =
+            ["Bearer nonsense-0123456789".to_owned(), "Basic eDp5".to_owned(), format!("Bearer {EXPIRED}")];
+        for wrong in [None].into_iter().chain(wrong.map(Some)) {
             let mut request = request(route.verb, route.path);
             if let Some(authorization) = &wrong {
                 request = request.insert_header(("authorization", authorization.as_str()));
@@ -34,6 +49,7 @@ async fn each_role_may_do_what_the_table_says_and_no_more() {
             assert_eq!(answer.status, 401, "{what} with {wrong:?}");
             assert!(answer.headers.contains_key("www-authenticate"), "{what}");
             assert!(answer.json()["help"].as_str().unwrap().contains("api.tokens"), "{what}");
+            assert!(!answer.text.contains(EXPIRED), "{what}: a token is never shown");
         }
         for (name, role) in Role::NAMES {
             let request = request(route.verb, route.path)
@@ -58,7 +74,7 @@ async fn changing_routes_need_more_than_a_viewer() {
 #[actix_web::test]
 async fn another_sites_page_changes_nothing_even_with_a_token() {
     let house = House::build(Plan { tokens: tokens(), ..Plan::default() }).await;
-    for route in ROUTES.iter().filter(|route| route.verb == Verb::Post) {
+    for route in ROUTES.iter().filter(|route| route.verb != Verb::Get) {
         let request = request(route.verb, route.path)
             .insert_header(("authorization", format!("Bearer {}", token_of("admin"))))
             .insert_header(("origin", "https://evil.example"));

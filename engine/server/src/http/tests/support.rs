@@ -53,6 +53,20 @@ fn plan(alert, seen) {
 }
 "#;
 
+/// A rule that does what can be undone: two marks, and a note.
+pub(crate) const MARK: &str = r#"//! Sets two marks.
+
+const RULE = #{ matchers: [`alertname="Reversible"`], priority: "critical", component: "storage" };
+
+/// Sets them.
+fn plan(alert, seen) {
+    sequence([fake::mark(alert.labels.job), fake::mark(alert.labels.job + "-2"), fake::note("x")])
+}
+"#;
+
+/// What was done and undone, in its order.
+pub(crate) type Marks = Arc<std::sync::Mutex<Vec<String>>>;
+
 parameters! {
     /// For a note.
     pub struct Note {
@@ -103,6 +117,69 @@ impl Action for TakeNote {
     }
 }
 
+parameters! {
+    /// For a mark.
+    pub struct Mark {
+        /// What to mark; also the target.
+        pub text: String,
+    }
+}
+
+struct SetMark {
+    marks: Marks,
+}
+
+impl SetMark {
+    fn mark(&self, what: &str, text: &str) {
+        self.marks.lock().unwrap().push(format!("{what} {text}"));
+    }
+}
+
+#[async_trait]
+impl Action for SetMark {
+    type Parameters = Mark;
+    type Prior = ();
+
+    fn about(&self) -> About {
+        About { name: "mark", doc: "Marks.", reversal: Reversal::Restores, permissions: Vec::new() }
+    }
+
+    fn assess(&self, params: &Mark) -> Result<Assessment, Failure> {
+        Ok(Assessment {
+            target: format!("fake/mark/{}", params.text),
+            blast_radius: BlastRadius::Item,
+            reversal: Reversal::Restores,
+            replicas: None,
+            approval: None,
+        })
+    }
+
+    async fn preview(&self, params: &Mark) -> Result<Preview, Failure> {
+        Ok(Preview { summary: format!("would mark {}", params.text), changes: Vec::new() })
+    }
+
+    async fn capture(&self, _: &Mark) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn apply(&self, params: &Mark, _: &(), _: &IntentId) -> Result<Applied, Failure> {
+        self.mark("set", &params.text);
+        Ok(Applied::new(format!("marked {}", params.text)))
+    }
+
+    async fn effect(&self, _: &Mark, _: &(), _: &IntentId) -> Result<Effect, Failure> {
+        Ok(Effect::Untouched)
+    }
+
+    async fn undo(&self, params: &Mark, _: &(), _: &IntentId) -> Result<Undone, Failure> {
+        if params.text.starts_with("stuck") {
+            return Err(Failure::refused("it is stuck"));
+        }
+        self.mark("unset", &params.text);
+        Ok(Undone::Reversed(format!("unmarked {}", params.text)))
+    }
+}
+
 /// How a house is to be.
 pub(crate) struct Plan {
     pub(crate) webhook: WebhookCredentials,
@@ -131,6 +208,8 @@ impl Default for Plan {
 pub(crate) struct House {
     pub(crate) app: Data<App>,
     pub(crate) engine: Arc<Engine>,
+    /// What `fake::mark` has set.
+    pub(crate) marks: Marks,
     _rooms: JoinSet<()>,
     _directory: tempfile::TempDir,
 }
@@ -139,10 +218,11 @@ impl House {
     pub(crate) async fn build(plan: Plan) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let journal = SqliteJournal::open(&directory.path().join("journal.sqlite")).unwrap();
+        let marks = Marks::default();
         let catalog = Catalog::new([Adapter {
             name: "fake",
             doc: "Notes.",
-            actions: vec![Arc::new(TakeNote)],
+            actions: vec![Arc::new(TakeNote), Arc::new(SetMark { marks: marks.clone() })],
             probes: Vec::new(),
             ..Adapter::default()
         }]);
@@ -176,7 +256,7 @@ impl House {
             room_wait: plan.room_wait,
         };
         let app = Data::new(App::new(Arc::clone(&engine), settings).unwrap());
-        Self { app, engine, _rooms: rooms, _directory: directory }
+        Self { app, engine, marks, _rooms: rooms, _directory: directory }
     }
 
     /// Asks over all routes, from this machine.
@@ -198,6 +278,10 @@ impl House {
         let request = request.peer_addr("127.0.0.1:50000".parse().unwrap());
         let response = actix_web::test::call_service(&service, request.to_request()).await;
         let (status, headers) = (response.status(), response.headers().clone());
+        if headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            // It never ends; who wants to hear it takes `listen`.
+            return (status, headers, Vec::new());
+        }
         (status, headers, actix_web::test::read_body(response).await.to_vec())
     }
 
@@ -209,6 +293,11 @@ impl House {
     /// Posts something to the API.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.ask(api(TestRequest::post(), path).set_payload(body.to_string())).await
+    }
+
+    /// Takes something of the API away.
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        self.ask(api(TestRequest::delete(), path)).await
     }
 
     /// Posts a notification.
@@ -244,7 +333,7 @@ impl House {
 
 pub(crate) fn rules() -> Vec<RuleFile> {
     let file = |name: &str, text: &str| RuleFile::new(name, format!("rules/{name}.rhai"), text);
-    vec![file("ask", ASK), file("heal", HEAL)]
+    vec![file("ask", ASK), file("heal", HEAL), file("mark", MARK)]
 }
 
 /// A token for each role, named as the role.

@@ -1,0 +1,234 @@
+//! The feed: what the journal has just taken in, by name, for whoever shows it live.
+//!
+//! It sits in front of the journal and speaks after a write is durable, so that nobody hears of what a crash could take
+//! back. Speaking never waits: a listener that does not keep up loses its place and must read again ([`Feed::listen`]).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use selfheal_core::issue::IssueId;
+use selfheal_core::labels::Fingerprint;
+use selfheal_core::remediation::RemediationId;
+use selfheal_core::success::SuccessRecord;
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use crate::ports::history::Episode;
+use crate::ports::journal::{
+    Approval, Delivery, Intent, Issue, IssueFilter, Journal, JournalFault, NewReceipt, OutboxMessage,
+    Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
+};
+
+/// Changes that a listener may be behind before it loses its place.
+const BEHIND_MAX: usize = 4096;
+
+/// What one transaction changed. The same name may be there more than once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Issues, or something of their story.
+    pub issues: Vec<IssueId>,
+    /// Remediations, or their intents.
+    pub remediations: Vec<RemediationId>,
+    /// Approvals, by id.
+    pub approvals: Vec<String>,
+    /// Settings, by key.
+    pub settings: Vec<String>,
+    /// Whether rules were taken into use or refused.
+    pub rules: bool,
+}
+
+impl Change {
+    fn of(writes: &[Write]) -> Self {
+        let mut change = Self::default();
+        for write in writes {
+            match write {
+                Write::Move { issue, .. }
+                | Write::AssignRule { issue, .. }
+                | Write::SetLevel { issue, .. } => change.issues.push(*issue),
+                Write::Record(record) => {
+                    change.issues.extend(record.issue);
+                    change.remediations.extend(record.remediation);
+                }
+                Write::Begin(remediation) => change.remediations.push(remediation.id),
+                Write::End { id, .. } => change.remediations.push(*id),
+                Write::Intend(intent) => change.remediations.push(intent.remediation),
+                Write::Ask(approval) => change.approvals.push(approval.id.clone()),
+                Write::Answer { id, .. } => change.approvals.push(id.clone()),
+                Write::Set { key, .. } => change.settings.push(key.clone()),
+                // Whoever moves an intent records it, too.
+                Write::MoveIntent { .. }
+                | Write::CountFailure { .. }
+                | Write::CountResult { .. }
+                | Write::Notify { .. } => {}
+            }
+        }
+        change
+    }
+
+    fn seen(sighted: &[Sighted]) -> Self {
+        let issues = sighted.iter().filter_map(|sighted| match sighted {
+            Sighted::Opened(issue) | Sighted::Refired(issue) | Sighted::Resolved(issue) => Some(*issue),
+            Sighted::Known(_) | Sighted::Stale => None,
+        });
+        Self { issues: issues.collect(), ..Self::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where changes are told.
+#[derive(Clone)]
+pub struct Feed {
+    sender: broadcast::Sender<Arc<Change>>,
+}
+
+impl Default for Feed {
+    fn default() -> Self {
+        Self { sender: broadcast::Sender::new(BEHIND_MAX) }
+    }
+}
+
+impl Feed {
+    /// Hears every change from now on. Who falls more than a few thousand behind is told that it lagged.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Change>> {
+        self.sender.subscribe()
+    }
+
+    pub(crate) fn tell(&self, change: Change) {
+        if !change.is_empty() {
+            // Without a listener there is nobody to tell.
+            let _ = self.sender.send(Arc::new(change));
+        }
+    }
+
+    fn is_heard(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+}
+
+/// A journal that tells what it has taken in.
+pub(crate) struct Telling {
+    pub(crate) inner: Arc<dyn Journal>,
+    pub(crate) feed: Feed,
+}
+
+#[async_trait]
+impl Journal for Telling {
+    async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault> {
+        self.inner.receive(receipt).await
+    }
+
+    async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault> {
+        self.inner.unexpanded(after, most).await
+    }
+
+    async fn expand(
+        &self,
+        sightings: Vec<Sighting>,
+        progress: Vec<Progress>,
+    ) -> Result<Vec<Sighted>, JournalFault> {
+        let sighted = self.inner.expand(sightings, progress).await?;
+        if self.feed.is_heard() {
+            self.feed.tell(Change::seen(&sighted));
+        }
+        Ok(sighted)
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault> {
+        let change = if self.feed.is_heard() { Change::of(&writes) } else { Change::default() };
+        self.inner.commit(writes).await?;
+        self.feed.tell(change);
+        Ok(())
+    }
+
+    async fn issue(&self, id: IssueId) -> Result<Option<Issue>, JournalFault> {
+        self.inner.issue(id).await
+    }
+
+    async fn issues(&self, filter: IssueFilter) -> Result<Vec<Issue>, JournalFault> {
+        self.inner.issues(filter).await
+    }
+
+    async fn story(&self, id: IssueId) -> Result<Option<Story>, JournalFault> {
+        self.inner.story(id).await
+    }
+
+    async fn wakes(
+        &self,
+        after: Option<(Timestamp, IssueId)>,
+        most: usize,
+    ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault> {
+        self.inner.wakes(after, most).await
+    }
+
+    async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
+        self.inner.episodes(since, most).await
+    }
+
+    async fn open_fingerprints(&self) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>, JournalFault> {
+        self.inner.open_fingerprints().await
+    }
+
+    async fn remediations(&self, filter: RemediationFilter) -> Result<Vec<Remediation>, JournalFault> {
+        self.inner.remediations(filter).await
+    }
+
+    async fn remediation(
+        &self,
+        id: RemediationId,
+    ) -> Result<Option<(Remediation, Vec<Intent>)>, JournalFault> {
+        self.inner.remediation(id).await
+    }
+
+    async fn reverts_due(&self, now: Timestamp) -> Result<Vec<Intent>, JournalFault> {
+        self.inner.reverts_due(now).await
+    }
+
+    async fn next_revert(&self) -> Result<Option<Timestamp>, JournalFault> {
+        self.inner.next_revert().await
+    }
+
+    async fn approval(&self, id: &str) -> Result<Option<Approval>, JournalFault> {
+        self.inner.approval(id).await
+    }
+
+    async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<Approval>, JournalFault> {
+        self.inner.approvals(only_open, limit).await
+    }
+
+    async fn failures_since(
+        &self,
+        rule: &str,
+        resource: &str,
+        since: Timestamp,
+    ) -> Result<u32, JournalFault> {
+        self.inner.failures_since(rule, resource, since).await
+    }
+
+    async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault> {
+        self.inner.successes().await
+    }
+
+    async fn outbox(&self, now: Timestamp, most: usize) -> Result<Vec<OutboxMessage>, JournalFault> {
+        self.inner.outbox(now, most).await
+    }
+
+    async fn delivered(&self, deliveries: Vec<(i64, Delivery)>) -> Result<(), JournalFault> {
+        self.inner.delivered(deliveries).await
+    }
+
+    async fn setting(&self, key: &str) -> Result<Option<Value>, JournalFault> {
+        self.inner.setting(key).await
+    }
+
+    async fn totals(&self) -> Result<Totals, JournalFault> {
+        self.inner.totals().await
+    }
+
+    async fn check(&self) -> Result<(), JournalFault> {
+        self.inner.check().await
+    }
+}

@@ -1,0 +1,214 @@
+//! Maintenance windows that people add while the process runs. They are a setting of the journal, so they survive
+//! restarts, and hold beside those of the configuration.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use selfheal_core::guard::Guard;
+use selfheal_core::issue::Phase;
+use selfheal_core::labels::Labels;
+use selfheal_core::matcher::Matcher;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Engine;
+use crate::ports::journal::{IssueFilter, Record, Write};
+use crate::ports::{JournalFault, JournalFaultKind};
+
+/// The journal's name for the windows.
+pub(crate) const SETTING: &str = "maintenance";
+/// Windows that may stand at the same time.
+pub const WINDOWS_MAX: usize = 100;
+
+/// A time in which a person wants some alerts, or all, to be left alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// Its name.
+    pub id: String,
+    /// Which alerts, as Alertmanager writes matchers; none means all.
+    pub matchers: Vec<String>,
+    /// The first moment.
+    pub from: Timestamp,
+    /// The first moment after it.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+    /// Who added it.
+    pub by: String,
+    /// When it was added.
+    pub at: Timestamp,
+}
+
+/// A window with its matchers read.
+struct Standing {
+    window: Window,
+    matchers: Vec<Matcher>,
+}
+
+/// All windows that people have added.
+#[derive(Default)]
+pub(crate) struct Maintenance {
+    standing: ArcSwap<Vec<Standing>>,
+    /// One change at a time.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Maintenance {
+    /// Those of an earlier process. A matcher that this one cannot read makes its window cover everything: to leave an
+    /// alert alone is the safer mistake.
+    pub(crate) fn restored(stored: Option<serde_json::Value>) -> Self {
+        let windows: Vec<Window> =
+            stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+        let maintenance = Self::default();
+        maintenance.hold(&windows);
+        maintenance
+    }
+
+    fn hold(&self, windows: &[Window]) {
+        let standing = windows.iter().map(|window| {
+            let read: Result<Vec<Matcher>, _> =
+                window.matchers.iter().map(|text| Matcher::parse(text)).collect();
+            Standing { window: window.clone(), matchers: read.unwrap_or_default() }
+        });
+        self.standing.store(Arc::new(standing.collect()));
+    }
+
+    /// The windows that have not ended.
+    fn windows(&self, now: Timestamp) -> Vec<Window> {
+        let standing = self.standing.load();
+        standing
+            .iter()
+            .map(|standing| &standing.window)
+            .filter(|window| now < window.until)
+            .cloned()
+            .collect()
+    }
+
+    /// Why an alert is left alone now, and until when.
+    pub(crate) fn covering(&self, labels: &Labels, now: Timestamp) -> Option<(String, Timestamp)> {
+        let standing = self.standing.load();
+        let open =
+            standing.iter().filter(|standing| standing.window.from <= now && now < standing.window.until);
+        let covering =
+            open.filter(|standing| standing.matchers.iter().all(|matcher| matcher.matches(labels)));
+        // The one that lasts longest, so that an alert is not looked at in vain.
+        let longest = covering.max_by_key(|standing| standing.window.until)?;
+        let Window { reason, by, until, .. } = &longest.window;
+        Some((format!("{reason} ({by})"), *until))
+    }
+}
+
+impl Engine {
+    /// The maintenance windows that people have added and that have not ended, in the order of adding.
+    pub fn maintenance_windows(&self) -> Vec<Window> {
+        self.maintenance.windows(self.clock.now())
+    }
+
+    /// Adds a maintenance window; it is durable when this returns. Its id, `by` and `at` are given here.
+    ///
+    /// # Errors
+    /// Conflict when there are too many; otherwise the journal cannot be written. Nothing is changed.
+    pub async fn add_maintenance(&self, window: Window, by: &str) -> Result<Window, JournalFault> {
+        let _changing = self.maintenance.changing.lock().await;
+        let now = self.clock.now();
+        let mut windows = self.maintenance.windows(now);
+        if windows.len() >= WINDOWS_MAX {
+            let what = format!("there are {WINDOWS_MAX} maintenance windows already; end some first");
+            return Err(JournalFault { kind: JournalFaultKind::Conflict, what });
+        }
+        let id = self.entropy.hex()[..16].to_owned();
+        let window = Window { id, by: by.to_owned(), at: now, ..window };
+        windows.push(window.clone());
+        let Window { from, until, reason, .. } = &window;
+        self.keep_windows(&windows, by, format!("added maintenance from {from} until {until}: {reason}"))
+            .await?;
+        Ok(window)
+    }
+
+    /// Takes a maintenance window away; what it held is looked at. Gives `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// The journal cannot be written; nothing is changed.
+    pub async fn end_maintenance(&self, id: &str, by: &str) -> Result<Option<Window>, JournalFault> {
+        let changing = self.maintenance.changing.lock().await;
+        let mut windows = self.maintenance.windows(self.clock.now());
+        let Some(place) = windows.iter().position(|window| window.id == id) else { return Ok(None) };
+        let window = windows.remove(place);
+        self.keep_windows(&windows, by, format!("ended maintenance {id}: {}", window.reason)).await?;
+        drop(changing);
+        let held = IssueFilter {
+            open: Some(true),
+            phase: Some(Phase::Waiting),
+            limit: 1000,
+            ..IssueFilter::default()
+        };
+        for issue in self.journal.issues(held).await? {
+            if issue.why.starts_with(Guard::Maintenance.name()) {
+                self.desk.look_at(issue.id);
+            }
+        }
+        Ok(Some(window))
+    }
+
+    async fn keep_windows(&self, windows: &[Window], by: &str, summary: String) -> Result<(), JournalFault> {
+        let record = Record {
+            issue: None,
+            remediation: None,
+            at: self.clock.now(),
+            kind: "maintenance".to_owned(),
+            actor: by.to_owned(),
+            summary,
+            facts: serde_json::Value::Null,
+        };
+        let value = serde_json::to_value(windows).unwrap_or_default();
+        self.journal
+            .commit(vec![Write::Set { key: SETTING.to_owned(), value }, Write::Record(record)])
+            .await?;
+        self.maintenance.hold(windows);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn a_window_covers_what_it_matches_while_it_is_open() {
+        let window = |matchers: &[&str], from, until, reason: &str| Window {
+            id: reason.to_owned(),
+            matchers: matchers.iter().map(|matcher| (*matcher).to_owned()).collect(),
+            from: at(from),
+            until: at(until),
+            reason: reason.to_owned(),
+            by: "ann".to_owned(),
+            at: at(0),
+        };
+        let windows = [
+            window(&["job=\"a\""], 10, 20, "short"),
+            window(&["job=~\"a|b\"", "env!=\"test\""], 15, 30, "long"),
+            window(&["not a matcher"], 50, 60, "unreadable"),
+        ];
+        let maintenance = Maintenance::restored(Some(serde_json::to_value(windows).unwrap()));
+        let cases = [
+            ("a", "prod", 9, None),
+            ("a", "prod", 10, Some(20)),
+            ("a", "prod", 15, Some(30)),
+            ("a", "test", 15, Some(20)),
+            ("b", "prod", 12, None),
+            ("b", "prod", 29, Some(30)),
+            ("b", "prod", 30, None),
+            ("c", "prod", 55, Some(60)),
+        ];
+        for (job, env, now, expected) in cases {
+            let labels: Labels = [("job", job), ("env", env)].into_iter().collect();
+            let found = maintenance.covering(&labels, at(now)).map(|(_, until)| until.as_second());
+            assert_eq!(found, expected, "{job} {env} {now}");
+        }
+        assert_eq!(maintenance.windows(at(25)).len(), 2);
+    }
+}

@@ -1,0 +1,30 @@
+//! The API's views for the live stream, so that an event shows a thing exactly as its list does.
+
+use jiff::Timestamp;
+use selfheal_runtime::ports::journal::{Approval, Intent, Issue, Remediation};
+use selfheal_runtime::switch::Position;
+use serde::Serialize;
+
+use super::approvals::ApprovalView;
+use super::issue::IssueView;
+use super::remediations::RemediationView;
+use super::switch::SwitchView;
+
+pub(in crate::http) fn issue(issue: &Issue) -> impl Serialize {
+    IssueView::of(issue)
+}
+
+pub(in crate::http) fn remediation<'a>(
+    remediation: &'a Remediation,
+    intents: &'a [Intent],
+) -> impl Serialize {
+    RemediationView::of(remediation).with_intents(intents.iter().collect())
+}
+
+pub(in crate::http) fn approval(approval: &Approval, now: Timestamp) -> impl Serialize {
+    ApprovalView::of(approval, now)
+}
+
+pub(in crate::http) fn switch(position: &Position) -> impl Serialize {
+    SwitchView::of(position)
+}
