@@ -232,8 +232,9 @@ mod tests {
     fn every_missing_point_is_an_issues() {
         use Component::{Database, Network};
         use Gravity::{Critical, High, Low, Medium};
+        type Issues = &'static [(Option<Component>, Gravity)];
         // Issues, then overall, network, database.
-        let cases: &[(&[(Option<Component>, Gravity)], u32, u32, u32)] = &[
+        let cases: &[(Issues, u32, u32, u32)] = &[
             (&[], 100, 100, 100),
             (&[(Some(Database), Low)], 100, 100, 99),
             (&[(Some(Database), Medium)], 99, 100, 95),

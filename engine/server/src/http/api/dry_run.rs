@@ -19,6 +19,9 @@ const SHAPE: &str = r#"give it as "rule": {"name": "my_rule", "text": "..."}, or
 #[schemars(rename = "DryRunBody")]
 #[expect(dead_code, reason = "the notification has a reader of its own; this only says what it looks like")]
 pub(super) struct Body {
+    /// Alertmanager's version of the format.
+    #[schemars(extend("const" = "4"))]
+    version: String,
     alerts: Vec<AlertBody>,
     /// A rule that takes the place of the loaded one of its name.
     rule: Option<RuleBody>,

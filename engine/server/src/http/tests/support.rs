@@ -60,7 +60,7 @@ const RULE = #{ matchers: [`alertname="Reversible"`], priority: "critical", comp
 
 /// Sets them.
 fn plan(alert, seen) {
-    sequence([fake::mark(alert.labels.job), fake::mark(alert.labels.job + "-2"), fake::note("x")])
+    sequence([fake::mark(alert.labels.job), fake::mark(alert.labels.job + "-2"), fake::note(alert.labels.job + "-note")])
 }
 "#;
 
