@@ -97,14 +97,29 @@ impl Place<'_> {
         parts.join("/")
     }
 
-    /// The name of the autoscaler that owns the replicas of this workload.
-    pub(crate) async fn autoscaler(&self) -> Result<Option<String>, Failure> {
+    /// The autoscaler that owns the replicas of this workload.
+    pub(crate) async fn autoscaler(&self) -> Result<Option<Autoscaler>, Failure> {
         let selection = Selection { at_most: AUTOSCALERS_MAX, ..Selection::default() };
         let listed = self.cluster.list(&kinds::AUTOSCALER, Some(self.of.namespace), selection).await?;
         let owner = listed.items.iter().find(|autoscaler| {
             let target = &autoscaler["spec"]["scaleTargetRef"];
             target["kind"] == self.of.kind.kind && target["name"] == self.of.name
         });
-        Ok(owner.and_then(|autoscaler| autoscaler["metadata"]["name"].as_str()).map(str::to_owned))
+        Ok(owner.and_then(|autoscaler| {
+            let spec = &autoscaler["spec"];
+            Some(Autoscaler {
+                name: autoscaler["metadata"]["name"].as_str()?.to_owned(),
+                // One is what Kubernetes takes when nothing is said.
+                min: spec["minReplicas"].as_i64().unwrap_or(1),
+                max: spec["maxReplicas"].as_i64().unwrap_or_default(),
+            })
+        }))
     }
+}
+
+/// An autoscaler with its bounds.
+pub(crate) struct Autoscaler {
+    pub(crate) name: String,
+    pub(crate) min: i64,
+    pub(crate) max: i64,
 }

@@ -8,7 +8,7 @@ use selfheal_contract::{About, Assessment, BlastRadius, Failure, Reversal};
 use serde_json::json;
 
 use super::setting::{Field, Setting, path};
-use crate::context::{Context, Place};
+use crate::context::{Autoscaler, Context, Place};
 
 static FITTING: [&Kind; 2] = [&kinds::DEPLOYMENT, &kinds::STATEFUL_SET];
 
@@ -83,7 +83,7 @@ impl Setting for Scale {
         let place = self.place(params)?;
         match place.autoscaler().await? {
             None => Ok(()),
-            Some(autoscaler) => Err(Failure::refused(format!(
+            Some(Autoscaler { name: autoscaler, .. }) => Err(Failure::refused(format!(
                 "the replicas of {} belong to the autoscaler {autoscaler}, which would set another number; change its bounds \
                  with k8s::hpa_bounds({:?}, {autoscaler:?}, min, max)",
                 place.of, params.namespace

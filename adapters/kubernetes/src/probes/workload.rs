@@ -8,7 +8,7 @@ use selfheal_contract::{AboutProbe, Failure, FieldSpec, Reading};
 use serde_json::{Map, Value, json};
 
 use super::field;
-use crate::context::Context;
+use crate::context::{Autoscaler, Context};
 
 selfheal_contract::parameters! {
     /// Which workload.
@@ -56,6 +56,8 @@ const FIELDS: &[FieldSpec] = &[
          (bytes, cores).",
     ),
     field("autoscaler", "The name of the autoscaler that owns its replicas; null when there is none."),
+    field("autoscaler_min", "The fewest replicas that it may choose; null when there is none."),
+    field("autoscaler_max", "The most replicas that it may choose; null when there is none."),
     field("kept_by", "Argo CD or Flux with its object, when one of them keeps it; else null."),
 ];
 
@@ -103,7 +105,7 @@ impl selfheal_contract::Probe for Probe {
     }
 }
 
-fn reading(object: &Object, autoscaler: Option<String>) -> Value {
+fn reading(object: &Object, autoscaler: Option<Autoscaler>) -> Value {
     let number = |pointer: &str| object.number(pointer);
     let status = |pointers: [&str; 2]| pointers.into_iter().find_map(number).unwrap_or_default();
     // A daemon set counts nodes, and under names of its own.
@@ -139,7 +141,9 @@ fn reading(object: &Object, autoscaler: Option<String>) -> Value {
         "image": object.text("/spec/template/spec/containers/0/image"),
         "images": images,
         "containers": limits(object),
-        "autoscaler": autoscaler,
+        "autoscaler": autoscaler.as_ref().map(|autoscaler| &autoscaler.name),
+        "autoscaler_min": autoscaler.as_ref().map(|autoscaler| autoscaler.min),
+        "autoscaler_max": autoscaler.as_ref().map(|autoscaler| autoscaler.max),
         "kept_by": gitops(object, &[]).map(|kept| format!("{} {}", kept.keeper.name(), kept.source).trim().to_owned()),
     })
 }

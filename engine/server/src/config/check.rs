@@ -62,6 +62,7 @@ fn sections(
     let webhook_locked = is_written(&mut intake, "bearer_tokens") || is_written(&mut intake, "basic");
     let api_locked = is_written(&mut api, "tokens");
     access::forbid_open_doors(root, listen, webhook_locked, api_locked);
+    let policy = policy::check(&mut root.section("policy"));
     let configuration = Configuration {
         listen,
         data: directory(root, "data", "./data"),
@@ -73,8 +74,8 @@ fn sections(
         api: access::api(&mut api),
         switch: switch(&mut root.section("switch")),
         learning: root.bool_or("learning", true),
-        policy: policy::check(&mut root.section("policy")),
-        settings: settings::check(root, collector, &mut notes),
+        settings: settings::check(root, &policy, collector, &mut notes),
+        policy,
         journal: storage::journal(&mut root.section("journal")),
         ledger: storage::ledger(&mut root.section("ledger")),
         alertmanager: alertmanager::check(&mut root.section("alertmanager"), collector),

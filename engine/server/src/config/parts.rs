@@ -14,8 +14,8 @@ pub(crate) fn settings_and_policy(
     root: &mut Section<'_>,
     collector: &Collector,
 ) -> (BTreeMap<String, serde_json::Value>, Policy) {
-    let settings = settings::check(root, collector, &mut Vec::new());
-    (settings, policy::check(&mut root.section("policy")))
+    let policy = policy::check(&mut root.section("policy"));
+    (settings::check(root, &policy, collector, &mut Vec::new()), policy)
 }
 
 /// The section `adapters` of `root`, with its defaults.

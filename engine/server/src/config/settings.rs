@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use selfheal_contract::settings::{Collector, Fault, Key, Location, Node, Section, Value, suggest};
+use selfheal_core::policy::Policy;
 use selfheal_core::span::Span;
 use serde_json::Value as Json;
 
@@ -43,21 +44,33 @@ const KNOWN: &[(&str, Kind)] = &[
     ("slow_query_age", Kind::Duration(Span::from_secs(5))),
     ("redis_memory_threshold", Kind::Share(0.85)),
     ("queue_length_threshold", Kind::Count(10_000)),
+    ("cpu_threshold", Kind::Share(0.85)),
+    ("memory_limit_max_bytes", Kind::Count(8 * 1024 * 1024 * 1024)),
+    ("cpu_limit_max_cores", Kind::Count(8)),
+    ("replica_step", Kind::Count(2)),
+    ("kafka_lag_per_replica", Kind::Count(5_000)),
+    ("certificate_days", Kind::Count(30)),
+    ("clean_up_command", Kind::Text("clean_up")),
     ("queue_name", Kind::Text("celery")),
     ("postgres_database", Kind::Text("main")),
     ("redis_target", Kind::Text("main")),
 ];
 
-/// Reads the section of the whole configuration. A name that looks like a slip of a known one gets a note.
+/// Reads the section of the whole configuration, and adds the bounds of the policy, so that a rule plans within what would
+/// be admitted. A name that looks like a slip of a known one gets a note.
 pub(super) fn check(
     root: &mut Section<'_>,
+    policy: &Policy,
     collector: &Collector,
     notes: &mut Vec<String>,
 ) -> BTreeMap<String, Json> {
     let mut section = root.section("settings");
     let mut settings: BTreeMap<String, Json> =
         KNOWN.iter().map(|&(name, kind)| (name.to_owned(), known(&mut section, name, kind))).collect();
-    let Some(Node { value: Value::Map(entries), .. }) = root.node("settings") else { return settings };
+    let entries = match root.node("settings") {
+        Some(Node { value: Value::Map(entries), .. }) => entries.as_slice(),
+        _ => &[],
+    };
     let own = |(key, _): &&(Key, Node)| KNOWN.iter().all(|(name, _)| *name != key.name);
     for (key, node) in entries.iter().filter(own) {
         let path = section.path().key(&key.name);
@@ -90,6 +103,8 @@ pub(super) fn check(
             )),
         }
     }
+    settings.insert("replicas_min".to_owned(), Json::from(policy.replicas_min));
+    settings.insert("replicas_max".to_owned(), Json::from(policy.replicas_max));
     if settings.len() > SETTINGS_MAX {
         let problem = format!("{} names are more than {SETTINGS_MAX}", settings.len());
         root.reject("settings", problem, None);

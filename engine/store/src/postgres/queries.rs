@@ -145,7 +145,8 @@ pub(super) fn wakes(after: Option<(Timestamp, IssueId)>, most: usize) -> Sql<'st
 
 /// The issues that were open at a time or later; the remediations of the same issues.
 pub(super) fn episodes(since: Timestamp, most: usize) -> Vec<Sql<'static>> {
-    const OPEN_SINCE: &str = "FROM issues WHERE closed_at IS NULL OR closed_at >= $1 ORDER BY id DESC LIMIT $2";
+    const OPEN_SINCE: &str =
+        "FROM issues WHERE closed_at IS NULL OR closed_at >= $1 ORDER BY id DESC LIMIT $2";
     vec![
         sql!(
             format!(
