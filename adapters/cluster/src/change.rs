@@ -274,7 +274,7 @@ pub fn same_object(of: Reference<'_>, object: &Object, uid: &str) -> Result<(), 
 /// Counts the tries of a change that met a conflict because others wrote at the same moment. Whoever tries reads anew and
 /// judges each time:
 ///
-/// ```ignore
+/// ```text
 /// let mut tries = Tries::default();
 /// loop {
 ///     if let Some(done) = self.attempt(..).await? { // `None` is a conflict: see `Cluster::try_patch`

@@ -47,7 +47,7 @@ pub use diff::changes;
 pub use exchange::{PatchKind, Run};
 pub use gitops::{GitOps, Keeper, gitops, managers};
 pub use kind::{Kind, Reference, kinds};
-pub use name::{annotation_value, label_name, object_name, part, quoted, selector};
+pub use name::{label_name, object_name, part, quoted, selector};
 pub use object::Object;
 pub use quantity::{NotAQuantity, Quantity};
 pub use right::{right, right_on};

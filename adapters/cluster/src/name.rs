@@ -76,11 +76,6 @@ pub fn selector(selector: &str) -> Result<(), Failure> {
     )))
 }
 
-/// A text as the value of an annotation: control characters escaped, at most 256 characters.
-pub fn annotation_value(text: &str) -> String {
-    text.chars().flat_map(char::escape_debug).take(256).collect()
-}
-
 fn is_label(name: &str) -> bool {
     is_label_of(name, 63)
 }
