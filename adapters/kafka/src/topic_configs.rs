@@ -5,15 +5,20 @@
 //! cannot be prevented, but it is noticed and told.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rdkafka::admin::{AlterConfig, ConfigSource, ResourceSpecifier};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use selfheal_contract::Failure;
+use tokio::time::{sleep, timeout};
 
 use crate::cluster::Cluster;
 use crate::fault::{self, Purpose};
 use crate::text::quoted;
+
+/// The first pause before a change is looked for again; it doubles.
+const READ_BACK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a topic's metadata says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,7 +109,8 @@ pub(crate) async fn read(cluster: &Cluster, topic: &str) -> Result<Configs, Fail
     let heard = || admin.inner().context().last();
     let resources = asked.map_err(|error| cluster.fault(Purpose::Read, &error, heard().as_deref()))?;
     match resources.into_iter().next() {
-        Some(Ok(resource)) => {
+        // Nor does the library tell that the topic is not there: then there is nothing in the answer.
+        Some(Ok(resource)) if !resource.entries.is_empty() => {
             let entries = resource.entries.into_iter().map(|entry| {
                 let own = entry.source == ConfigSource::DynamicTopic;
                 (entry.name, Entry { value: entry.value, own, secret: entry.is_sensitive })
@@ -112,7 +118,11 @@ pub(crate) async fn read(cluster: &Cluster, topic: &str) -> Result<Configs, Fail
             Ok(Configs(entries.collect()))
         }
         Some(Err(code)) => Err(fault::of_code(cluster, Purpose::Read, code, heard().as_deref())),
-        None => Err(Failure::refused(format!("{cluster} tells nothing of the topic {}", quoted(topic)))),
+        _ => Err(Failure::refused(format!(
+            "{cluster} refused to tell the configuration of the topic {}; check that it is there and that selfheal has \
+             DESCRIBE_CONFIGS on it",
+            quoted(topic)
+        ))),
     }
 }
 
@@ -143,15 +153,10 @@ pub(crate) async fn write(
     }
     let (admin, options) = cluster.admin()?;
     let heard = || admin.inner().context().last();
-    let results = admin.alter_configs(&[change], &options).await;
-    let results = results.map_err(|error| cluster.fault(Purpose::Change, &error, heard().as_deref()))?;
-    if let Some(Err((_, code))) = results.into_iter().next() {
-        return Err(fault::of_code(cluster, Purpose::Change, code, heard().as_deref()));
-    }
+    let answered = admin.alter_configs(&[change], &options).await;
+    answered.map_err(|error| cluster.fault(Purpose::Change, &error, heard().as_deref()))?;
 
-    let after = read(cluster, topic).await.map_err(|failure| {
-        Failure::indeterminate(format!("{key} was set, and could not be read back: {}", failure.what))
-    })?;
+    let after = read_back(cluster, topic, key, value).await?;
     let found = after.own_besides(key);
     let differing = |name: &&&str| found.get(**name) != others.get(**name);
     let changed: Vec<&str> = others.keys().chain(found.keys()).filter(differing).copied().take(10).collect();
@@ -163,4 +168,36 @@ pub(crate) async fn write(
         changed.join(", "),
         quoted(topic)
     )))
+}
+
+/// Reads until the key is what it was set to. The library keeps to itself what a broker said of the change, and another
+/// broker may hear of it a moment later.
+async fn read_back(
+    cluster: &Cluster,
+    topic: &str,
+    key: &str,
+    value: Option<&str>,
+) -> Result<Configs, Failure> {
+    let within = cluster.answer_within();
+    let mut pause = READ_BACK_PAUSE;
+    let taken = timeout(within, async {
+        loop {
+            let after = read(cluster, topic).await.map_err(|failure| {
+                Failure::indeterminate(format!("{key} was set, and could not be read back: {}", failure.what))
+            })?;
+            if after.own(key) == value {
+                return Ok(after);
+            }
+            sleep(pause).await;
+            pause = pause.saturating_mul(2);
+        }
+    });
+    taken.await.unwrap_or_else(|_| {
+        Err(Failure::indeterminate(format!(
+            "{cluster} was told to set {key} of the topic {} to {}, and does not show it after {within:?}; \
+             most likely it refused the value",
+            quoted(topic),
+            value.map_or_else(|| "the default".to_owned(), quoted)
+        )))
+    })
 }

@@ -24,6 +24,7 @@
 mod alertmanager;
 mod error;
 mod exporter;
+mod full_kafka;
 pub mod http;
 mod port;
 mod postgres;
@@ -42,6 +43,7 @@ mod yaml;
 pub use alertmanager::{Alertmanager, AlertmanagerOptions, Credentials, WebhookRoute};
 pub use error::{Error, Missing};
 pub use exporter::Exporter;
+pub use full_kafka::FullKafka;
 pub use port::Port;
 pub use postgres::{Postgres, PostgresOptions, Row, Session};
 pub use process::{Child, ChildOptions};

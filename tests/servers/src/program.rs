@@ -81,7 +81,10 @@ mod tests {
     #[test]
     fn a_missing_program_is_named_with_its_package() {
         let missing = find("no-such-program", "no-such-package").unwrap_err();
-        assert_eq!(missing.to_string(), "no-such-program is missing (apt-get install no-such-package)");
+        assert_eq!(
+            missing.to_string(),
+            "no-such-program is missing (tests/install-servers.sh installs no-such-package)"
+        );
         assert!(find("sh", "dash").is_ok());
     }
 

@@ -37,6 +37,9 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// The pause after a passing error of the library.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
 
+/// After this without a sign of life a process's partitions go to another one.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(12);
+
 /// How long one message may be waited for until the group gives its partition to somebody else.
 const POLL_INTERVAL_MAX: Duration = Duration::from_secs(300);
 
@@ -68,6 +71,7 @@ impl Source {
             .set("enable.auto.offset.store", "false")
             .set("enable.auto.commit", "true")
             .set("auto.commit.interval.ms", "1000")
+            .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
             .set("max.poll.interval.ms", POLL_INTERVAL_MAX.as_millis().to_string())
             .set("queued.max.messages.kbytes", (AHEAD_BYTES_MAX / 1024).to_string());
         let consumer = StreamConsumer::from_config_and_context(&config, Heard::default())?;

@@ -4,6 +4,7 @@
 
 mod actions;
 mod broker;
+mod double;
 mod faults;
 mod group;
 mod lag;
