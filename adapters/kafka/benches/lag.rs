@@ -36,7 +36,8 @@ fn partitions() -> TopicPartitionList {
 
 fn consumer(bootstrap: &str) -> BaseConsumer {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap).set("group.id", "workers").set("auto.offset.reset", "earliest");
+    config.set("bootstrap.servers", bootstrap).set("group.id", "workers");
+    config.set("auto.offset.reset", "earliest").set("enable.auto.commit", "false");
     config.create().expect("a consumer can be made")
 }
 
@@ -90,11 +91,14 @@ async fn main() {
     let bootstrap = mock.bootstrap_servers();
     prepare(&bootstrap).await;
     let adapter = adapter(&bootstrap);
-    let probe = adapter.probes.iter().find(|probe| probe.about().name == "lag").expect("the adapter reads lag");
+    let probe =
+        adapter.probes.iter().find(|probe| probe.about().name == "lag").expect("the adapter reads lag");
     for (name, delay) in [("loopback", Duration::ZERO), ("1 ms a round trip", Duration::from_millis(1))] {
         mock.broker_round_trip_time(-1, delay).expect("a delay can be set");
         let (probe, floor) = measure(probe.as_ref(), &bootstrap).await;
         let ratio = probe.as_secs_f64() / floor.as_secs_f64();
-        println!("{name}: lag of {PARTITIONS} partitions {probe:.0?}, one fetch of its offsets {floor:.0?}, ratio {ratio:.2}");
+        println!(
+            "{name}: lag of {PARTITIONS} partitions {probe:.0?}, one fetch of its offsets {floor:.0?}, ratio {ratio:.2}"
+        );
     }
 }

@@ -84,10 +84,13 @@ mod tests {
     use super::*;
     use crate::sinks::testing::{EVERY_KIND, news};
 
+    /// What a stream got: key and body.
+    type Kept = (Option<String>, Vec<u8>);
+
     /// A stream that keeps what it gets, or fails.
     #[derive(Default)]
     struct Double {
-        kept: Mutex<Vec<(Option<String>, String, Vec<u8>)>>,
+        kept: Mutex<Vec<Kept>>,
         fails: Option<Failure>,
     }
 
@@ -97,11 +100,11 @@ mod tests {
             if topic == "events" { Ok(()) } else { Err(Failure::refused("no such topic")) }
         }
 
-        async fn publish(&self, _: Option<&str>, topic: &str, message: Message<'_>) -> Result<(), Failure> {
+        async fn publish(&self, _: Option<&str>, _: &str, message: Message<'_>) -> Result<(), Failure> {
             if let Some(failure) = &self.fails {
                 return Err(failure.clone());
             }
-            let kept = (message.key.map(str::to_owned), topic.to_owned(), message.body.to_vec());
+            let kept = (message.key.map(str::to_owned), message.body.to_vec());
             self.kept.lock().unwrap().push(kept);
             Ok(())
         }
@@ -126,7 +129,7 @@ mod tests {
         let kept = double.kept.lock().unwrap();
         assert_eq!(kept[0].0.as_deref(), Some("issue-17"));
         assert_eq!(kept[1].0, None);
-        let event: serde_json::Value = serde_json::from_slice(&kept[0].2).unwrap();
+        let event: serde_json::Value = serde_json::from_slice(&kept[0].1).unwrap();
         assert_eq!((&event["id"], &event["subject"]), (&"key-1".into(), &"issue-17".into()));
     }
 
