@@ -1,6 +1,5 @@
 //! What the lag probe of a topic with 100 partitions costs, beside one fetch of the group's offsets of it, in turns within one
 //! run: `cargo bench -p selfheal-kafka`. The cluster is the client library's own, in this process, on loopback.
-#![expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 
 use std::time::{Duration, Instant};
 
