@@ -14,6 +14,7 @@ mod people;
 mod query;
 mod remediations;
 mod rules;
+mod session;
 mod story;
 mod stream;
 mod switch;
@@ -134,6 +135,8 @@ macro_rules! routes {
 /// All routes with their roles: viewers read, operators also handle the machine (switch, storms, dry-runs, maintenance) and
 /// ask for remediations and rollbacks, approvers also answer for plans; each may do what those before it may.
 pub const ROUTES: &[Route] = routes! {
+    Get "/session", Viewer, "Says who calls, and which routes they may use.",
+        gives session::Session<'static> => session::show;
     Get "/issues", Viewer, "Lists issues, newest first.",
         query issues::FILTERS, gives Vec<IssueView<'static>> => issues::list;
     Get "/issues/{id}", Viewer, "Tells an issue's whole story, from receipt to outcome.",

@@ -1,0 +1,35 @@
+// Small marks: chips of state, severities, hashes, names of things that are code.
+
+import { h } from "../dom.js";
+import { severityTone, standing, VERDICTS } from "../words.js";
+
+export function chip([label, tone], title) {
+  return h("span", { class: `chip ${tone ?? "plain"}`, title }, label);
+}
+
+export function issueChip(issue) {
+  return chip(standing(issue));
+}
+
+export function severity(text) {
+  return h("span", { class: `severity ${severityTone(text)}` }, text || "no severity");
+}
+
+export function verdictChip(verdict) {
+  return chip(VERDICTS[verdict] ?? [verdict, "plain"]);
+}
+
+/** A hash, short, with all of it behind. */
+export function hash(text) {
+  return h("code", { title: text }, (text ?? "").slice(0, 12));
+}
+
+export function code(text) {
+  return h("code", null, text);
+}
+
+/** Terms and their values; those without a value are left out. */
+export function facts(pairs) {
+  const given = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return h("dl", { class: "facts" }, given.map(([term, value]) => [h("dt", null, term), h("dd", null, value)]));
+}

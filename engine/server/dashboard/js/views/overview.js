@@ -1,0 +1,111 @@
+// The overview: is it well, what is open, what waits for a person, what was done lately.
+
+import * as api from "../api.js";
+import { h } from "../dom.js";
+import { has } from "../session.js";
+import { duration, time } from "../time.js";
+import { count, NEEDS_PERSON } from "../words.js";
+import { chip, issueChip, severity } from "../components/marks.js";
+import { card, pane } from "../components/pane.js";
+import { remediationChip } from "../components/remediation.js";
+import { gauge, parts, trend } from "../components/score.js";
+import { empty } from "../components/states.js";
+
+const OPEN_SHOWN = 12;
+const LATELY_SHOWN = 8;
+const COMPONENTS = ["compute", "network", "storage", "database", "security"];
+
+export function overview(_params, signal) {
+  const element = h(
+    "div",
+    { class: "stack" },
+    card("Health", pane({ load: () => api.getIfThere("/health-score"), show: health, topics: ["health", "issue", "all"], signal, what: "Loading the health score" }), { aside: "last 24 hours" }),
+    h(
+      "div",
+      { class: "columns" },
+      h(
+        "div",
+        { class: "stack" },
+        card("Open issues", pane({ load: () => api.page(`/issues?open=true&limit=${OPEN_SHOWN}`), show: open, topics: ["issue", "all"], signal }), { padded: false, aside: h("a", { href: "#/issues" }, "All issues") }),
+      ),
+      h(
+        "div",
+        { class: "stack" },
+        card("Waits for approval", pane({ load: () => api.get("/approvals"), show: approvals, topics: ["approval", "all"], signal }), { padded: false, aside: h("a", { href: "#/approvals" }, "All approvals") }),
+        card("Lately done", pane({ load: () => api.page(`/remediations?limit=${LATELY_SHOWN}`), show: lately, topics: ["remediation", "all"], signal }), { padded: false, aside: h("a", { href: "#/remediations" }, "All remediations") }),
+      ),
+    ),
+  );
+  return { title: "Overview", element };
+}
+
+function health(answer) {
+  if (!answer) return empty("No health score", has("GET /health-score") ? "selfheal could not compute it." : "This selfheal does not compute one yet.");
+  const scores = Object.fromEntries(COMPONENTS.map((name) => [name, answer[`${name}_score`] ?? answer[name]]));
+  const samples = (answer.trend ?? []).map((sample) => ({ at: sample.at ?? sample.timestamp, score: sample.overall ?? sample.overall_score, lowest: sample.lowest }));
+  const costs = answer.costs ?? answer.costing ?? answer.issues ?? [];
+  return h(
+    "div",
+    { class: "health" },
+    gauge(Math.round(answer.overall_score)),
+    parts(scores),
+    h("div", { class: "health-trend" }, samples.length > 1 ? trend(samples) : h("p", { class: "muted" }, "There is no trend yet."), Array.isArray(costs) && costs.length > 0 && pointsLost(costs)),
+  );
+}
+
+function pointsLost(costs) {
+  const most = [...costs].sort((a, b) => b.points - a.points).slice(0, 4);
+  return h(
+    "p",
+    { class: "small muted" },
+    "Points lost: ",
+    most.map((cost, index) => [index > 0 && ", ", h("a", { href: `#/issues/${cost.id ?? cost.issue_id ?? cost.issue}` }, cost.type ?? cost.name ?? cost.id ?? cost.issue_id), ` −${cost.points}`]),
+    costs.length > most.length && ` and ${costs.length - most.length} more`,
+  );
+}
+
+function open({ items, next }) {
+  if (items.length === 0) return empty("Nothing is open", "Every alert that selfheal has received is resolved.");
+  const needing = items.filter(({ outcome, phase }) => phase !== "closed" && NEEDS_PERSON.includes(outcome));
+  return [
+    needing.length > 0 && h("p", { class: "card-line" }, chip([`${count(needing.length, "issue")} ${needing.length === 1 ? "needs" : "need"} a person`, "bad"])),
+    h(
+      "ul",
+      { class: "lines" },
+      items.map((issue) =>
+        h(
+          "li",
+          { class: "line" },
+          severity(issue.severity),
+          h("div", { class: "line-main" }, h("a", { href: `#/issues/${issue.id}`, "data-key": issue.id }, issue.type), h("span", { class: "muted small" }, issue.resource)),
+          issueChip(issue),
+          h("span", { class: "muted small line-age" }, time(issue.starts_at, "age")),
+        ),
+      ),
+    ),
+    next && h("p", { class: "card-line" }, h("a", { href: "#/issues?open=true" }, "More are open")),
+  ];
+}
+
+function approvals(list) {
+  if (list.length === 0) return empty("Nobody is asked", "No plan waits for a person.");
+  return h(
+    "ul",
+    { class: "lines" },
+    list.slice(0, 6).map((approval) =>
+      h("li", { class: "line" }, h("div", { class: "line-main" }, h("a", { href: `#/approvals/${approval.id}`, "data-key": approval.id }, `${approval.rule} · ${approval.issue_id}`), h("span", { class: "muted small" }, approval.why.replace(/^approval: /, ""))), h("span", { class: "chip warn" }, time(approval.expires_at, "left"), " left")),
+    ),
+    list.length > 6 && h("li", { class: "line" }, h("a", { href: "#/approvals" }, `${list.length - 6} more`)),
+  );
+}
+
+function lately({ items }) {
+  if (items.length === 0) return empty("Nothing was done yet", "When a plan runs, it is shown here.");
+  return h(
+    "ul",
+    { class: "lines" },
+    items.map((remediation) =>
+      h("li", { class: "line" }, h("div", { class: "line-main" }, h("a", { href: `#/remediations?open=${remediation.id}`, "data-key": remediation.id }, remediation.action_type), h("span", { class: "muted small" }, `${remediation.rule} · ${duration(remediation.duration_seconds)} · `, time(remediation.started_at))), remediationChip(remediation)),
+    ),
+  );
+}

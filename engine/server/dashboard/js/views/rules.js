@@ -1,0 +1,145 @@
+// The rules in use: generation, what keeps newer texts out, how each does; one rule with its text.
+
+import * as api from "../api.js";
+import { h } from "../dom.js";
+import { changed } from "../live.js";
+import { barred } from "../session.js";
+import { time } from "../time.js";
+import { MODES } from "../words.js";
+import { ask } from "../components/dialog.js";
+import { diagnostics } from "../components/diagnostics.js";
+import { chip, facts, hash } from "../components/marks.js";
+import { card, pane } from "../components/pane.js";
+import { empty } from "../components/states.js";
+import { toast } from "../components/toast.js";
+
+/** Rules whose last issue is asked for; the rest say so in their own page. */
+const LAST_FIRED_ASKED = 40;
+
+const RELEASE = "POST /rules/{name}/release";
+
+async function lastFired(rules) {
+  const found = await Promise.all(
+    rules.slice(0, LAST_FIRED_ASKED).map(async ({ name }) => {
+      const page = await api.page(`/issues${api.query({ rule: name, limit: 1 })}`).catch(() => null);
+      return [name, page?.items[0] ?? null];
+    }),
+  );
+  return Object.fromEntries(found);
+}
+
+export function rules(params, signal) {
+  if (params.name) return one(params.name, signal);
+  const load = async () => {
+    const answer = await api.get("/rules");
+    return { ...answer, last: await lastFired(answer.rules) };
+  };
+  return { title: "Rules", element: pane({ load, show: all, topics: ["rules", "issue", "all"], signal, what: "Loading rules" }) };
+}
+
+function all({ generation, since, hash: text, refusal, rules, last }) {
+  return [
+    h("p", { class: "muted" }, `Generation ${generation}, in use since `, time(since), ", ", hash(text), ` · ${rules.length} rules`),
+    refusal && refused(refusal),
+    rules.length === 0 ? h("div", { class: "card" }, empty("No rules are loaded", "Put a *.rhai file into the rules directory; it is used as soon as it compiles.")) : h("ul", { class: "rules" }, rules.map((rule) => item(rule, last[rule.name]))),
+  ];
+}
+
+function refused({ at, diagnostics: list }) {
+  return h("section", { class: "card refusal", "aria-label": "Refused rules" }, h("header", null, h("h2", null, "The newest texts are refused; those below stay in use"), h("span", { class: "aside" }, "since ", time(at))), h("div", { class: "body" }, diagnostics(list)));
+}
+
+function item(rule, last) {
+  return h(
+    "li",
+    { class: "card rule" },
+    h(
+      "div",
+      { class: "rule-head" },
+      h("h2", null, h("a", { href: `#/rules/${encodeURIComponent(rule.name)}`, "data-key": `rule-${rule.name}` }, rule.name)),
+      chip(MODES[rule.mode] ?? [rule.mode], MODES[rule.mode]?.[2]),
+      rule.warnings.length > 0 && chip([`${rule.warnings.length} warning${rule.warnings.length === 1 ? "" : "s"}`, "warn"]),
+      h("span", { class: "aside muted small" }, "last fired ", last === undefined ? "not asked" : last ? h("a", { href: `#/issues/${last.id}` }, time(last.detected_at)) : "never"),
+    ),
+    h("p", { class: "muted" }, rule.doc),
+    h("div", { class: "row small muted" }, h("code", null, rule.matchers.join("  ")), `priority ${rule.priority}`, rule.delay !== "0s" && `waits ${rule.delay}`, `cooldown ${rule.cooldown}`, rule.component, `${rule.issues_since_start} since start`),
+    success(rule.success),
+  );
+}
+
+function success(list) {
+  if (list.length === 0) return null;
+  return h(
+    "ul",
+    { class: "rates" },
+    list.map(({ action, successes, failures }) => {
+      const share = Math.round((successes / Math.max(1, successes + failures)) * 100);
+      return h("li", null, h("code", null, action), h("meter", { min: 0, max: 100, low: 50, high: 80, optimum: 100, value: share, "aria-label": `${action}: ${share} % helped` }), h("span", { class: "small" }, `${share} % of ${successes + failures}`));
+    }),
+  );
+}
+
+function one(name, signal) {
+  const path = `/rules/${encodeURIComponent(name)}`;
+  const load = async () => {
+    const [rule, recent] = await Promise.all([api.get(path), api.page(`/issues${api.query({ rule: name, limit: 10 })}`)]);
+    return { rule, recent: recent.items.map(({ id, type, resource, detected_at }) => ({ id, type, resource, detected_at })) };
+  };
+  return { title: name, back: ["#/rules", "Rules"], element: pane({ load, show: whole, topics: ["rules", "all"], signal, what: "Loading the rule" }) };
+}
+
+function whole({ rule, recent }) {
+  return [
+    h("p", { class: "muted" }, rule.doc),
+    h("div", { class: "row" }, h("a", { class: "button", href: `#/playground?rule=${encodeURIComponent(rule.name)}` }, "Try it in the playground"), release(rule.name)),
+    h(
+      "div",
+      { class: "columns" },
+      h(
+        "div",
+        { class: "stack" },
+        rule.warnings.length > 0 && card("Warnings", diagnostics(rule.warnings)),
+        card("Text", h("pre", { class: "rule-text", tabindex: 0 }, numbered(rule.text)), { padded: false, aside: h("code", null, rule.path) }),
+      ),
+      h(
+        "div",
+        { class: "stack" },
+        card(
+          "What it is",
+          facts([
+            ["Mode", chip(MODES[rule.mode] ?? [rule.mode], MODES[rule.mode]?.[2])],
+            ["Matches", rule.matchers.map((matcher) => h("div", null, h("code", null, matcher)))],
+            ["Priority", rule.priority],
+            ["Decides after", rule.delay],
+            ["Cooldown", rule.cooldown],
+            ["Component", rule.component],
+            ["Issues since start", String(rule.issues_since_start)],
+          ]),
+        ),
+        rule.success.length > 0 && card("How often it helped", success(rule.success)),
+        card("Its latest issues", recent.length ? h("ul", { class: "stack" }, recent.map((issue) => h("li", { class: "row" }, h("a", { href: `#/issues/${issue.id}` }, issue.resource), h("span", { class: "muted small" }, time(issue.detected_at))))) : h("p", { class: "muted" }, "It has never fired.")),
+      ),
+    ),
+  ];
+}
+
+function numbered(text) {
+  return text.replace(/\n$/, "").split("\n").map((line, index) => [h("span", { class: "line-number", "aria-hidden": "true" }, String(index + 1).padStart(4)), `  ${line}\n`]);
+}
+
+function release(name) {
+  const why = barred(RELEASE);
+  const go = () =>
+    ask({
+      title: `Release ${name} from its storm?`,
+      details: h("p", null, "A rule with very many new issues is held. Released, it goes on for an hour however many come."),
+      button: "Release for an hour",
+      hint: "seen, all of them are real",
+      act: async (reason) => {
+        await api.send(`/rules/${encodeURIComponent(name)}/release`, { reason });
+        changed("rules");
+        toast(`${name} goes on for an hour.`);
+      },
+    });
+  return h("button", { class: "button", type: "button", title: why ?? "When it is held because of a storm", "aria-disabled": why ? "true" : undefined, onclick: () => (why ? toast(why, true) : go()) }, "Release from a storm");
+}
