@@ -80,16 +80,6 @@ export async function ready() {
   return response.json().catch(() => null);
 }
 
-/** An answer, or `undefined` where this server has no such route. */
-export async function getIfThere(path) {
-  try {
-    return await get(path);
-  } catch (error) {
-    if (error.isMissing) return undefined;
-    throw error;
-  }
-}
-
 /** A query of those parameters that have a value. */
 export function query(parameters) {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");

@@ -8,29 +8,27 @@ import { switchControl } from "./components/switch.js";
 import { fill, h } from "./dom.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import * as live from "./live.js";
-import { read, route } from "./router.js";
+import { fetchView, read, route } from "./router.js";
 import * as session from "./session.js";
 import { toggleTheme } from "./theme.js";
 import { tick } from "./time.js";
-import { approvals } from "./views/approvals.js";
-import { issue } from "./views/issue.js";
-import { issues } from "./views/issues.js";
 import { overview } from "./views/overview.js";
-import { playground } from "./views/playground.js";
-import { remediations } from "./views/remediations.js";
-import { rules } from "./views/rules.js";
 import { signIn } from "./views/sign_in.js";
-import { statistics } from "./views/statistics.js";
 
-route("overview", overview);
-route("issues", (params, signal) => (params.name ? issue : issues)(params, signal));
-route("remediations", remediations);
-route("approvals", approvals);
-route("statistics", statistics);
-route("rules", rules);
-route("playground", playground);
+// What most people see first is part of the page; the other views are fetched when somebody is about to go there.
+route("overview", () => ({ overview }), "overview");
+route("issues", () => import("./views/issues.js"), "issues");
+route("issues/", () => import("./views/issue.js"), "issue");
+route("remediations", () => import("./views/remediations.js"), "remediations");
+route("approvals", () => import("./views/approvals.js"), "approvals");
+route("statistics", () => import("./views/statistics.js"), "statistics");
+route("rules", () => import("./views/rules.js"), "rules");
+route("maintenance", () => import("./views/maintenance.js"), "maintenance");
+route("playground", () => import("./views/playground.js"), "playground");
 
-const NAV = ["overview", "issues", "remediations", "approvals", "statistics", "rules", "playground"];
+const NAV = ["overview", "issues", "remediations", "approvals", "statistics", "rules", "maintenance", "playground"];
+/** Views that need what not every server has. */
+const NEEDS = { maintenance: "GET /maintenance" };
 const CONNECTIONS = {
   connecting: ["", "Connecting"],
   live: ["good", "Live"],
@@ -53,7 +51,7 @@ function begin(answer) {
 /** The frame around every view. */
 function show() {
   const waiting = h("span", { class: "count", hidden: true });
-  const link = (name) => h("a", { href: `#/${name}`, "data-nav": name }, icon(name), h("span", null, name[0].toUpperCase() + name.slice(1)), name === "approvals" && waiting);
+  const link = (name) => h("a", { href: `#/${name}`, "data-nav": name, onpointerenter: () => fetchView(name), onfocus: () => fetchView(name) }, icon(name), h("span", null, name[0].toUpperCase() + name.slice(1)), name === "approvals" && waiting);
   const dot = h("span", { class: "dot" });
   const text = h("span");
   live.onConnection(({ kind }) => {
@@ -74,7 +72,7 @@ function show() {
         "header",
         { class: "side" },
         h("a", { class: "brand", href: "#/overview" }, icon("remediations"), "selfheal"),
-        h("nav", { class: "nav", "aria-label": "Views" }, NAV.map(link)),
+        h("nav", { class: "nav", "aria-label": "Views" }, NAV.filter((name) => !NEEDS[name] || session.has(NEEDS[name])).map(link)),
         h("div", { class: "side-foot" }, h("div", { class: "connection", role: "status" }, dot, text), account, h("button", { class: "button quiet", type: "button", onclick: toggleTheme }, icon("theme"), "Dark or light"), h("button", { class: "button quiet hint", type: "button", onclick: showKeys }, icon("keys"), "Keyboard ", h("kbd", null, "?"))),
       ),
       h("section", { class: "bar", "aria-label": "Switch" }, h("div", { class: "where" }), switchControl(frame.signal)),
@@ -98,17 +96,28 @@ function skip(event) {
 }
 
 /** Shows what the address names. */
-function navigate() {
+async function navigate() {
   if (!frame) return;
   const first = shown === null;
   shown?.abort();
   shown = new AbortController();
-  const { view, section, params } = read();
+  const { signal } = shown;
+  const { section, params, view } = read();
   for (const link of document.querySelectorAll("[data-nav]")) {
-    if (link.dataset.nav === section) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.nav === section) {
+      link.setAttribute("aria-current", "page");
+      // On a phone the views stand in a row that is wider than the window.
+      link.scrollIntoView({ block: "nearest", inline: "center" });
+    } else link.removeAttribute("aria-current");
   }
-  const made = view ? view(params, shown.signal) : lost();
+  let made;
+  try {
+    made = view ? (await view())(params, signal) : lost();
+  } catch (error) {
+    console.warn(error);
+    made = { title: "Not loaded", element: h("div", { class: "card" }, failed({ message: "This view could not be fetched", help: "selfheal may be gone." }, navigate)) };
+  }
+  if (signal.aborted) return;
   document.title = `${made.title} · selfheal`;
   const heading = h("h1", { tabindex: -1 }, made.heading ?? made.title);
   fill(
@@ -116,6 +125,7 @@ function navigate() {
     h("div", { class: "heading" }, made.back && h("a", { class: "back small", href: made.back[0] }, `‹ ${made.back[1]}`), heading, made.lead && h("p", { class: "lead" }, made.lead)),
     made.element,
   );
+  document.querySelector("#view").dataset.at = location.hash.split("?")[0];
   scrollTo(0, 0);
   // Screen readers hear where they are; on the first page they begin at its beginning anyway.
   if (!first) heading.focus({ preventScroll: true });

@@ -6,7 +6,7 @@ import { h } from "./dom.js";
 import { toggleTheme } from "./theme.js";
 
 /** After `g`: where to go. */
-const PLACES = { o: ["overview", "Overview"], i: ["issues", "Issues"], r: ["remediations", "Remediations"], a: ["approvals", "Approvals"], s: ["statistics", "Statistics"], u: ["rules", "Rules"], p: ["playground", "Playground"] };
+const PLACES = { o: ["overview", "Overview"], i: ["issues", "Issues"], r: ["remediations", "Remediations"], a: ["approvals", "Approvals"], s: ["statistics", "Statistics"], u: ["rules", "Rules"], m: ["maintenance", "Maintenance"], p: ["playground", "Playground"] };
 /** How long `g` waits for its second key. */
 const SECOND_KEY_MS = 1_500;
 

@@ -15,6 +15,9 @@ const GATHER_MS = 250;
 /** A stream that is silent for so long is broken: the server says something every 15 s or so. */
 const SILENCE_MS = 60_000;
 
+/** Events that are about more than their name: what was missed is not known, or there is too much of it to be told. */
+const TOPICS = { reset: "all", many: "all", expired: "all", setting: "all" };
+
 const listeners = new Set();
 const watchers = new Set();
 let state = { kind: "connecting", since: Date.now() };
@@ -136,7 +139,7 @@ async function read(own, last, heard) {
       for (const block of blocks) {
         const event = parsed(block);
         heard(event.id);
-        if (event.name) changed(event.name === "reset" ? "all" : event.name);
+        if (event.name) changed(TOPICS[event.name] ?? event.name);
       }
     }
   } finally {

@@ -2,23 +2,35 @@
 
 const routes = [];
 
-/** `name` as in `#/name` and `#/name/thing`. */
-export function route(name, view) {
-  routes.push({ name, view });
+/**
+ * A view at `#/name`; with `name/` the view of one thing at `#/name/thing`, which is the same view where there is no other.
+ * `load` fetches a module, in which the view is named `view`.
+ */
+export function route(name, load, view) {
+  routes.push({ name, view: async () => (await load())[view] });
 }
 
-/** What the address says: the view, the name after it, the query. */
+/** Fetches a view before it is gone to. */
+export function fetchView(name) {
+  for (const route of routes) {
+    // Whoever goes there hears of a fault.
+    if (route.name.replace("/", "") === name) route.view().catch(() => {});
+  }
+}
+
+/** What the address says: the section, how to get its view, the thing in it, the query. */
 export function read() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [name, ...rest] = path.split("/");
-  const found = routes.find((route) => route.name === name) ?? (name ? null : routes[0]);
+  const [section, ...rest] = path.split("/");
+  const find = (name) => routes.find((route) => route.name === name);
+  const found = (rest.length > 0 && find(`${section}/`)) || find(section) || (section ? null : routes[0]);
   let thing;
   try {
     thing = rest.length ? decodeURIComponent(rest.join("/")) : undefined;
   } catch {
     thing = rest.join("/");
   }
-  return { view: found?.view, section: found?.name, params: { name: thing, query: new URLSearchParams(query) } };
+  return { view: found?.view, section: found?.name.replace("/", ""), params: { name: thing, query: new URLSearchParams(query) } };
 }
 
 /** Writes filters into the address, so that it can be sent to somebody; `anew` shows the view again. */

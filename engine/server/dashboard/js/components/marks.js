@@ -1,7 +1,7 @@
 // Small marks: chips of state, severities, hashes, names of things that are code.
 
 import { h } from "../dom.js";
-import { severityTone, standing, VERDICTS } from "../words.js";
+import { OUTCOMES, severityTone, standing, VERDICTS } from "../words.js";
 
 export function chip([label, tone], title) {
   return h("span", { class: `chip ${tone ?? "plain"}`, title }, label);
@@ -9,6 +9,10 @@ export function chip([label, tone], title) {
 
 export function issueChip(issue) {
   return chip(standing(issue));
+}
+
+export function remediationChip({ status, outcome }) {
+  return status === "in_progress" ? chip(["In progress", "accent"]) : chip(OUTCOMES[outcome] ?? [status, "plain"]);
 }
 
 export function severity(text) {
@@ -30,6 +34,6 @@ export function code(text) {
 
 /** Terms and their values; those without a value are left out. */
 export function facts(pairs) {
-  const given = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const given = pairs.filter(([, value]) => value !== undefined && value !== null && value !== false && value !== "");
   return h("dl", { class: "facts" }, given.map(([term, value]) => [h("dt", null, term), h("dd", null, value)]));
 }

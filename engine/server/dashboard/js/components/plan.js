@@ -44,7 +44,7 @@ export function callText(step) {
 function options(step) {
   const found = [];
   if (step.verify) found.push(`verified by ${condition(step.verify.condition)} within ${step.verify.within}`);
-  else found.push("nothing shows whether it helped");
+  else found.push("not verified");
   if (step.retry) found.push(`${step.retry.times} more ${step.retry.times === 1 ? "try" : "tries"}, the first after ${step.retry.first_delay}`);
   if (step.timeout) found.push(`may take ${step.timeout}`);
   if (step.revert_after) found.push(`taken back after ${step.revert_after}`);

@@ -5,7 +5,7 @@ import { h } from "../dom.js";
 import { changed } from "../live.js";
 import { barred, has } from "../session.js";
 import { clock, duration, time } from "../time.js";
-import { INTENTS, OUTCOMES } from "../words.js";
+import { INTENTS } from "../words.js";
 import { ask } from "./dialog.js";
 import { icon } from "./icons.js";
 import { chip, facts, hash } from "./marks.js";
@@ -13,10 +13,6 @@ import { planTree } from "./plan.js";
 import { toast } from "./toast.js";
 
 const ROLLBACK = "POST /remediations/{id}/rollback";
-
-export function remediationChip({ status, outcome }) {
-  return status === "in_progress" ? chip(["In progress", "accent"]) : chip(OUTCOMES[outcome] ?? [status, "plain"]);
-}
 
 /** Everything about one; `intents` where they are known. */
 export function remediationDetails(remediation) {
@@ -61,6 +57,16 @@ function intent({ id, action, path, target, try_number, state, said, intended_at
   );
 }
 
+/** What a rollback came to, in words. */
+function cameTo({ status, undone, stays, failed }) {
+  const said = (list) => list.map(({ action, said }) => `${action} (${said})`).join(", ");
+  if (status === "failed") return `It could not be taken back: ${failed.action}: ${failed.said}. A person is needed.`;
+  if (status === "nothing_to_undo") return "There was nothing left to take back.";
+  const back = undone.length > 0 && `Taken back: ${said(undone)}.`;
+  const left = stays.length > 0 && `Stays as it is: ${said(stays)}.`;
+  return [back, left].filter(Boolean).join(" ");
+}
+
 function rollback(remediation, id) {
   const { status, intents } = remediation;
   if (!has(ROLLBACK) || status === "in_progress") return null;
@@ -78,7 +84,7 @@ function rollback(remediation, id) {
         const answer = await api.send(`/remediations/${id}/rollback`, { reason });
         changed("remediation");
         changed("issue");
-        toast(answer?.message ?? "It is being taken back.");
+        toast(cameTo(answer), answer.status === "failed");
       },
     });
   return h(

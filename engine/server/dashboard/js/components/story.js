@@ -2,9 +2,11 @@
 
 import { h } from "../dom.js";
 import { clock, time } from "../time.js";
-import { INTENTS, OUTCOMES } from "../words.js";
+import { count, OUTCOMES } from "../words.js";
 import { chip } from "./marks.js";
 import { rawFacts } from "./observed.js";
+
+const SHORT_CHARS = 72;
 
 /** What the last decision was about, and the plan that came of it. */
 export function lastDecision({ story, remediations, approvals }) {
@@ -37,7 +39,7 @@ export function stations(detail) {
   const readings = Object.keys(facts.observed ?? {}).length;
   put("Observed", "past", decision.at, readings ? `${readings} reading${readings === 1 ? "" : "s"}` : "nothing to read");
   const planned = Boolean(decision.plan || facts.plan_hash);
-  put("Planned", planned ? "past" : "stopped", decision.at, planned ? `plan ${facts.plan_hash?.slice(0, 8) ?? ""}` : decision.summary);
+  put("Planned", planned ? "past" : "stopped", decision.at, planned ? `plan ${facts.plan_hash?.slice(0, 8) ?? ""}` : short(decision.summary));
   if (!planned) {
     for (const name of ["Admitted", "Done", "Verified"]) put(name, "never", null, "");
     return list;
@@ -46,8 +48,10 @@ export function stations(detail) {
   const admitted = remediations.length > 0;
   put("Admitted", admitted ? "past" : waiting ? "here" : "stopped", admitted ? remediations.at(-1).started_at : decision.at, admitted ? "by all guards" : waiting ? "a person is asked" : (against && `${against.guard}: ${against.verdict}`) || "not");
   const running = remediations.at(-1)?.status === "in_progress";
-  const states = intents.map(({ state }) => (INTENTS[state] ?? [state])[0].toLowerCase());
-  put("Done", !admitted ? "never" : intents.some(({ applied_at }) => applied_at) ? "past" : running ? "here" : "stopped", intents.at(-1)?.applied_at, [...new Set(states)].join(", "));
+  const applied = intents.filter(({ applied_at }) => applied_at);
+  const undone = intents.filter(({ state }) => state === "undone").length;
+  const done = applied.length > 0 ? count(applied.length, "effect") + (undone ? `, ${undone} undone` : "") : "nothing was changed";
+  put("Done", !admitted ? "never" : applied.length > 0 ? "past" : running ? "here" : "stopped", applied.at(-1)?.applied_at, admitted ? done : "");
   const outcome = remediations.at(-1)?.outcome;
   const good = outcome === "recovered";
   put(
@@ -57,6 +61,12 @@ export function stations(detail) {
     outcome === "applied" ? "nothing to verify by" : outcome ? OUTCOMES[outcome][0].toLowerCase() : "",
   );
   return list;
+}
+
+/** As much of a sentence as there is room for. */
+function short(text) {
+  const line = text.split(" --> ")[0].split("\n")[0];
+  return line.length > SHORT_CHARS ? `${line.slice(0, SHORT_CHARS)} …` : line;
 }
 
 const SAID = { past: "done", here: "at this point now", stopped: "stopped here", never: "not reached" };

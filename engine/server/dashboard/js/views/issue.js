@@ -9,11 +9,11 @@ import { OUTCOMES, PHASES } from "../words.js";
 import { approvalCard } from "../components/approval.js";
 import { ask } from "../components/dialog.js";
 import { previews } from "../components/diff.js";
-import { facts, hash, issueChip, severity } from "../components/marks.js";
+import { facts, hash, issueChip, remediationChip, severity } from "../components/marks.js";
 import { observed } from "../components/observed.js";
 import { card, pane } from "../components/pane.js";
 import { planTree } from "../components/plan.js";
-import { remediationChip, remediationDetails } from "../components/remediation.js";
+import { remediationDetails } from "../components/remediation.js";
 import { lastDecision, record, stations, stepper } from "../components/story.js";
 import { toast } from "../components/toast.js";
 import { verdictTable } from "../components/verdicts.js";
@@ -40,7 +40,7 @@ function story(detail) {
   const waiting = approvals.find(({ state }) => state === "open");
   const ownPlan = decision.plan && !waiting && remediations.length === 0;
   return [
-    standing(issue),
+    standing(issue, detail.acknowledged),
     card("How far it came", stepper(stations(detail))),
     waiting && approvalCard(waiting, issue),
     h(
@@ -65,7 +65,7 @@ function shownPreviews({ previews: list }) {
 }
 
 /** Where it stands, in plain words, with what a person can do. */
-function standing(issue) {
+function standing(issue, acknowledged) {
   const [, tone, sentence] = OUTCOMES[issue.outcome] ?? PHASES[issue.phase];
   const kind = tone === "plain" || tone === "accent" ? "info" : tone;
   return h(
@@ -74,6 +74,7 @@ function standing(issue) {
     h("div", { class: "row" }, issueChip(issue), severity(issue.severity), h("span", { class: "muted" }, "firing since ", time(issue.starts_at))),
     h("p", { class: "standing-what" }, waitingFor(issue) ?? sentence),
     issue.why && issue.phase !== "awaiting_approval" && (issue.why.includes("\n") ? h("pre", { class: "source", tabindex: 0 }, issue.why) : h("p", { class: "muted" }, issue.why)),
+    acknowledged && h("p", { class: "small" }, `${acknowledged.by} has taken it in hand `, time(acknowledged.at), h("span", { class: "muted" }, ` · ${acknowledged.why}`)),
     issue.wake_at && issue.phase === "rested" && h("p", { class: "muted small" }, "It is looked at again ", time(issue.wake_at), " if the alert still fires."),
     h("div", { class: "row" }, action(issue, "POST /issues/{id}/acknowledge", "Acknowledge", `/issues/${issue.id}/acknowledge`, "I am on it"), action(issue, "POST /manual-remediate/{id}", "Decide now", `/manual-remediate/${issue.id}`, "the delay is too long here"), action(issue, "POST /issues/{id}/silence", "Silence", `/issues/${issue.id}/silence`, "known, fixed tomorrow")),
   );
@@ -92,17 +93,23 @@ function waitingFor(issue) {
   }
 }
 
-const DONE = { Acknowledge: "Acknowledged.", "Decide now": "It is being decided now.", Silence: "Silenced in Alertmanager." };
+const DONE = {
+  Acknowledge: () => "It is in your hands.",
+  "Decide now": ({ status, why }) => `${OUTCOMES[status]?.[0] ?? status.replaceAll("_", " ")}: ${why}`,
+  Silence: () => "Silenced in Alertmanager.",
+};
 
+/** A button for what a person can do about an issue; none where this server cannot do it. */
 function action(issue, route, label, path, hint) {
   if (!has(route) || issue.phase === "closed") return null;
   const why = barred(route);
   const act = async (reason) => {
     const answer = await api.send(path, { reason });
     changed("issue");
-    toast(answer?.message ?? DONE[label]);
+    toast(DONE[label](answer));
   };
-  return h("button", { class: "button", type: "button", title: why, "aria-disabled": why ? "true" : undefined, onclick: () => (why ? toast(why, true) : ask({ title: `${label}: ${issue.type} · ${issue.resource}`, button: label, hint, act })) }, label);
+  const go = () => (why ? toast(why, true) : ask({ title: `${label}: ${issue.type} · ${issue.resource}`, button: label, hint, act }));
+  return h("button", { class: "button", type: "button", title: why, "aria-disabled": why ? "true" : undefined, onclick: go }, label);
 }
 
 function oneRemediation(remediation, open) {

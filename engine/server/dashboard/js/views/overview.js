@@ -4,14 +4,16 @@ import * as api from "../api.js";
 import { h } from "../dom.js";
 import { has } from "../session.js";
 import { duration, time } from "../time.js";
-import { count, NEEDS_PERSON } from "../words.js";
-import { chip, issueChip, severity } from "../components/marks.js";
+import { count, NEEDS_PERSON, severityTone } from "../words.js";
+import { chip, issueChip, remediationChip, severity } from "../components/marks.js";
 import { card, pane } from "../components/pane.js";
-import { remediationChip } from "../components/remediation.js";
 import { gauge, parts, trend } from "../components/score.js";
 import { empty } from "../components/states.js";
 
 const OPEN_SHOWN = 12;
+/** Of so many open ones the most urgent are chosen. */
+const OPEN_ASKED = 50;
+const COSTS_SHOWN = 4;
 const LATELY_SHOWN = 8;
 const COMPONENTS = ["compute", "network", "storage", "database", "security"];
 
@@ -19,14 +21,14 @@ export function overview(_params, signal) {
   const element = h(
     "div",
     { class: "stack" },
-    card("Health", pane({ load: () => api.getIfThere("/health-score"), show: health, topics: ["health", "issue", "all"], signal, what: "Loading the health score" }), { aside: "last 24 hours" }),
+    card("Health", pane({ load: async () => (has("GET /health-score") ? api.get("/health-score") : undefined), show: health, topics: ["health", "issue", "all"], signal, what: "Loading the health score" }), { aside: "last 24 hours" }),
     h(
       "div",
       { class: "columns" },
       h(
         "div",
         { class: "stack" },
-        card("Open issues", pane({ load: () => api.page(`/issues?open=true&limit=${OPEN_SHOWN}`), show: open, topics: ["issue", "all"], signal }), { padded: false, aside: h("a", { href: "#/issues" }, "All issues") }),
+        card("Open issues", pane({ load: () => api.page(`/issues?open=true&limit=${OPEN_ASKED}`), show: open, topics: ["issue", "all"], signal }), { padded: false, aside: h("a", { href: "#/issues" }, "All issues") }),
       ),
       h(
         "div",
@@ -41,26 +43,28 @@ export function overview(_params, signal) {
 
 function health(answer) {
   if (!answer) return empty("No health score", has("GET /health-score") ? "selfheal could not compute it." : "This selfheal does not compute one yet.");
-  const scores = Object.fromEntries(COMPONENTS.map((name) => [name, answer[`${name}_score`] ?? answer[name]]));
-  const samples = (answer.trend ?? []).map((sample) => ({ at: sample.at ?? sample.timestamp, score: sample.overall ?? sample.overall_score, lowest: sample.lowest }));
-  const costs = answer.costs ?? answer.costing ?? answer.issues ?? [];
+  const scores = Object.fromEntries(COMPONENTS.map((name) => [name, answer[`${name}_score`]]));
+  const samples = (answer.trend ?? []).map(({ at, overall, lowest }) => ({ at, score: overall, lowest }));
+  const costs = answer.issues ?? [];
   return h(
     "div",
     { class: "health" },
     gauge(Math.round(answer.overall_score)),
     parts(scores),
-    h("div", { class: "health-trend" }, samples.length > 1 ? trend(samples) : h("p", { class: "muted" }, "There is no trend yet."), Array.isArray(costs) && costs.length > 0 && pointsLost(costs)),
+    h("div", { class: "health-trend" }, samples.length > 1 ? trend(samples) : h("p", { class: "muted" }, "There is no trend yet."), costs.length > 0 && pointsLost(costs, answer.issues_not_listed ?? 0)),
   );
 }
 
-function pointsLost(costs) {
-  const most = [...costs].sort((a, b) => b.points - a.points).slice(0, 4);
+/** The issues that cost the most; the server puts them in that order. */
+function pointsLost(costs, notListed) {
+  const most = costs.slice(0, COSTS_SHOWN);
+  const rest = costs.length - most.length + notListed;
   return h(
     "p",
     { class: "small muted" },
     "Points lost: ",
-    most.map((cost, index) => [index > 0 && ", ", h("a", { href: `#/issues/${cost.id ?? cost.issue_id ?? cost.issue}` }, cost.type ?? cost.name ?? cost.id ?? cost.issue_id), ` −${cost.points}`]),
-    costs.length > most.length && ` and ${costs.length - most.length} more`,
+    most.map(({ id, type, points }, index) => [index > 0 && ", ", h("a", { href: `#/issues/${id}` }, type), ` −${points}`]),
+    rest > 0 && `, and ${count(rest, "more issue")}`,
   );
 }
 
@@ -72,7 +76,7 @@ function open({ items, next }) {
     h(
       "ul",
       { class: "lines" },
-      items.map((issue) =>
+      urgentFirst(items).slice(0, OPEN_SHOWN).map((issue) =>
         h(
           "li",
           { class: "line" },
@@ -83,8 +87,19 @@ function open({ items, next }) {
         ),
       ),
     ),
-    next && h("p", { class: "card-line" }, h("a", { href: "#/issues?open=true" }, "More are open")),
+    items.length > OPEN_SHOWN && h("p", { class: "card-line" }, h("a", { href: "#/issues?open=true" }, `${next ? "Many" : items.length - OPEN_SHOWN} more are open`)),
   ];
+}
+
+const TONES = ["bad", "warn", "info", "plain"];
+
+/** What needs a person, then what waits for one, then by severity; the newest first. */
+function urgentFirst(issues) {
+  const rank = ({ outcome, phase, severity }) => {
+    const person = NEEDS_PERSON.includes(outcome) ? 0 : phase === "awaiting_approval" ? 1 : phase === "remediating" ? 2 : 3;
+    return person * TONES.length + TONES.indexOf(severityTone(severity));
+  };
+  return issues.map((issue, index) => [rank(issue), index, issue]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, , issue]) => issue);
 }
 
 function approvals(list) {
@@ -105,7 +120,7 @@ function lately({ items }) {
     "ul",
     { class: "lines" },
     items.map((remediation) =>
-      h("li", { class: "line" }, h("div", { class: "line-main" }, h("a", { href: `#/remediations?open=${remediation.id}`, "data-key": remediation.id }, remediation.action_type), h("span", { class: "muted small" }, `${remediation.rule} · ${duration(remediation.duration_seconds)} · `, time(remediation.started_at))), remediationChip(remediation)),
+      h("li", { class: "line" }, h("div", { class: "line-main" }, h("a", { href: `#/remediations?open=${remediation.id}`, "data-key": remediation.id }, remediation.action_type), h("span", { class: "muted small" }, `${remediation.rule} · ${remediation.issue_id} · ${duration(remediation.duration_seconds)} · `, time(remediation.started_at))), remediationChip(remediation)),
     ),
   );
 }

@@ -6,13 +6,14 @@ import { barred } from "../session.js";
 import { diagnostics } from "../components/diagnostics.js";
 import { previews } from "../components/diff.js";
 import { Editor } from "../components/editor.js";
+import { jsonFault } from "../components/json_fault.js";
 import { chip, hash } from "../components/marks.js";
 import { observed } from "../components/observed.js";
 import { card } from "../components/pane.js";
 import { planTree } from "../components/plan.js";
 import { empty, failed, loading, notice } from "../components/states.js";
 import { verdictTable } from "../components/verdicts.js";
-import { NEW_RULE, SAMPLES, notificationOf, sampleOf } from "./samples.js";
+import { NEW_RULE, SAMPLES, notificationOf, sampleFor, sampleOf } from "./samples.js";
 
 const RECENT = 20;
 
@@ -20,7 +21,8 @@ export function playground(params, signal) {
   const why = barred("POST /dry-run");
   const result = h("div", { class: "stack", role: "region", "aria-label": "What would be done", "aria-live": "polite" });
   fill(result, h("div", { class: "card" }, empty("What would be done?", "Take a sample or paste an alert, then run it. Nothing is changed anywhere.")));
-  const alert = new Editor({ label: "Alert, as JSON", rows: 18, value: pretty(SAMPLES[0][1]()) });
+  let typed = false;
+  const alert = new Editor({ label: "Alert, as JSON", rows: 15, value: pretty(SAMPLES[0][1]()), oninput: () => (typed = true) });
   const rule = new Editor({ label: "Rule", rows: 22 });
   const name = h("input", { "aria-label": "The rule's name", value: "", placeholder: "my_rule" });
   const choice = h("select", { "aria-label": "Which rule" });
@@ -38,7 +40,10 @@ export function playground(params, signal) {
       return;
     }
     const found = await api.get(`/rules/${encodeURIComponent(chosen)}`).catch(() => null);
-    if (found && !signal.aborted) [name.value, name.readOnly, rule.value] = [chosen, true, found.text];
+    if (!found || signal.aborted) return;
+    [name.value, name.readOnly, rule.value] = [chosen, true, found.text];
+    const fitting = sampleFor(found.matchers);
+    if (fitting && !typed) alert.value = pretty(fitting);
   }
 
   const known = new Map();
@@ -85,6 +90,8 @@ export function playground(params, signal) {
     "div",
     { class: "stack" },
     why && notice("warn", "You can look, but not try:", why),
+    h("div", { class: "row" }, button, !why && h("span", { class: "muted small" }, h("kbd", null, "Ctrl"), " ", h("kbd", null, "Enter"), " anywhere below")),
+    faults,
     h(
       "div",
       { class: "halves", onkeydown: keys },
@@ -93,8 +100,6 @@ export function playground(params, signal) {
         { class: "stack" },
         card("Alert", h("div", { class: "stack" }, h("div", { class: "row" }, samples), alert.element)),
         card("Rule", h("div", { class: "stack" }, h("div", { class: "row" }, choice), edited)),
-        faults,
-        h("div", { class: "row" }, button, h("span", { class: "muted small" }, h("kbd", null, "Ctrl"), " ", h("kbd", null, "Enter"))),
       ),
       result,
     ),
@@ -126,15 +131,12 @@ async function fillRules(select, wanted, choose, signal) {
   }
 }
 
-/** Marks where the JSON breaks off; engines say it in different words. */
+/** Marks where the JSON breaks off. */
 function wrongJson(error, editor, faults) {
-  const place = /line (\d+) column (\d+)/.exec(error.message);
-  const position = /position (\d+)/.exec(error.message)?.[1];
-  const before = position && editor.value.slice(0, Number(position)).split("\n");
-  const [line, column] = place ? [Number(place[1]), Number(place[2])] : before ? [before.length, before.at(-1).length + 1] : [0, 0];
-  if (line) editor.mark([{ line, message: error.message }]);
-  const go = line > 0 && h("button", { class: "button quiet", type: "button", onclick: () => editor.goTo(line, column) }, `Go to line ${line}, column ${column}`);
-  fill(faults, notice("bad", "The alert is not JSON.", error.message, go));
+  const place = jsonFault(editor.value);
+  if (place) editor.mark([{ line: place.line, message: error.message }]);
+  const go = place && h("button", { class: "button quiet", type: "button", onclick: () => editor.goTo(place.line, place.column) }, `Go to line ${place.line}, column ${place.column}`);
+  fill(faults, notice("bad", place ? "The alert is not JSON." : "This is no alert.", error.message, go));
 }
 
 function showFault(error, editor, faults) {

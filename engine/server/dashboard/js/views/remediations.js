@@ -7,7 +7,8 @@ import { setQuery } from "../router.js";
 import { duration, time } from "../time.js";
 import { OUTCOMES } from "../words.js";
 import { field, filterBar, matchesText, serverFilters } from "../components/filters.js";
-import { remediationChip, remediationDetails } from "../components/remediation.js";
+import { remediationChip } from "../components/marks.js";
+import { remediationDetails } from "../components/remediation.js";
 import { empty, failed, loading } from "../components/states.js";
 
 const PAGE = 50;

@@ -5,7 +5,7 @@ import { h } from "../dom.js";
 import { changed } from "../live.js";
 import { barred } from "../session.js";
 import { time } from "../time.js";
-import { MODES } from "../words.js";
+import { count, MODES } from "../words.js";
 import { ask } from "../components/dialog.js";
 import { diagnostics } from "../components/diagnostics.js";
 import { chip, facts, hash } from "../components/marks.js";
@@ -62,9 +62,14 @@ function item(rule, last) {
       h("span", { class: "aside muted small" }, "last fired ", last === undefined ? "not asked" : last ? h("a", { href: `#/issues/${last.id}` }, time(last.detected_at)) : "never"),
     ),
     h("p", { class: "muted" }, rule.doc),
-    h("div", { class: "row small muted" }, h("code", null, rule.matchers.join("  ")), `priority ${rule.priority}`, rule.delay !== "0s" && `waits ${rule.delay}`, `cooldown ${rule.cooldown}`, rule.component, `${rule.issues_since_start} since start`),
+    h("div", { class: "row small muted" }, h("code", null, rule.matchers.join("  ")), meta(rule)),
     success(rule.success),
   );
+}
+
+function meta({ priority, delay, cooldown, component, issues_since_start }) {
+  const texts = [`priority ${priority}`, delay !== "0s" && `waits ${delay}`, `cooldown ${cooldown}`, component, `${count(issues_since_start, "issue")} since start`];
+  return h("span", null, texts.filter(Boolean).join(" · "));
 }
 
 function success(list) {

@@ -26,6 +26,21 @@ export function sampleOf({ labels, annotations, starts_at, generator_url }) {
   return { status: "firing", labels, annotations, startsAt: starts_at, endsAt: "0001-01-01T00:00:00Z", generatorURL: generator_url };
 }
 
+/** An alert that fits a rule's matchers, where they name its labels outright. */
+export function sampleFor(matchers) {
+  const labels = {};
+  for (const matcher of matchers) {
+    const named = /^\s*([a-zA-Z_]\w*)\s*(=~?)\s*"(.*)"\s*$/.exec(matcher);
+    if (!named) continue;
+    const [, label, operator, value] = named;
+    // An expression of one word is that word.
+    if (operator === "=" || /^\w+$/.test(value)) labels[label] = value;
+  }
+  if (!labels.alertname) return null;
+  const { alertname, ...rest } = labels;
+  return alert(alertname, { severity: "critical", ...rest });
+}
+
 /** A notification of whatever was pasted: a notification, an array of alerts, one alert, or only labels. */
 export function notificationOf(pasted) {
   if (Array.isArray(pasted)) return around(pasted);

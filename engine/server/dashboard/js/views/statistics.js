@@ -1,10 +1,10 @@
-// Counts, success and times, over 24 hours, 7 days and 30 days.
+// Counts, success and times, over 24 hours, 7 days, 30 days, and since the beginning.
 
 import * as api from "../api.js";
 import { h } from "../dom.js";
 import { setQuery } from "../router.js";
 import { duration, time } from "../time.js";
-import { OUTCOMES } from "../words.js";
+import { count, OUTCOMES } from "../words.js";
 import { chip } from "../components/marks.js";
 import { card, pane } from "../components/pane.js";
 import { empty } from "../components/states.js";
@@ -13,9 +13,10 @@ const WINDOWS = [["24h", "24 hours"], ["7d", "7 days"], ["30d", "30 days"], ["al
 
 /** The parts of the time to repair, in their order. */
 const PARTS = [
-  ["fire_to_receipt", "Fired → received"], ["receipt_to_decision", "Received → decided"], ["decision_to_effect", "Decided → effect"],
-  ["effect_to_verified", "Effect → verified"], ["verified_to_resolved", "Verified → resolved"],
+  ["detection", "Fired → received"], ["decision", "Received → decided"], ["effect", "Decided → first effect"],
+  ["verification", "Effect → verified"], ["resolution", "Verified → resolved"],
 ];
+const SPREAD = [["mean_seconds", "mean"], ["p50_seconds", "p50"], ["p90_seconds", "p90"], ["p99_seconds", "p99"]];
 
 export function statistics(params, signal) {
   const wanted = params.query.get("window") || "24h";
@@ -31,85 +32,93 @@ export function statistics(params, signal) {
 }
 
 function show({ statistics, breakers }, wanted) {
-  const windowed = wanted === "all" ? null : statistics.windows?.[wanted];
-  const numbers = windowed ?? statistics;
-  const pick = (...names) => names.map((name) => numbers[name]).find((value) => value !== undefined);
-  const total = pick("total_remediations", "remediations") ?? 0;
-  const rate = pick("success_rate");
+  const window = statistics.windows?.[wanted];
   return [
-    !windowed && wanted !== "all" && h("p", { class: "muted" }, "This selfheal counts since its beginning only."),
-    h(
-      "ul",
-      { class: "figures" },
-      figure("Issues", pick("total_issues_detected", "issues", "issues_detected"), statistics.open_issues !== undefined && `${statistics.open_issues} open now`),
-      figure("Remediations", total, `${pick("successful_remediations", "successful") ?? 0} helped, ${pick("failed_remediations", "failed") ?? 0} did not`),
-      figure("Success", rate === null || rate === undefined ? "–" : `${rate} %`, "of those that can be told"),
-      figure("Mean time to repair", duration(meanOf(numbers.mttr) ?? pick("average_remediation_seconds")), numbers.mttr ? "fired → resolved" : "of a remediation"),
-    ),
-    h("div", { class: "halves" }, times(numbers), outcomes(numbers.by_outcome ?? {})),
-    grouped("By rule", numbers.by_rule),
-    grouped("By kind", numbers.by_kind),
+    window ? ofWindow(window, statistics) : sinceTheBeginning(statistics, wanted),
     card("Circuit breakers", breakers.length ? breakerList(breakers) : empty("Every adapter works", "None has failed since its last success."), { padded: breakers.length > 0 }),
   ];
 }
 
-const meanOf = (part) => (typeof part === "number" ? part : part?.total?.mean ?? part?.total?.mean_seconds ?? part?.mean ?? part?.mean_seconds ?? null);
-
-function figure(name, value, more) {
-  return h("li", { class: "card figure" }, h("span", { class: "muted" }, name), h("strong", null, typeof value === "number" ? value.toLocaleString() : value ?? "–"), h("span", { class: "muted small" }, more));
+function sinceTheBeginning(statistics, wanted) {
+  const { total_issues_detected, open_issues, total_remediations, successful_remediations, failed_remediations, success_rate, average_remediation_seconds, by_outcome } = statistics;
+  return [
+    wanted !== "all" && h("p", { class: "muted" }, "This selfheal counts since its beginning only."),
+    figures([
+      ["Issues", total_issues_detected, `${open_issues.toLocaleString()} open now`],
+      ["Remediations", total_remediations, `${successful_remediations} helped, ${failed_remediations} did not`],
+      ["Success", percent(success_rate), "of those that helped or did not"],
+      ["Mean remediation", duration(average_remediation_seconds), "decided → ended"],
+    ]),
+    outcomes(by_outcome),
+  ];
 }
 
-function times({ mttr }) {
-  if (!mttr || typeof mttr !== "object") return card("Time to repair", empty("Not in parts", "This selfheal does not measure the parts of the time to repair."));
-  const rows = PARTS.map(([name, label]) => [label, mttr[name] ?? mttr.parts?.[name]]).filter(([, part]) => part);
-  const value = (part, name) => part[name] ?? part[`${name}_seconds`];
-  const most = Math.max(...rows.map(([, part]) => meanOf(part) ?? 0), 0.001);
-  return card(
-    "Time to repair, in its parts",
+function ofWindow(window, { open_issues, mttr_reduction }) {
+  const { issues_detected, issues_resolved, remediations, mttr, times, by_severity, by_component, by_rule, by_kind } = window;
+  return [
+    figures([
+      ["Issues", issues_detected, `${issues_resolved.toLocaleString()} resolved, ${open_issues.toLocaleString()} open now`],
+      ["Remediations", remediations.total, `${remediations.successful} helped, ${remediations.failed} did not`],
+      ["Success", percent(remediations.success_rate), "of those that helped or did not"],
+      ["Time to repair", duration(mttr?.mean_seconds), mttr ? `mean of ${mttr.count}; this week ${mttr_reduction ?? "cannot be compared"}` : "nothing was resolved yet"],
+    ]),
+    h("div", { class: "halves" }, repairTimes(times, mttr), h("div", { class: "stack" }, outcomes(remediations.by_outcome), split("Issues by severity", by_severity), split("Issues by component", by_component))),
     h(
       "div",
-      { class: "scroll-x", tabindex: 0, role: "region", "aria-label": "Time to repair" },
-      h(
-        "table",
-        { class: "table" },
-        h("thead", null, h("tr", null, h("th", { scope: "col" }, "Part"), ["mean", "p50", "p90", "p99"].map((name) => h("th", { scope: "col", class: "number" }, name)))),
-        h("tbody", null, rows.map(([label, part]) => h("tr", null, h("th", { scope: "row" }, label, h("meter", { min: 0, max: most, value: meanOf(part) ?? 0, "aria-hidden": "true" })), ["mean", "p50", "p90", "p99"].map((name) => h("td", { class: "number" }, duration(value(part, name))))))),
-      ),
+      { class: "halves" },
+      groups("Rule", by_rule, (name) => h("a", { href: `#/rules/${encodeURIComponent(name)}` }, name)),
+      groups("Kind", by_kind, (name) => h("a", { href: `#/issues${api.query({ text: name })}` }, name || "(no name)")),
     ),
-    { padded: false },
-  );
+  ];
 }
+
+const percent = (value) => (value === null || value === undefined ? "–" : `${value} %`);
+
+function figures(list) {
+  return h("ul", { class: "figures" }, list.map(([name, value, more]) => h("li", { class: "card figure" }, h("span", { class: "muted" }, name), h("strong", null, typeof value === "number" ? value.toLocaleString() : value), h("span", { class: "muted small" }, more))));
+}
+
+function repairTimes(times, whole) {
+  const rows = [...PARTS.map(([name, label]) => [label, times[name]]), ["Fired → resolved", whole]];
+  if (rows.every(([, spread]) => !spread)) return card("Time to repair", empty("Nothing to measure yet", "When issues are resolved, the parts of their time are shown here."));
+  const most = Math.max(0.001, ...rows.map(([, spread]) => spread?.mean_seconds ?? 0));
+  const bar = (spread) => h("meter", { class: "amount", min: 0, max: most, value: spread?.mean_seconds ?? 0, "aria-hidden": "true" });
+  const row = ([label, spread]) => h("tr", null, h("th", { scope: "row" }, label, bar(spread)), SPREAD.map(([name]) => h("td", { class: "number" }, duration(spread?.[name]))));
+  return card("Time to repair, in its parts", table("Time to repair", ["Part", ...SPREAD.map(([, label]) => label)], rows.map(row)), { padded: false });
+}
+
+function table(label, columns, rows) {
+  const head = columns.map((name, index) => h("th", { scope: "col", class: index ? "number" : "" }, name));
+  return h("div", { class: "scroll-x", tabindex: 0, role: "region", "aria-label": `${label}, table` }, h("table", { class: "table" }, h("thead", null, h("tr", null, head)), h("tbody", null, rows)));
+}
+
+function bars(entries, label) {
+  const most = Math.max(1, ...entries.map(([, number]) => number));
+  const bar = ([name, number]) => h("li", null, label(name), h("meter", { class: "amount", min: 0, max: most, value: number, "aria-label": `${name}: ${number}` }), h("span", null, number.toLocaleString()));
+  return h("ul", { class: "rates" }, entries.map(bar));
+}
+
+const sorted = (counts) => Object.entries(counts).filter(([, number]) => number > 0).sort(([, a], [, b]) => b - a);
 
 function outcomes(counts) {
-  const entries = Object.entries(counts).sort(([, a], [, b]) => b - a);
-  const most = Math.max(1, ...entries.map(([, count]) => count));
-  const bars = entries.map(([name, count]) => h("li", null, chip(OUTCOMES[name] ?? [name]), h("meter", { min: 0, max: most, value: count, "aria-label": `${OUTCOMES[name]?.[0] ?? name}: ${count}` }), h("span", null, count.toLocaleString())));
-  return card("How remediations ended", entries.length ? h("ul", { class: "rates" }, bars) : empty("None has ended", "When remediations end, their outcomes are counted here."));
+  const entries = sorted(counts);
+  return card("How remediations ended", entries.length ? bars(entries, (name) => chip(OUTCOMES[name] ?? [name])) : empty("None has ended", "When remediations end, their outcomes are counted here."), { padded: entries.length > 0 });
 }
 
-function grouped(title, groups) {
-  if (!groups) return null;
-  const rows = Array.isArray(groups) ? groups : Object.entries(groups).map(([name, group]) => ({ name, ...group }));
-  if (rows.length === 0) return null;
-  const cell = (value) => h("td", { class: "number" }, value ?? "–");
-  return card(
-    title,
-    h(
-      "div",
-      { class: "scroll-x", tabindex: 0, role: "region", "aria-label": title },
-      h(
-        "table",
-        { class: "table" },
-        h("thead", null, h("tr", null, h("th", { scope: "col" }, title.replace("By ", "")), ["Issues", "Remediations", "Success", "Mean time"].map((name) => h("th", { scope: "col", class: "number" }, name)))),
-        h("tbody", null, rows.map((row) => h("tr", null, h("th", { scope: "row" }, row.name ?? row.rule ?? row.kind), cell(row.issues ?? row.total_issues_detected), cell(row.remediations ?? row.total_remediations), cell(row.success_rate !== null && row.success_rate !== undefined ? `${row.success_rate} %` : null), cell(duration(meanOf(row.mttr) ?? row.average_remediation_seconds))))),
-      ),
-    ),
-    { padded: false },
-  );
+function split(title, counts) {
+  const entries = sorted(counts);
+  return entries.length > 0 && card(title, bars(entries, (name) => h("span", null, name)));
+}
+
+function groups(title, list, name) {
+  if (list.length === 0) return null;
+  const row = (group) => h("tr", null, h("th", { scope: "row" }, name(group.name)), [group.issues.toLocaleString(), group.remediations.total.toLocaleString(), percent(group.remediations.success_rate), duration(group.mttr?.mean_seconds)].map((text) => h("td", { class: "number" }, text)));
+  return card(`By ${title.toLowerCase()}`, table(`By ${title.toLowerCase()}`, [title, "Issues", "Remediations", "Success", "Time to repair"], list.map(row)), { padded: false });
 }
 
 const BREAKERS = { open: ["Open", "bad"], trial: ["On trial", "warn"], closed: ["Counting failures", "plain"] };
 
 function breakerList(list) {
-  return h("ul", { class: "stack" }, list.map(({ adapter, state, failures, open_until }) => h("li", { class: "row" }, chip(BREAKERS[state] ?? [state]), h("strong", null, adapter), h("span", { class: "muted" }, failures !== undefined && `${failures} failures in a row`, open_until && [", left alone until ", time(open_until)]))));
+  const one = ({ adapter, state, failures, open_until }) => h("li", { class: "row" }, chip(BREAKERS[state] ?? [state]), h("strong", null, adapter), h("span", { class: "muted" }, failures !== undefined && `${count(failures, "failure")} in a row`, open_until && [", left alone until ", time(open_until)]));
+  return h("ul", { class: "stack" }, list.map(one));
 }

@@ -1,0 +1,177 @@
+// Every view, as a person sees it: in light and dark, on a desk and a phone, over a history that real alerts made.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { go, launch, open, PHONE, settled, violations } from "../lib/browser.mjs";
+import { makeHistory, MARKUP } from "../lib/history.mjs";
+import { Selfheal, until } from "../lib/selfheal.mjs";
+
+const VIEWS = {
+  overview: "#/overview",
+  issues: "#/issues",
+  "an issue that waits for approval": "#/issues/issue-3",
+  "an issue that was treated": "#/issues/issue-1",
+  "an issue that failed": "#/issues/issue-8",
+  "an issue without a rule": "#/issues/issue-10",
+  remediations: "#/remediations?open=remediation-1-1",
+  approvals: "#/approvals",
+  statistics: "#/statistics",
+  rules: "#/rules",
+  "a rule": "#/rules/error_rate",
+  playground: "#/playground?rule=error_rate",
+  "a wrong address": "#/nowhere",
+};
+
+/** Those whose parts are arranged anew on a phone. */
+const DENSE = ["overview", "issues", "an issue that waits for approval"];
+
+let selfheal;
+let browser;
+before(async () => {
+  [selfheal, browser] = await Promise.all([Selfheal.start(), launch()]);
+  await makeHistory(selfheal);
+});
+after(async () => {
+  await browser?.close();
+  await selfheal?.stop();
+});
+
+for (const colorScheme of ["light", "dark"]) {
+  test(`axe finds nothing in ${colorScheme}`, async () => {
+    const { page, faults, close } = await open(browser, selfheal.url, { colorScheme });
+    for (const [name, address] of Object.entries(VIEWS)) {
+      await go(page, address);
+      assert.deepEqual(await violations(page), [], name);
+    }
+    await page.keyboard.press("s");
+    await page.getByRole("dialog").waitFor();
+    assert.deepEqual(await violations(page), [], "the switch's question");
+    assert.deepEqual(faults, []);
+    await close();
+  });
+}
+
+test("nothing is wider than a phone of 360 px, and axe finds nothing there", async () => {
+  const { page, faults, close } = await open(browser, selfheal.url, { viewport: PHONE });
+  for (const [name, address] of Object.entries(VIEWS)) {
+    await go(page, address);
+    const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(beyond <= 0, `${name} is ${beyond} px too wide`);
+    if (DENSE.includes(name)) assert.deepEqual(await violations(page), [], name);
+    assert.ok(await page.getByRole("button", { name: "Stop it all" }).isVisible(), `${name} has the switch`);
+  }
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("the first page is light, is asked for at once, and asks nobody else", async () => {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  let bytes = 0;
+  const asked = [];
+  page.on("requestfinished", async (request) => {
+    const sizes = await request.sizes();
+    bytes += sizes.responseBodySize + sizes.responseHeadersSize;
+    asked.push(request);
+  });
+  const answer = await page.goto(`${selfheal.url}/`);
+  const html = await answer.text();
+  await settled(page);
+  await page.getByRole("region", { name: "Open issues" }).getByRole("link", { name: "HighLatency" }).waitFor();
+  const files = asked.map((request) => new URL(request.url()).pathname).filter((path) => !path.startsWith("/api/") && path !== "/ready" && path !== "/");
+  assert.ok(bytes < 100_000, `${bytes} bytes`);
+  assert.deepEqual(files.filter((path) => !html.includes(`"${path.slice(1)}"`)), [], "files that the page itself does not name wait for another file first");
+  assert.match(answer.headers()["content-security-policy"], /default-src 'self'/);
+  assert.ok(asked.every((request) => request.url().startsWith(selfheal.url)));
+  await context.close();
+});
+
+test("an issue's story says what happened and why nothing was done", async () => {
+  const { page, faults, close } = await open(browser, selfheal.url, { at: "#/issues/issue-6" });
+  await page.getByText("Nothing was done: a guard said no.").waitFor();
+  const guards = page.getByRole("region", { name: "Verdicts of all guards" });
+  const first = guards.getByRole("row").nth(1);
+  await first.getByText("policy").waitFor();
+  await first.getByText("the plan has 19 steps, more than 16").waitFor();
+  const { story } = await selfheal.api("/issues/issue-6");
+  const verdicts = story.find((entry) => entry.facts?.verdicts).facts.verdicts;
+  assert.ok(verdicts.length > 10);
+  assert.equal(await guards.getByRole("row").count(), verdicts.length + 1, "all guards below the heading");
+  const stations = page.getByRole("list", { name: "How far it came" });
+  assert.deepEqual(await stations.locator("strong").allTextContents(), ["Received", "Matched", "Observed", "Planned", "Admitted", "Done", "Verified"]);
+  assert.equal(await stations.locator("li.stopped strong").textContent(), "Admitted");
+
+  for (const [issue, text] of [
+    ["issue-1", "It was done."], ["issue-5", "Nothing was done: this rule only shows what it would do."],
+    ["issue-7", "Nothing was done: the rule looked and decided that there is nothing to do."], ["issue-9", "It waits"],
+    ["issue-10", "Nothing was done: no rule is for this alert."],
+  ]) {
+    await go(page, `#/issues/${issue}`);
+    await page.getByText(text).first().waitFor();
+  }
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("markup in labels is shown as text", async () => {
+  const { page, faults, close } = await open(browser, selfheal.url, { at: "#/issues/issue-10" });
+  await page.getByText(MARKUP, { exact: true }).first().waitFor();
+  assert.equal(await page.locator("main img, main b").count(), 0);
+  assert.doesNotMatch(await page.title(), /broken/);
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("filters and search find issues, and stand in the address", async () => {
+  const { page, faults, close } = await open(browser, selfheal.url, { at: "#/issues" });
+  const rows = page.locator(".list-rows .list-row");
+  await until("all are listed", async () => (await rows.count()) === 10);
+  await page.getByLabel("Outcome").selectOption("applied");
+  await until("two were applied", async () => (await rows.count()) === 2);
+  await page.getByLabel("Outcome").selectOption("");
+  await page.getByLabel("Severity").selectOption("high");
+  await until("two are high", async () => (await rows.count()) === 2);
+  await page.getByLabel("Search issues").fill("worker-5");
+  await until("one is about worker-5", async () => (await rows.count()) === 1);
+  assert.match(page.url(), /severity=high/);
+  assert.match(page.url(), /text=worker-5/);
+  await page.getByLabel("Search issues").fill("nothing like it");
+  await page.getByText("No issue fits").waitFor();
+  assert.deepEqual(faults.filter((fault) => !fault.includes("400")), []);
+  await close();
+});
+
+test("remediations unfold to their steps", async () => {
+  const { page, faults, close } = await open(browser, selfheal.url, { at: "#/remediations" });
+  await page.getByText("disk node-7:9100 fills up").first().click();
+  await page.getByText("log/disk node-7:9100 fills up").waitFor();
+  await page.getByRole("heading", { name: "What was done" }).waitFor();
+  assert.deepEqual(faults, []);
+  await close();
+});
+
+test("what comes is shown without being asked for", async () => {
+  const { page, faults, close } = await open(browser, selfheal.url, { at: "#/issues?text=LateComer" });
+  await page.getByText("No issue fits").waitFor();
+  const { alert } = await import("../lib/selfheal.mjs");
+  await selfheal.send([alert("LateComer", { severity: "info" })]);
+  await page.getByRole("link", { name: "LateComer" }).waitFor();
+  assert.deepEqual(faults.filter((fault) => !fault.includes("400")), []);
+  await close();
+});
+
+test("a preview is shown as a diff", async () => {
+  const { page, faults, close } = await open(browser, selfheal.url);
+  const [approval] = await selfheal.api("/approvals");
+  const changes = [{ what: "spec.replicas", from: 2, to: 4 }, { what: "config", from: "a: 1\nb: 2\nc: 3", to: "a: 1\nb: 5\nc: 3" }, { what: "session 7", from: "idle", to: null }];
+  approval.previews = [{ path: "0", action: "x", preview: { summary: "three changes", changes } }, { path: "1", action: "y", preview: { failed: "no answer" } }];
+  await page.route("**/api/self-healing/approvals", (route) => route.fulfill({ json: [approval] }));
+  await go(page, "#/approvals");
+  const lines = await page.locator(".diff-line").evaluateAll((lines) => lines.map((line) => line.querySelector("span").textContent + line.querySelector("code").textContent));
+  assert.deepEqual(lines, ["-2", "+4", " a: 1", "-b: 2", "+b: 5", " c: 3", "-idle"]);
+  await page.getByText("no answer").waitFor();
+  assert.deepEqual(await violations(page), []);
+  assert.deepEqual(faults, []);
+  await close();
+});
