@@ -54,9 +54,17 @@ async function json(response) {
   throw new ApiError(response.status, message, body?.help, body);
 }
 
-/** The answer of a reading route. */
-export async function get(path) {
-  return json(await ask(PREFIX + path, { headers: headers() }));
+const underWay = new Map();
+
+/** The answer of a reading route. Parts of a page that ask the same at the same time share one answer. */
+export function get(path) {
+  if (!underWay.has(path)) {
+    const answer = ask(PREFIX + path, { headers: headers() }).then(json);
+    const over = () => underWay.delete(path);
+    underWay.set(path, answer);
+    answer.then(over, over);
+  }
+  return underWay.get(path);
 }
 
 /** One page of a list: its items, and the address of the next page where there may be one. */

@@ -12,6 +12,8 @@ const POLL_BESIDE_STREAM_MS = 60_000;
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 20_000];
 /** Events that come together are one question. */
 const GATHER_MS = 250;
+/** What changed between a page's questions and the beginning of its stream is asked for once, this much later. */
+const CATCH_UP_MS = 2_000;
 /** A stream that is silent for so long is broken: the server says something every 15 s or so. */
 const SILENCE_MS = 60_000;
 
@@ -124,7 +126,8 @@ async function read(own, last, heard) {
   if (!response.ok) throw new api.ApiError(response.status, "no stream");
   own.streaming = true;
   become("live");
-  changed("all");
+  if (last === null) pause(CATCH_UP_MS, own).then((going) => going && changed("all"));
+  else changed("all");
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let silence = setTimeout(() => broken.abort(), SILENCE_MS);

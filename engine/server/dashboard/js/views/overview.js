@@ -12,7 +12,7 @@ import { empty } from "../components/states.js";
 
 const OPEN_SHOWN = 12;
 /** Of so many open ones the most urgent are chosen. */
-const OPEN_ASKED = 50;
+const OPEN_ASKED = 24;
 const COSTS_SHOWN = 4;
 const LATELY_SHOWN = 8;
 const COMPONENTS = ["compute", "network", "storage", "database", "security"];
