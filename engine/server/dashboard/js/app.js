@@ -60,7 +60,7 @@ function show() {
   });
   const me = session.current();
   const account = session.token()
-    ? h("button", { class: "button quiet", type: "button", onclick: signOut, title: `Signed in as ${me.name} (${me.role})` }, icon("person"), `${me.name}: sign out`)
+    ? h("button", { class: "button quiet", type: "button", onclick: signOut, title: `Signed in as ${me.name} (${me.role})` }, icon("person"), h("span", { class: "cut" }, `Sign out ${me.name}`))
     : h("div", { class: "connection", title: "No tokens are configured: whoever is on this machine is an admin" }, icon("person"), `${me.name} · ${me.role}`);
   fill(
     root,

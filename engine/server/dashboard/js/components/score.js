@@ -38,15 +38,17 @@ export function parts(scores) {
   );
 }
 
-const WIDTH = 600;
+/** In the drawing's own units, so that its texts can be read on a phone as well. */
+const WIDTH = { wide: 600, narrow: 340 };
 const HEIGHT = 120;
 const EDGE = { left: 30, right: 6, top: 8, bottom: 20 };
 
 /** The trend: a line over time, with the bands of the gauge's colours behind it. `samples`: `{ at, score, lowest }`. */
 export function trend(samples) {
+  const width = innerWidth > 760 ? WIDTH.wide : WIDTH.narrow;
   const times = samples.map(({ at }) => Date.parse(at));
   const [from, to] = [times[0], times.at(-1)];
-  const x = (at) => EDGE.left + ((at - from) / Math.max(1, to - from)) * (WIDTH - EDGE.left - EDGE.right);
+  const x = (at) => EDGE.left + ((at - from) / Math.max(1, to - from)) * (width - EDGE.left - EDGE.right);
   const y = (score) => EDGE.top + (1 - score / 100) * (HEIGHT - EDGE.top - EDGE.bottom);
   const points = samples.map(({ score }, index) => [x(times[index]), y(score)]);
   const line = points.map(([px, py], index) => `${index ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join("");
@@ -63,9 +65,9 @@ export function trend(samples) {
   const label = `Overall score over ${hours} hours: now ${samples.at(-1).score}, lowest ${lowest.lowest ?? lowest.score} at ${absolute(Date.parse(lowest.at))}`;
   return svg(
     "svg",
-    { class: "trend", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label },
+    { class: "trend", viewBox: `0 0 ${width} ${HEIGHT}`, role: "img", "aria-label": label },
     [0, 70, 90, 100].map((score) => [
-      svg("line", { x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(score), y2: y(score), class: "trend-grid" }),
+      svg("line", { x1: EDGE.left, x2: width - EDGE.right, y1: y(score), y2: y(score), class: "trend-grid" }),
       score !== 90 && svg("text", { x: EDGE.left - 6, y: y(score) + 4, "text-anchor": "end" }, score),
     ]),
     svg("path", { d: area, class: "trend-area" }),

@@ -33,7 +33,7 @@ function one({ id, matchers, from, until, open: isOpen, reason, by }) {
     { class: "card rule" },
     h("div", { class: "rule-head" }, h("h2", null, reason || "Maintenance"), chip(isOpen ? ["Open now", "warn"] : ["Not open", "plain"]), h("span", { class: "aside muted small" }, `by ${by}`)),
     h("p", null, matchers.length ? matchers.map((matcher) => [h("code", null, matcher), " "]) : "All alerts"),
-    h("div", { class: "row small muted" }, from ? absolute(Date.parse(from)) : "every week", until && [`until ${absolute(Date.parse(until))}, `, time(until)]),
+    h("p", { class: "small muted" }, from ? `from ${absolute(Date.parse(from))}` : "every week", until && [` until ${absolute(Date.parse(until))} · `, time(until)]),
     id && endButton(id),
   );
 }

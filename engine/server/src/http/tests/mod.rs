@@ -7,6 +7,7 @@ mod numbers;
 mod openapi;
 mod people;
 mod roles;
+mod session;
 mod slow;
 mod stream;
 pub(crate) mod support;
