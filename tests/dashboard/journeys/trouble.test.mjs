@@ -30,7 +30,7 @@ test("a wrong token is told, a right one signs in, and signing out forgets it", 
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
   await page.reload();
   await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
-  await page.getByRole("button", { name: /sign out/ }).click();
+  await page.getByRole("button", { name: /^Sign out/ }).click();
   await page.getByRole("heading", { name: "Sign in to selfheal" }).waitFor();
   assert.equal(await page.evaluate(() => sessionStorage.length + localStorage.length), 0);
   await close();

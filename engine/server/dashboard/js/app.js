@@ -57,7 +57,7 @@ function show() {
   live.onConnection(({ kind }) => {
     dot.className = `dot ${CONNECTIONS[kind][0]}`;
     text.textContent = CONNECTIONS[kind][1];
-  });
+  }, frame.signal);
   const me = session.current();
   const account = session.token()
     ? h("button", { class: "button quiet", type: "button", onclick: signOut, title: `Signed in as ${me.name} (${me.role})` }, icon("person"), h("span", { class: "cut" }, `Sign out ${me.name}`))

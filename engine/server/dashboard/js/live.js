@@ -10,8 +10,9 @@ const POLL_MS = 5_000;
 /** With a stream, what no event speaks of (ages of rules, breakers) is still asked for now and then. */
 const POLL_BESIDE_STREAM_MS = 60_000;
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 20_000];
-/** Events that come together are one question. */
+/** Events that come together are one question; under a stream of events there is this much time between two. */
 const GATHER_MS = 250;
+const BETWEEN_MS = 1_500;
 /** What changed between a page's questions and the beginning of its stream is asked for once, this much later. */
 const CATCH_UP_MS = 2_000;
 /** A stream that is silent for so long is broken: the server says something every 15 s or so. */
@@ -32,9 +33,10 @@ export function onChange(topics, refresh, signal) {
   signal.addEventListener("abort", () => listeners.delete(listener));
 }
 
-/** Calls `show` with the state of the connection, now and whenever it changes. */
-export function onConnection(show) {
+/** Calls `show` with the state of the connection, now and whenever it changes, until `signal` is aborted. */
+export function onConnection(show, signal) {
   watchers.add(show);
+  signal.addEventListener("abort", () => watchers.delete(show));
   show(state);
 }
 
@@ -46,20 +48,35 @@ function become(kind) {
 
 const gathered = new Set();
 let gathering = null;
+let told = 0;
 
-/** Says that something changed; also used after what the person did. */
-export function changed(topic) {
+/** Says that something changed. What the person did themselves is `urgent`: it is shown at once. */
+export function changed(topic, urgent = false) {
   gathered.add(topic);
-  gathering ??= setTimeout(() => {
-    const topics = new Set(gathered);
-    gathered.clear();
+  if (urgent && gathering) {
+    clearTimeout(gathering);
     gathering = null;
-    for (const listener of [...listeners]) {
-      const concerned = topics.has("all") || !listener.topics || listener.topics.some((topic) => topics.has(topic));
-      if (concerned) listener.refresh();
-    }
-  }, GATHER_MS);
+  }
+  const wait = urgent ? GATHER_MS : Math.max(GATHER_MS, told + BETWEEN_MS - Date.now());
+  gathering ??= setTimeout(tell, wait);
 }
+
+/** Lets those who show a topic ask again. What nobody looks at waits until somebody does. */
+function tell() {
+  gathering = null;
+  if (document.hidden) return;
+  told = Date.now();
+  const topics = new Set(gathered);
+  gathered.clear();
+  for (const listener of [...listeners]) {
+    const concerned = topics.has("all") || !listener.topics || listener.topics.some((topic) => topics.has(topic));
+    if (concerned) listener.refresh();
+  }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && gathered.size > 0) tell();
+});
 
 let reached = Date.now();
 api.events.addEventListener("reached", () => {

@@ -71,8 +71,8 @@ function answer(approval, title, granted) {
     tone: granted ? "primary" : "danger solid",
     act: async (reason) => {
       await api.send(`/approvals/${approval.id}`, { decision: granted ? "grant" : "refuse", plan_hash: approval.plan_hash, reason });
-      changed("approval");
-      changed("issue");
+      changed("approval", true);
+      changed("issue", true);
       toast(granted ? "Approved. The plan runs now, if the guards still let it." : "Refused. The plan will not run.");
     },
   });

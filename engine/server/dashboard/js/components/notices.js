@@ -16,7 +16,7 @@ export function notices(signal) {
     const text = `What you see is from ${clock(since).slice(0, 8)} UTC (${absolute(since)}). It is asked again every few seconds.`;
     fill(gone, kind === "disconnected" && notice("bad", "selfheal does not answer.", text));
     place();
-  });
+  }, signal);
   const refresh = async () => {
     const [ready, position] = await Promise.all([api.ready().catch(() => null), api.get("/switch").catch(() => null)]);
     if (signal.aborted || !ready) return;

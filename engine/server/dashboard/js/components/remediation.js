@@ -82,8 +82,8 @@ function rollback(remediation, id) {
       tone: "danger solid",
       act: async (reason) => {
         const answer = await api.send(`/remediations/${id}/rollback`, { reason });
-        changed("remediation");
-        changed("issue");
+        changed("remediation", true);
+        changed("issue", true);
         toast(cameTo(answer), answer.status === "failed");
       },
     });

@@ -75,7 +75,7 @@ export function turn() {
     tone: on ? "danger solid" : "primary",
     act: async (reason) => {
       position = await api.send("/toggle-auto-remediation", { enabled: !on, reason });
-      changed("switch");
+      changed("switch", true);
       toast(on ? "Automatic remediation is off." : "Automatic remediation is on.");
     },
   });

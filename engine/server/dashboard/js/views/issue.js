@@ -105,7 +105,7 @@ function action(issue, route, label, path, hint) {
   const why = barred(route);
   const act = async (reason) => {
     const answer = await api.send(path, { reason });
-    changed("issue");
+    changed("issue", true);
     toast(DONE[label](answer));
   };
   const go = () => (why ? toast(why, true) : ask({ title: `${label}: ${issue.type} · ${issue.resource}`, button: label, hint, act }));

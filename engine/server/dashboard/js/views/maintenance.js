@@ -48,7 +48,7 @@ function endButton(id) {
     try {
       await api.send(`/maintenance/${encodeURIComponent(id)}`, undefined, "DELETE");
       toast("The maintenance window is over.");
-      changed("maintenance");
+      changed("maintenance", true);
     } catch (error) {
       faultToast(error);
     }
@@ -69,7 +69,7 @@ function askForWindow() {
       try {
         await api.send("/maintenance", { matchers: lines, until, reason: reason.value.trim() });
         toast("These alerts are left alone now.");
-        changed("maintenance");
+        changed("maintenance", true);
         close();
       } catch (error) {
         fault.textContent = error.help ? `${error.message}. ${error.help}` : error.message;

@@ -142,7 +142,7 @@ function release(name) {
       hint: "seen, all of them are real",
       act: async (reason) => {
         await api.send(`/rules/${encodeURIComponent(name)}/release`, { reason });
-        changed("rules");
+        changed("rules", true);
         toast(`${name} goes on for an hour.`);
       },
     });
