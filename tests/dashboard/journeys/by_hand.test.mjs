@@ -31,7 +31,10 @@ function journey(name, route, offer, run) {
     } else {
       await run(page);
       // What was answered wrongly on purpose stands in the console as well.
-      assert.deepEqual(faults.filter((fault) => !fault.includes("400")), []);
+      assert.deepEqual(
+        faults.filter((fault) => !fault.includes("400")),
+        [],
+      );
     }
     await close();
   });
@@ -43,51 +46,83 @@ async function answer(page, reason, button) {
   await page.getByRole("dialog").getByRole("button", { name: button, exact: true }).click();
 }
 
-journey("an issue is acknowledged, and its story says by whom", "POST /issues/{id}/acknowledge", { at: "#/issues/issue-8", role: "button", name: "Acknowledge" }, async (page) => {
-  await page.getByRole("button", { name: "Acknowledge" }).click();
-  await answer(page, "I renew it by hand", "Acknowledge");
-  await page.getByText("local has taken it in hand").waitFor();
-});
+journey(
+  "an issue is acknowledged, and its story says by whom",
+  "POST /issues/{id}/acknowledge",
+  { at: "#/issues/issue-8", role: "button", name: "Acknowledge" },
+  async (page) => {
+    await page.getByRole("button", { name: "Acknowledge" }).click();
+    await answer(page, "I renew it by hand", "Acknowledge");
+    await page.getByText("local has taken it in hand").waitFor();
+  },
+);
 
-journey("an issue that waits is decided now", "POST /manual-remediate/{id}", { at: "#/issues/issue-9", role: "button", name: "Decide now" }, async (page) => {
-  await page.getByRole("button", { name: "Decide now" }).click();
-  await answer(page, "an hour is too long", "Decide now");
-  await until("it was treated", async () => (await selfheal.api("/issues/issue-9")).issue.outcome === "applied");
-  await page.getByText("It was done.").waitFor();
-});
+journey(
+  "an issue that waits is decided now",
+  "POST /manual-remediate/{id}",
+  { at: "#/issues/issue-9", role: "button", name: "Decide now" },
+  async (page) => {
+    await page.getByRole("button", { name: "Decide now" }).click();
+    await answer(page, "an hour is too long", "Decide now");
+    await until(
+      "it was treated",
+      async () => (await selfheal.api("/issues/issue-9")).issue.outcome === "applied",
+    );
+    await page.getByText("It was done.").waitFor();
+  },
+);
 
-journey("a remediation is taken back, as far as it can be", "POST /remediations/{id}/rollback", { at: "#/remediations?open=remediation-1-1", role: "button", name: "Take it back" }, async (page) => {
-  await page.getByRole("button", { name: "Take it back" }).click();
-  await answer(page, "it was the wrong disk", "Take it back");
-  // A line of the log cannot be taken back, and that is what is said.
-  await page.getByText(/Stays as it is: log.write/).waitFor();
-});
+journey(
+  "a remediation is taken back, as far as it can be",
+  "POST /remediations/{id}/rollback",
+  { at: "#/remediations?open=remediation-1-1", role: "button", name: "Take it back" },
+  async (page) => {
+    await page.getByRole("button", { name: "Take it back" }).click();
+    await answer(page, "it was the wrong disk", "Take it back");
+    // A line of the log cannot be taken back, and that is what is said.
+    await page.getByText(/Stays as it is: log.write/).waitFor();
+  },
+);
 
-journey("alerts are left alone for a while, and no longer", "GET /maintenance", { at: "#/overview", role: "link", name: "Maintenance" }, async (page) => {
-  await go(page, "#/maintenance");
-  await page.getByText("No maintenance window").waitFor();
-  assert.deepEqual(await violations(page), []);
-  await page.getByRole("button", { name: "Leave alerts alone" }).click();
-  const dialog = page.getByRole("dialog");
-  await dialog.getByLabel(/Which alerts/).fill("namespace=");
-  await dialog.getByLabel(/Why/).fill("the shop is being moved");
-  await dialog.getByRole("button", { name: "Leave them alone" }).click();
-  await dialog.getByRole("alert").getByText("matchers").waitFor();
-  await dialog.getByLabel(/Which alerts/).fill('namespace="shop"');
-  assert.deepEqual(await violations(page), []);
-  await dialog.getByRole("button", { name: "Leave them alone" }).click();
-  await page.getByRole("heading", { name: "the shop is being moved" }).waitFor();
-  assert.deepEqual((await selfheal.api("/maintenance"))[0].matchers, ['namespace="shop"']);
-  assert.deepEqual(await violations(page), []);
-  await page.getByRole("button", { name: "End it" }).click();
-  await page.getByText("No maintenance window").waitFor();
-  assert.deepEqual(await selfheal.api("/maintenance"), []);
-});
+journey(
+  "alerts are left alone for a while, and no longer",
+  "GET /maintenance",
+  { at: "#/overview", role: "link", name: "Maintenance" },
+  async (page) => {
+    await go(page, "#/maintenance");
+    await page.getByText("No maintenance window").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "Leave alerts alone" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel(/Which alerts/).fill("namespace=");
+    await dialog.getByLabel(/Why/).fill("the shop is being moved");
+    await dialog.getByRole("button", { name: "Leave them alone" }).click();
+    await dialog.getByRole("alert").getByText("matchers").waitFor();
+    await dialog.getByLabel(/Which alerts/).fill('namespace="shop"');
+    assert.deepEqual(await violations(page), []);
+    await dialog.getByRole("button", { name: "Leave them alone" }).click();
+    await page.getByRole("heading", { name: "the shop is being moved" }).waitFor();
+    assert.deepEqual((await selfheal.api("/maintenance"))[0].matchers, ['namespace="shop"']);
+    assert.deepEqual(await violations(page), []);
+    await page.getByRole("button", { name: "End it" }).click();
+    await page.getByText("No maintenance window").waitFor();
+    assert.deepEqual(await selfheal.api("/maintenance"), []);
+  },
+);
 
-journey("the health score is shown with its five parts and its trend", "GET /health-score", { at: "#/overview", role: "img", name: /^Health score/ }, async (page) => {
-  const { overall_score, compute_score } = await selfheal.api("/health-score");
-  await page.getByRole("img", { name: `Health score ${overall_score} of 100` }).waitFor();
-  await page.getByRole("listitem").filter({ hasText: "compute" }).getByText(String(compute_score)).waitFor();
-  await page.getByRole("img", { name: /^Overall score over 24 hours/ }).waitFor();
-  await page.getByText("Points lost:").waitFor();
-});
+journey(
+  "the health score is shown with its five parts and its trend",
+  "GET /health-score",
+  { at: "#/overview", role: "img", name: /^Health score/ },
+  async (page) => {
+    const { overall_score, compute_score } = await selfheal.api("/health-score");
+    await page.getByRole("img", { name: `Health score ${overall_score} of 100` }).waitFor();
+    await page
+      .getByRole("listitem")
+      .filter({ hasText: "compute" })
+      .getByText(String(compute_score))
+      .waitFor();
+    await page.getByRole("img", { name: /^Overall score over 24 hours/ }).waitFor();
+    await page.getByText("Points lost:").waitFor();
+  },
+);

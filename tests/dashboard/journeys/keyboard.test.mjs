@@ -48,7 +48,11 @@ test("a plan is approved, another refused, and everything stopped, by keyboard a
   await page.keyboard.press("a");
   await page.getByRole("heading", { level: 1, name: "Approvals" }).waitFor();
   await settled(page);
-  assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1", "the focus is on the new view's heading");
+  assert.equal(
+    await page.evaluate(() => document.activeElement.tagName),
+    "H1",
+    "the focus is on the new view's heading",
+  );
   await tabTo(page, /^Approve the plan for HighErrorRate · shop\/app\/checkout/);
   await page.keyboard.press("Enter");
   await page.getByRole("dialog").waitFor();
@@ -60,7 +64,9 @@ test("a plan is approved, another refused, and everything stopped, by keyboard a
     return issue.outcome === "applied" && remediations[0];
   });
   assert.equal(approved.approved_by, "local");
-  const [answered] = (await selfheal.api("/approvals?all=true")).filter(({ issue_id }) => issue_id === "issue-3");
+  const [answered] = (await selfheal.api("/approvals?all=true")).filter(
+    ({ issue_id }) => issue_id === "issue-3",
+  );
   assert.equal(answered.answer.reason, "seen with the team");
 
   await until("it is no longer listed", async () => (await page.getByRole("article").count()) === 1);
@@ -69,7 +75,10 @@ test("a plan is approved, another refused, and everything stopped, by keyboard a
   await page.keyboard.type("we wait");
   await tabTo(page, /^Refuse$/);
   await page.keyboard.press("Enter");
-  await until("the other is denied", async () => (await selfheal.api("/issues/issue-4")).issue.outcome === "denied");
+  await until(
+    "the other is denied",
+    async () => (await selfheal.api("/issues/issue-4")).issue.outcome === "denied",
+  );
   await page.getByText("Nothing waits for you").waitFor();
 
   await page.keyboard.press("s");

@@ -17,10 +17,19 @@ let browser;
 before(async () => {
   [selfheal, browser] = await Promise.all([Selfheal.start(), launch()]);
   for (let sent = 0; sent < ISSUES; sent += BATCH) {
-    const alerts = Array.from({ length: BATCH }, (_, index) => alert("Many", { severity: "warning", number: `n${sent + index}`, instance: `node-${(sent + index) % 97}` }));
+    const alerts = Array.from({ length: BATCH }, (_, index) =>
+      alert("Many", {
+        severity: "warning",
+        number: `n${sent + index}`,
+        instance: `node-${(sent + index) % 97}`,
+      }),
+    );
     await selfheal.send(alerts);
   }
-  await until("all are known", async () => (await selfheal.api("/statistics")).total_issues_detected === ISSUES);
+  await until(
+    "all are known",
+    async () => (await selfheal.api("/statistics")).total_issues_detected === ISSUES,
+  );
 });
 after(async () => {
   await browser?.close();
@@ -30,7 +39,11 @@ after(async () => {
 test("the list is scrolled to its end with few elements in the page", async () => {
   const { page, faults, close } = await open(browser, selfheal.url, { at: "#/issues" });
   await settled(page);
-  const size = () => page.evaluate(() => ({ rows: document.querySelectorAll(".list-rows .list-row").length, elements: document.querySelectorAll("*").length }));
+  const size = () =>
+    page.evaluate(() => ({
+      rows: document.querySelectorAll(".list-rows .list-row").length,
+      elements: document.querySelectorAll("*").length,
+    }));
   let most = { rows: 0, elements: 0 };
   await until("the end is reached", async () => {
     await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
@@ -42,7 +55,10 @@ test("the list is scrolled to its end with few elements in the page", async () =
   await page.getByText("issue-1", { exact: false }).last().waitFor();
   assert.ok(most.rows > 0 && most.rows <= ROWS_MAX, `${most.rows} rows in the page`);
   assert.ok(most.elements <= ELEMENTS_MAX, `${most.elements} elements in the page`);
-  assert.equal(await page.getByRole("table", { name: "Issues" }).getAttribute("aria-rowcount"), String(ISSUES + 1));
+  assert.equal(
+    await page.getByRole("table", { name: "Issues" }).getAttribute("aria-rowcount"),
+    String(ISSUES + 1),
+  );
   assert.deepEqual(faults, []);
   await close();
 });

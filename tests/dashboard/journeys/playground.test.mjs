@@ -31,11 +31,15 @@ test("an edited rule is tried: faults are marked, then the decision is shown, an
   await run.click();
   await result.getByText("Would ask a person", { exact: true }).waitFor();
   await result.getByText("pausing the canary of checkout").first().waitFor();
-  assert.ok((await result.getByRole("region", { name: "Verdicts of all guards" }).getByRole("row").count()) > 10);
+  assert.ok(
+    (await result.getByRole("region", { name: "Verdicts of all guards" }).getByRole("row").count()) > 10,
+  );
   assert.deepEqual(await violations(page), []);
 
   await page.getByLabel("Which rule").selectOption("error_rate");
-  await page.waitForFunction(() => document.querySelector("textarea[aria-label=Rule]").value.includes("sequence"));
+  await page.waitForFunction(() =>
+    document.querySelector("textarea[aria-label=Rule]").value.includes("sequence"),
+  );
   const text = await rule.inputValue();
   await rule.fill(text.replace("sequence([", "sequense(["));
   await run.click();
@@ -58,6 +62,9 @@ test("an edited rule is tried: faults are marked, then the decision is shown, an
 
   assert.deepEqual(await selfheal.api("/issues"), []);
   assert.deepEqual(await selfheal.api("/remediations"), []);
-  assert.deepEqual(faults.filter((fault) => !fault.includes("400")), []);
+  assert.deepEqual(
+    faults.filter((fault) => !fault.includes("400")),
+    [],
+  );
   await close();
 });

@@ -37,7 +37,10 @@ test("a wrong token is told, a right one signs in, and signing out forgets it", 
 });
 
 test("a viewer sees everything, and is told what they may not do", async () => {
-  const { page, faults, close } = await open(browser, selfheal.url, { token: TOKENS.viewer, at: "#/approvals" });
+  const { page, faults, close } = await open(browser, selfheal.url, {
+    token: TOKENS.viewer,
+    at: "#/approvals",
+  });
   await settled(page);
   const approve = page.getByRole("button", { name: /^Approve the plan/ }).first();
   assert.equal(await approve.getAttribute("aria-disabled"), "true");
@@ -57,13 +60,19 @@ test("a viewer sees everything, and is told what they may not do", async () => {
 test("a refused rule is told on every page, with its line, column and caret", async () => {
   const { page, faults, close } = await open(browser, selfheal.url, { token: TOKENS.admin });
   await settled(page);
-  await selfheal.writeRule("broken", "//! Broken.\n\nconst RULE = #{ matchers: [`a=\"b\"`] };\n\nfn plan(alert, seen) {\n    log::writ(\"x\")\n}\n");
+  await selfheal.writeRule(
+    "broken",
+    '//! Broken.\n\nconst RULE = #{ matchers: [`a="b"`] };\n\nfn plan(alert, seen) {\n    log::writ("x")\n}\n',
+  );
   await page.getByText("The newest rules are refused").waitFor();
   await page.getByRole("link", { name: "See why" }).click();
   await page.getByText("line 6").first().waitFor();
   assert.match(await page.locator("pre.source").first().textContent(), /\^/);
   assert.deepEqual(await violations(page), []);
-  await selfheal.writeRule("broken", "//! Whole.\n\nconst RULE = #{ matchers: [`a=\"b\"`] };\n\nfn plan(alert, seen) {\n    log::write(\"x\")\n}\n");
+  await selfheal.writeRule(
+    "broken",
+    '//! Whole.\n\nconst RULE = #{ matchers: [`a="b"`] };\n\nfn plan(alert, seen) {\n    log::write("x")\n}\n',
+  );
   await page.getByText("The newest rules are refused").waitFor({ state: "detached" });
   await page.getByRole("link", { name: "broken" }).waitFor();
   assert.deepEqual(faults, []);
@@ -79,6 +88,8 @@ test("selfheal gone is said at once; what was seen stays; it goes on by itself",
   assert.deepEqual(await violations(page), []);
   await selfheal.run();
   await page.getByText("selfheal does not answer.").waitFor({ state: "detached" });
-  await until("it is connected", async () => /Live|Every/.test(await page.locator(".connection").first().textContent()));
+  await until("it is connected", async () =>
+    /Live|Every/.test(await page.locator(".connection").first().textContent()),
+  );
   await close();
 });

@@ -72,11 +72,20 @@ test("the first page is light, is asked for at once, and asks nobody else", asyn
   const context = await browser.newContext();
   const page = await context.newPage();
   const finished = [];
-  page.on("requestfinished", (request) => finished.push(request.sizes().then((sizes) => ({ request, bytes: sizes.responseBodySize + sizes.responseHeadersSize }))));
+  page.on("requestfinished", (request) =>
+    finished.push(
+      request
+        .sizes()
+        .then((sizes) => ({ request, bytes: sizes.responseBodySize + sizes.responseHeadersSize })),
+    ),
+  );
   const answer = await page.goto(`${selfheal.url}/`);
   const html = await answer.text();
   await settled(page);
-  await page.getByRole("region", { name: "Open issues" }).getByRole("link", { name: "HighLatency" }).waitFor();
+  await page
+    .getByRole("region", { name: "Open issues" })
+    .getByRole("link", { name: "HighLatency" })
+    .waitFor();
   const asked = await Promise.all(finished);
   const bytes = asked.reduce((sum, { bytes }) => sum + bytes, 0);
   const paths = asked.map(({ request }) => new URL(request.url()).pathname);
@@ -84,7 +93,11 @@ test("the first page is light, is asked for at once, and asks nobody else", asyn
   assert.ok(bytes < FIRST_PAGE_BYTES_MAX, `${bytes} bytes: ${each.join(", ")}`);
   const files = paths.filter((path) => /\.\w+$/.test(path));
   assert.ok(files.length > 10, `${files}`);
-  assert.deepEqual(files.filter((path) => !html.includes(`"${path.slice(1)}"`)), [], "files that the page itself does not name wait for another file first");
+  assert.deepEqual(
+    files.filter((path) => !html.includes(`"${path.slice(1)}"`)),
+    [],
+    "files that the page itself does not name wait for another file first",
+  );
   assert.match(answer.headers()["content-security-policy"], /default-src 'self'/);
   assert.ok(asked.every(({ request }) => request.url().startsWith(selfheal.url)));
   await context.close();
@@ -102,12 +115,22 @@ test("an issue's story says what happened and why nothing was done", async () =>
   assert.ok(verdicts.length > 10);
   assert.equal(await guards.getByRole("row").count(), verdicts.length + 1, "all guards below the heading");
   const stations = page.getByRole("list", { name: "How far it came" });
-  assert.deepEqual(await stations.locator("strong").allTextContents(), ["Received", "Matched", "Observed", "Planned", "Admitted", "Done", "Verified"]);
+  assert.deepEqual(await stations.locator("strong").allTextContents(), [
+    "Received",
+    "Matched",
+    "Observed",
+    "Planned",
+    "Admitted",
+    "Done",
+    "Verified",
+  ]);
   assert.equal(await stations.locator("li.stopped strong").textContent(), "Admitted");
 
   for (const [issue, text] of [
-    ["issue-1", "It was done."], ["issue-5", "Nothing was done: this rule only shows what it would do."],
-    ["issue-7", "Nothing was done: the rule looked and decided that there is nothing to do."], ["issue-9", "It waits"],
+    ["issue-1", "It was done."],
+    ["issue-5", "Nothing was done: this rule only shows what it would do."],
+    ["issue-7", "Nothing was done: the rule looked and decided that there is nothing to do."],
+    ["issue-9", "It waits"],
     ["issue-10", "Nothing was done: no rule is for this alert."],
   ]) {
     await go(page, `#/issues/${issue}`);
@@ -141,7 +164,10 @@ test("filters and search find issues, and stand in the address", async () => {
   assert.match(page.url(), /text=worker-5/);
   await page.getByLabel("Search issues").fill("nothing like it");
   await page.getByText("No issue fits").waitFor();
-  assert.deepEqual(faults.filter((fault) => !fault.includes("400")), []);
+  assert.deepEqual(
+    faults.filter((fault) => !fault.includes("400")),
+    [],
+  );
   await close();
 });
 
@@ -160,18 +186,32 @@ test("what comes is shown without being asked for", async () => {
   const { alert } = await import("../lib/selfheal.mjs");
   await selfheal.send([alert("LateComer", { severity: "info" })]);
   await page.getByRole("link", { name: "LateComer" }).waitFor();
-  assert.deepEqual(faults.filter((fault) => !fault.includes("400")), []);
+  assert.deepEqual(
+    faults.filter((fault) => !fault.includes("400")),
+    [],
+  );
   await close();
 });
 
 test("a preview is shown as a diff", async () => {
   const { page, faults, close } = await open(browser, selfheal.url);
   const [approval] = await selfheal.api("/approvals");
-  const changes = [{ what: "spec.replicas", from: 2, to: 4 }, { what: "config", from: "a: 1\nb: 2\nc: 3", to: "a: 1\nb: 5\nc: 3" }, { what: "session 7", from: "idle", to: null }];
-  approval.previews = [{ path: "0", action: "x", preview: { summary: "three changes", changes } }, { path: "1", action: "y", preview: { failed: "no answer" } }];
+  const changes = [
+    { what: "spec.replicas", from: 2, to: 4 },
+    { what: "config", from: "a: 1\nb: 2\nc: 3", to: "a: 1\nb: 5\nc: 3" },
+    { what: "session 7", from: "idle", to: null },
+  ];
+  approval.previews = [
+    { path: "0", action: "x", preview: { summary: "three changes", changes } },
+    { path: "1", action: "y", preview: { failed: "no answer" } },
+  ];
   await page.route("**/api/self-healing/approvals", (route) => route.fulfill({ json: [approval] }));
   await go(page, "#/approvals");
-  const lines = await page.locator(".diff-line").evaluateAll((lines) => lines.map((line) => line.querySelector("span").textContent + line.querySelector("code").textContent));
+  const lines = await page
+    .locator(".diff-line")
+    .evaluateAll((lines) =>
+      lines.map((line) => line.querySelector("span").textContent + line.querySelector("code").textContent),
+    );
   assert.deepEqual(lines, ["-2", "+4", " a: 1", "-b: 2", "+b: 5", " c: 3", "-idle"]);
   await page.getByText("no answer").waitFor();
   assert.deepEqual(await violations(page), []);

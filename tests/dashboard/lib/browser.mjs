@@ -5,7 +5,12 @@ import { chromium } from "playwright-core";
 
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
   "--disable-sync",
 ];
 
@@ -20,14 +25,21 @@ export async function launch() {
 }
 
 /** A new page at selfheal, with its own storage. `faults` collects what must not happen. */
-export async function open(browser, url, { viewport = DESKTOP, colorScheme = "light", reducedMotion = "reduce", at = "#/overview", token } = {}) {
+export async function open(
+  browser,
+  url,
+  { viewport = DESKTOP, colorScheme = "light", reducedMotion = "reduce", at = "#/overview", token } = {},
+) {
   const context = await browser.newContext({ viewport, colorScheme, reducedMotion });
   context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const faults = [];
   page.on("pageerror", (error) => faults.push(`error: ${error.stack}`));
   page.on("console", (message) => message.type() === "error" && faults.push(`console: ${message.text()}`));
-  page.on("request", (request) => request.url().startsWith(url) || faults.push(`asked elsewhere: ${request.url()}`));
+  page.on(
+    "request",
+    (request) => request.url().startsWith(url) || faults.push(`asked elsewhere: ${request.url()}`),
+  );
   if (token) await page.addInitScript((token) => sessionStorage.setItem("selfheal.token", token), token);
   await page.goto(`${url}/${at}`);
   return { page, faults, close: () => context.close() };
@@ -52,5 +64,7 @@ export async function settled(page) {
 /** What axe finds wrong, in short. */
 export async function violations(page) {
   const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id} at ${target}: ${failureSummary}`));
+  return violations.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id} at ${target}: ${failureSummary}`),
+  );
 }

@@ -53,7 +53,13 @@ export class Selfheal {
     made.port = await freePort();
     made.token = tokens ? TOKENS.admin : null;
     const api = tokens
-      ? { tokens: Object.entries(TOKENS).map(([role, token]) => ({ name: `${role}-of-the-tests`, token, role })) }
+      ? {
+          tokens: Object.entries(TOKENS).map(([role, token]) => ({
+            name: `${role}-of-the-tests`,
+            token,
+            role,
+          })),
+        }
       : {};
     const config = { api, telemetry: { log: { level: "warn" } }, ...settings };
     // JSON is YAML.
@@ -82,7 +88,10 @@ export class Selfheal {
     }
     await until("selfheal is ready", async () => {
       if (this.child.exitCode !== null) throw new Error(`selfheal ended:\n${this.log}`);
-      return fetch(`${this.url}/ready`).then((answer) => answer.ok, () => false);
+      return fetch(`${this.url}/ready`).then(
+        (answer) => answer.ok,
+        () => false,
+      );
     });
   }
 
@@ -115,10 +124,21 @@ export class Selfheal {
   /** Sends a notification, as Alertmanager would. */
   async send(alerts) {
     const body = {
-      version: "4", receiver: "selfheal", status: "firing", groupKey: "{}:{}", groupLabels: {}, commonLabels: {},
-      commonAnnotations: {}, externalURL: "", truncatedAlerts: 0, alerts,
+      version: "4",
+      receiver: "selfheal",
+      status: "firing",
+      groupKey: "{}:{}",
+      groupLabels: {},
+      commonLabels: {},
+      commonAnnotations: {},
+      externalURL: "",
+      truncatedAlerts: 0,
+      alerts,
     };
-    const answer = await fetch(`${this.url}/webhook/alertmanager`, { method: "POST", body: JSON.stringify(body) });
+    const answer = await fetch(`${this.url}/webhook/alertmanager`, {
+      method: "POST",
+      body: JSON.stringify(body),
+    });
     if (!answer.ok) throw new Error(`webhook: ${answer.status} ${await answer.text()}`);
   }
 }

@@ -40,7 +40,11 @@ async function ask(path, init) {
   } catch (error) {
     events.dispatchEvent(new Event("unreachable"));
     const late = error.name === "TimeoutError";
-    throw new ApiError(0, late ? "selfheal took too long to answer" : "selfheal does not answer", "It is asked again by itself.");
+    throw new ApiError(
+      0,
+      late ? "selfheal took too long to answer" : "selfheal does not answer",
+      "It is asked again by itself.",
+    );
   }
   events.dispatchEvent(new Event("reached"));
   return response;
@@ -90,7 +94,9 @@ export async function ready() {
 
 /** A query of those parameters that have a value. */
 export function query(parameters) {
-  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const given = Object.entries(parameters).filter(
+    ([, value]) => value !== undefined && value !== null && value !== "",
+  );
   const text = new URLSearchParams(given).toString();
   return text && `?${text}`;
 }

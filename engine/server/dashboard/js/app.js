@@ -26,7 +26,16 @@ route("rules", () => import("./views/rules.js"), "rules");
 route("maintenance", () => import("./views/maintenance.js"), "maintenance");
 route("playground", () => import("./views/playground.js"), "playground");
 
-const NAV = ["overview", "issues", "remediations", "approvals", "statistics", "rules", "maintenance", "playground"];
+const NAV = [
+  "overview",
+  "issues",
+  "remediations",
+  "approvals",
+  "statistics",
+  "rules",
+  "maintenance",
+  "playground",
+];
 /** Views that need what not every server has. */
 const NEEDS = { maintenance: "GET /maintenance" };
 const CONNECTIONS = {
@@ -51,7 +60,19 @@ function begin(answer) {
 /** The frame around every view. */
 function show() {
   const waiting = h("span", { class: "count", hidden: true });
-  const link = (name) => h("a", { href: `#/${name}`, "data-nav": name, onpointerenter: () => fetchView(name), onfocus: () => fetchView(name) }, icon(name), h("span", null, name[0].toUpperCase() + name.slice(1)), name === "approvals" && waiting);
+  const link = (name) =>
+    h(
+      "a",
+      {
+        href: `#/${name}`,
+        "data-nav": name,
+        onpointerenter: () => fetchView(name),
+        onfocus: () => fetchView(name),
+      },
+      icon(name),
+      h("span", null, name[0].toUpperCase() + name.slice(1)),
+      name === "approvals" && waiting,
+    );
   const dot = h("span", { class: "dot" });
   const text = h("span");
   live.onConnection(({ kind }) => {
@@ -60,8 +81,23 @@ function show() {
   }, frame.signal);
   const me = session.current();
   const account = session.token()
-    ? h("button", { class: "button quiet", type: "button", onclick: signOut, title: `Signed in as ${me.name} (${me.role})` }, icon("person"), h("span", { class: "cut" }, `Sign out ${me.name}`))
-    : h("div", { class: "connection", title: "No tokens are configured: whoever is on this machine is an admin" }, icon("person"), `${me.name} · ${me.role}`);
+    ? h(
+        "button",
+        {
+          class: "button quiet",
+          type: "button",
+          onclick: signOut,
+          title: `Signed in as ${me.name} (${me.role})`,
+        },
+        icon("person"),
+        h("span", { class: "cut" }, `Sign out ${me.name}`),
+      )
+    : h(
+        "div",
+        { class: "connection", title: "No tokens are configured: whoever is on this machine is an admin" },
+        icon("person"),
+        `${me.name} · ${me.role}`,
+      );
   fill(
     root,
     h("a", { class: "skip", href: "#main", onclick: skip }, "Skip to the content"),
@@ -72,10 +108,37 @@ function show() {
         "header",
         { class: "side" },
         h("a", { class: "brand", href: "#/overview" }, icon("remediations"), "selfheal"),
-        h("nav", { class: "nav", "aria-label": "Views" }, NAV.filter((name) => !NEEDS[name] || session.has(NEEDS[name])).map(link)),
-        h("div", { class: "side-foot" }, h("div", { class: "connection", role: "status" }, dot, text), account, h("button", { class: "button quiet", type: "button", onclick: toggleTheme }, icon("theme"), "Dark or light"), h("button", { class: "button quiet hint", type: "button", onclick: showKeys }, icon("keys"), "Keyboard ", h("kbd", null, "?"))),
+        h(
+          "nav",
+          { class: "nav", "aria-label": "Views" },
+          NAV.filter((name) => !NEEDS[name] || session.has(NEEDS[name])).map(link),
+        ),
+        h(
+          "div",
+          { class: "side-foot" },
+          h("div", { class: "connection", role: "status" }, dot, text),
+          account,
+          h(
+            "button",
+            { class: "button quiet", type: "button", onclick: toggleTheme },
+            icon("theme"),
+            "Dark or light",
+          ),
+          h(
+            "button",
+            { class: "button quiet hint", type: "button", onclick: showKeys },
+            icon("keys"),
+            "Keyboard ",
+            h("kbd", null, "?"),
+          ),
+        ),
       ),
-      h("section", { class: "bar", "aria-label": "Switch" }, h("div", { class: "where" }), switchControl(frame.signal)),
+      h(
+        "section",
+        { class: "bar", "aria-label": "Switch" },
+        h("div", { class: "where" }),
+        switchControl(frame.signal),
+      ),
       h("main", { class: "page", id: "main", tabindex: -1 }, notices(frame.signal), h("div", { id: "view" })),
     ),
   );
@@ -115,14 +178,27 @@ async function navigate() {
     made = view ? (await view())(params, signal) : lost();
   } catch (error) {
     console.warn(error);
-    made = { title: "Not loaded", element: h("div", { class: "card" }, failed({ message: "This view could not be fetched", help: "selfheal may be gone." }, navigate)) };
+    made = {
+      title: "Not loaded",
+      element: h(
+        "div",
+        { class: "card" },
+        failed({ message: "This view could not be fetched", help: "selfheal may be gone." }, navigate),
+      ),
+    };
   }
   if (signal.aborted) return;
   document.title = `${made.title} · selfheal`;
   const heading = h("h1", { tabindex: -1 }, made.heading ?? made.title);
   fill(
     document.querySelector("#view"),
-    h("div", { class: "heading" }, made.back && h("a", { class: "back small", href: made.back[0] }, `‹ ${made.back[1]}`), heading, made.lead && h("p", { class: "lead" }, made.lead)),
+    h(
+      "div",
+      { class: "heading" },
+      made.back && h("a", { class: "back small", href: made.back[0] }, `‹ ${made.back[1]}`),
+      heading,
+      made.lead && h("p", { class: "lead" }, made.lead),
+    ),
     made.element,
   );
   document.querySelector("#view").dataset.at = location.hash.split("?")[0];
@@ -132,7 +208,18 @@ async function navigate() {
 }
 
 function lost() {
-  return { title: "Not found", element: h("div", { class: "card" }, empty("There is no such page", "The address may be of another version.", h("a", { class: "button", href: "#/overview" }, "Overview"))) };
+  return {
+    title: "Not found",
+    element: h(
+      "div",
+      { class: "card" },
+      empty(
+        "There is no such page",
+        "The address may be of another version.",
+        h("a", { class: "button", href: "#/overview" }, "Overview"),
+      ),
+    ),
+  };
 }
 
 function end() {
@@ -160,7 +247,15 @@ async function start() {
   try {
     begin(await api.get("/session"));
   } catch (error) {
-    if (error.status === 401) fill(root, h("main", { class: "alone" }, signIn(begin, session.token() ? "Your token is no longer valid: sign in again." : "")));
+    if (error.status === 401)
+      fill(
+        root,
+        h(
+          "main",
+          { class: "alone" },
+          signIn(begin, session.token() ? "Your token is no longer valid: sign in again." : ""),
+        ),
+      );
     else fill(root, h("main", { class: "alone" }, h("div", { class: "card" }, failed(error, start))));
   }
 }

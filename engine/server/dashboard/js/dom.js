@@ -36,7 +36,8 @@ export function fill(element, ...children) {
   const active = document.activeElement;
   const focused = element.contains(active) ? active.closest("[data-key]")?.dataset.key : undefined;
   const opened = new Map();
-  for (const details of element.querySelectorAll("details[data-key]")) opened.set(details.dataset.key, details.open);
+  for (const details of element.querySelectorAll("details[data-key]"))
+    opened.set(details.dataset.key, details.open);
   element.replaceChildren();
   add(element, children);
   for (const details of element.querySelectorAll("details[data-key]")) {
@@ -44,7 +45,10 @@ export function fill(element, ...children) {
   }
   if (focused !== undefined) {
     const again = element.querySelector(`[data-key="${CSS.escape(focused)}"]`);
-    (again?.matches("a,button,input,select,textarea,summary,[tabindex]") ? again : again?.querySelector("summary"))?.focus({
+    (again?.matches("a,button,input,select,textarea,summary,[tabindex]")
+      ? again
+      : again?.querySelector("summary")
+    )?.focus({
       preventScroll: true,
     });
   }

@@ -6,7 +6,16 @@ import { h } from "./dom.js";
 import { toggleTheme } from "./theme.js";
 
 /** After `g`: where to go. */
-const PLACES = { o: ["overview", "Overview"], i: ["issues", "Issues"], r: ["remediations", "Remediations"], a: ["approvals", "Approvals"], s: ["statistics", "Statistics"], u: ["rules", "Rules"], m: ["maintenance", "Maintenance"], p: ["playground", "Playground"] };
+const PLACES = {
+  o: ["overview", "Overview"],
+  i: ["issues", "Issues"],
+  r: ["remediations", "Remediations"],
+  a: ["approvals", "Approvals"],
+  s: ["statistics", "Statistics"],
+  u: ["rules", "Rules"],
+  m: ["maintenance", "Maintenance"],
+  p: ["playground", "Playground"],
+};
 /** How long `g` waits for its second key. */
 const SECOND_KEY_MS = 1_500;
 
@@ -49,7 +58,26 @@ const isTyping = (element) => element.closest?.("input,textarea,select,[contente
 
 export function showKeys() {
   if (isOpen()) return;
-  const row = ([key, what]) => [h("dt", null, key.split(" ").map((part) => [h("kbd", null, part), " "])), h("dd", null, what)];
+  const row = ([key, what]) => [
+    h(
+      "dt",
+      null,
+      key.split(" ").map((part) => [h("kbd", null, part), " "]),
+    ),
+    h("dd", null, what),
+  ];
   const places = Object.entries(PLACES).map(([key, [, label]]) => row([`g ${key}`, label]));
-  open("Keyboard", (heading, close) => h("div", { class: "inside" }, heading, h("dl", { class: "facts keys" }, LIST.map(row), places), h("div", { class: "buttons" }, h("button", { class: "button", type: "button", onclick: close }, "Close"))));
+  open("Keyboard", (heading, close) =>
+    h(
+      "div",
+      { class: "inside" },
+      heading,
+      h("dl", { class: "facts keys" }, LIST.map(row), places),
+      h(
+        "div",
+        { class: "buttons" },
+        h("button", { class: "button", type: "button", onclick: close }, "Close"),
+      ),
+    ),
+  );
 }

@@ -69,7 +69,8 @@ function tell() {
   const topics = new Set(gathered);
   gathered.clear();
   for (const listener of [...listeners]) {
-    const concerned = topics.has("all") || !listener.topics || listener.topics.some((topic) => topics.has(topic));
+    const concerned =
+      topics.has("all") || !listener.topics || listener.topics.some((topic) => topics.has(topic));
     if (concerned) listener.refresh();
   }
 }
@@ -138,8 +139,16 @@ async function follow(own) {
 async function read(own, last, heard) {
   const broken = new AbortController();
   own.stopped.signal.addEventListener("abort", () => broken.abort());
-  const headers = { ...api.headers(), accept: "text/event-stream", ...(last ? { "last-event-id": last } : {}) };
-  const response = await fetch("/api/self-healing/stream", { headers, signal: broken.signal, cache: "no-store" });
+  const headers = {
+    ...api.headers(),
+    accept: "text/event-stream",
+    ...(last ? { "last-event-id": last } : {}),
+  };
+  const response = await fetch("/api/self-healing/stream", {
+    headers,
+    signal: broken.signal,
+    cache: "no-store",
+  });
   if (!response.ok) throw new api.ApiError(response.status, "no stream");
   own.streaming = true;
   become("live");

@@ -30,7 +30,11 @@ export function read() {
   } catch {
     thing = rest.join("/");
   }
-  return { view: found?.view, section: found?.name.replace("/", ""), params: { name: thing, query: new URLSearchParams(query) } };
+  return {
+    view: found?.view,
+    section: found?.name.replace("/", ""),
+    params: { name: thing, query: new URLSearchParams(query) },
+  };
 }
 
 /** Writes filters into the address, so that it can be sent to somebody; `anew` shows the view again. */

@@ -40,5 +40,8 @@ export function barred(route) {
 }
 
 function find(route) {
-  return session?.routes.find((known) => known.route === route || known.route.replace(/\{[^}]*\}/g, "{}") === route.replace(/\{[^}]*\}/g, "{}"));
+  return session?.routes.find(
+    (known) =>
+      known.route === route || known.route.replace(/\{[^}]*\}/g, "{}") === route.replace(/\{[^}]*\}/g, "{}"),
+  );
 }

@@ -2,7 +2,12 @@
 
 import { h } from "./dom.js";
 
-const UNITS = [["d", 86_400], ["h", 3_600], ["m", 60], ["s", 1]];
+const UNITS = [
+  ["d", 86_400],
+  ["h", 3_600],
+  ["m", 60],
+  ["s", 1],
+];
 
 /** `3d 4h`, `12m`, `4.2s`, `8ms`: at most two units. */
 export function duration(seconds) {

@@ -5,7 +5,11 @@ import { chip } from "./marks.js";
 
 /** All of them; `goTo(line, column)` makes each place a button. */
 export function diagnostics(list, goTo) {
-  return h("ol", { class: "diagnostics" }, list.map((diagnostic) => one(diagnostic, goTo)));
+  return h(
+    "ol",
+    { class: "diagnostics" },
+    list.map((diagnostic) => one(diagnostic, goTo)),
+  );
 }
 
 function one({ file, line, column, message, source_line, help, severity }, goTo) {
@@ -21,9 +25,16 @@ function one({ file, line, column, message, source_line, help, severity }, goTo)
       { class: "row" },
       chip(mark),
       h("strong", null, message),
-      goTo && line ? h("button", { class: "button quiet", type: "button", onclick: () => goTo(line, column || 1) }, `Go to ${place}`) : h("span", { class: "muted small" }, `${file.split("/").at(-1)}, ${place}`),
+      goTo && line
+        ? h(
+            "button",
+            { class: "button quiet", type: "button", onclick: () => goTo(line, column || 1) },
+            `Go to ${place}`,
+          )
+        : h("span", { class: "muted small" }, `${file.split("/").at(-1)}, ${place}`),
     ),
-    source_line && h("pre", { class: "source", tabindex: 0 }, `${number} | ${source_line}${caret && `\n${caret}`}`),
+    source_line &&
+      h("pre", { class: "source", tabindex: 0 }, `${number} | ${source_line}${caret && `\n${caret}`}`),
     help && h("p", { class: "muted" }, help),
   );
 }

@@ -12,7 +12,10 @@ export function open(title, content, { wide = false } = {}) {
   const id = `dialog-${number}`;
   const before = document.activeElement;
   const dialog = h("dialog", { class: wide ? "wide" : "", "aria-labelledby": id });
-  add(dialog, content(h("h2", { id }, title), () => dialog.close()));
+  add(
+    dialog,
+    content(h("h2", { id }, title), () => dialog.close()),
+  );
   dialog.addEventListener("close", () => {
     dialog.remove();
     before?.focus?.({ preventScroll: true });
@@ -30,11 +33,27 @@ export function isOpen() {
  * Asks for a reason and does something with it. `act` gets the reason; what it throws is shown in the dialog, which then
  * stays. `details` are shown above the reason.
  */
-export function ask({ title, details, label = "Why?", hint, button, tone = "primary", required = false, act, wide }) {
+export function ask({
+  title,
+  details,
+  label = "Why?",
+  hint,
+  button,
+  tone = "primary",
+  required = false,
+  act,
+  wide,
+}) {
   return open(
     title,
     (heading, close) => {
-      const reason = h("textarea", { name: "reason", maxlength: REASON_CHARS_MAX, required, rows: 3, placeholder: hint });
+      const reason = h("textarea", {
+        name: "reason",
+        maxlength: REASON_CHARS_MAX,
+        required,
+        rows: 3,
+        placeholder: hint,
+      });
       const fault = h("p", { class: "tone-bad", role: "alert" });
       const go = h("button", { class: `button ${tone}`, type: "submit" }, button);
       const submit = async (event) => {
@@ -59,9 +78,19 @@ export function ask({ title, details, label = "Why?", hint, button, tone = "prim
         { onsubmit: submit, onkeydown: keys },
         heading,
         details,
-        h("label", { class: "field" }, h("span", null, required ? label : `${label} It is kept in the record.`), reason),
+        h(
+          "label",
+          { class: "field" },
+          h("span", null, required ? label : `${label} It is kept in the record.`),
+          reason,
+        ),
         fault,
-        h("div", { class: "buttons" }, h("button", { class: "button quiet", type: "button", onclick: close }, "Cancel"), go),
+        h(
+          "div",
+          { class: "buttons" },
+          h("button", { class: "button quiet", type: "button", onclick: close }, "Cancel"),
+          go,
+        ),
       );
     },
     { wide },

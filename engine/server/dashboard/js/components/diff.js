@@ -6,14 +6,32 @@ import { chip } from "./marks.js";
 /** All previews of a plan, in its order. */
 export function previews(list) {
   if (!Array.isArray(list) || list.length === 0) return null;
-  return h("ol", { class: "previews" }, list.map(({ path, action, preview }) => h("li", null, h("div", { class: "small muted" }, `Step ${path}`), one(preview, action))));
+  return h(
+    "ol",
+    { class: "previews" },
+    list.map(({ path, action, preview }) =>
+      h("li", null, h("div", { class: "small muted" }, `Step ${path}`), one(preview, action)),
+    ),
+  );
 }
 
 function one(preview, action) {
   if (!preview || preview.failed) {
-    return h("div", null, h("code", null, action), " ", chip(["No preview", "warn"]), " ", h("span", { class: "muted" }, preview?.failed ?? "none was given"));
+    return h(
+      "div",
+      null,
+      h("code", null, action),
+      " ",
+      chip(["No preview", "warn"]),
+      " ",
+      h("span", { class: "muted" }, preview?.failed ?? "none was given"),
+    );
   }
-  return [h("div", null, preview.summary), preview.changes?.length > 0 && h("div", { class: "diff", role: "group", "aria-label": "Changes" }, preview.changes.map(change))];
+  return [
+    h("div", null, preview.summary),
+    preview.changes?.length > 0 &&
+      h("div", { class: "diff", role: "group", "aria-label": "Changes" }, preview.changes.map(change)),
+  ];
 }
 
 function change({ what, from, to }) {
@@ -22,7 +40,12 @@ function change({ what, from, to }) {
   let head = 0;
   while (head < before.length && head < after.length && before[head] === after[head]) head += 1;
   let tail = 0;
-  while (tail < before.length - head && tail < after.length - head && before.at(-1 - tail) === after.at(-1 - tail)) tail += 1;
+  while (
+    tail < before.length - head &&
+    tail < after.length - head &&
+    before.at(-1 - tail) === after.at(-1 - tail)
+  )
+    tail += 1;
   const gone = before.slice(head, before.length - tail);
   const come = after.slice(head, after.length - tail);
   return [
@@ -38,7 +61,13 @@ const NAMES = { "-": ["gone", "now"], "+": ["come", "then"], " ": ["same", "unch
 
 function line(sign, text) {
   const [name, said] = NAMES[sign];
-  return h("div", { class: `diff-line ${name}` }, h("span", { "aria-hidden": "true" }, sign), h("span", { class: "unseen" }, `${said}: `), h("code", null, text));
+  return h(
+    "div",
+    { class: `diff-line ${name}` },
+    h("span", { "aria-hidden": "true" }, sign),
+    h("span", { class: "unseen" }, `${said}: `),
+    h("code", null, text),
+  );
 }
 
 function lines(value) {

@@ -4,7 +4,15 @@ import { fill, h } from "../dom.js";
 
 export class Editor {
   constructor({ label, value = "", rows = 16, oninput }) {
-    this.area = h("textarea", { class: "editor-area", "aria-label": label, spellcheck: "false", autocapitalize: "off", autocomplete: "off", wrap: "off", rows });
+    this.area = h("textarea", {
+      class: "editor-area",
+      "aria-label": label,
+      spellcheck: "false",
+      autocapitalize: "off",
+      autocomplete: "off",
+      wrap: "off",
+      rows,
+    });
     this.area.value = value;
     this.gutter = h("div", { class: "editor-gutter", "aria-hidden": "true" });
     this.element = h("div", { class: "editor" }, this.gutter, this.area);

@@ -18,7 +18,15 @@ export const field = {
       clearTimeout(waiting);
       waiting = setTimeout(() => change(text), TYPING_MS);
     };
-    return h("input", { type: "search", class: "search", "aria-label": label, "aria-keyshortcuts": "/", value, placeholder, oninput: later });
+    return h("input", {
+      type: "search",
+      class: "search",
+      "aria-label": label,
+      "aria-keyshortcuts": "/",
+      value,
+      placeholder,
+      oninput: later,
+    });
   },
 
   choice(label, options, value, change) {
@@ -31,7 +39,10 @@ export const field = {
 /** Whether one of the texts holds all words. */
 export function matchesText(texts, wanted) {
   const all = texts.filter(Boolean).join(" ").toLowerCase();
-  return wanted.toLowerCase().split(/\s+/).every((word) => all.includes(word));
+  return wanted
+    .toLowerCase()
+    .split(/\s+/)
+    .every((word) => all.includes(word));
 }
 
 /** Lists with filters; `filters` are tests by the name of their parameter. */
@@ -56,7 +67,10 @@ export function serverFilters(path, filters) {
     async page(address, wanted, limit) {
       const page = await ask(address, wanted, limit);
       const here = Object.entries(wanted).filter(([name, value]) => value && unknown.has(name));
-      return { ...page, items: page.items.filter((item) => here.every(([name, value]) => filters[name](item, value))) };
+      return {
+        ...page,
+        items: page.items.filter((item) => here.every(([name, value]) => filters[name](item, value))),
+      };
     },
   };
 }

@@ -16,8 +16,21 @@ export class LongList {
     this.items = [];
     this.drawn = new Map();
     this.rows = h("div", { class: "list-rows", role: "rowgroup" });
-    const head = h("div", { role: "rowgroup", class: "list-head" }, h("div", { role: "row", class: "list-row" }, columns.map((name) => h("div", { role: "columnheader" }, name))));
-    this.element = h("div", { class: `list ${className}`, role: "table", "aria-label": label }, head, this.rows);
+    const head = h(
+      "div",
+      { role: "rowgroup", class: "list-head" },
+      h(
+        "div",
+        { role: "row", class: "list-row" },
+        columns.map((name) => h("div", { role: "columnheader" }, name)),
+      ),
+    );
+    this.element = h(
+      "div",
+      { class: `list ${className}`, role: "table", "aria-label": label },
+      head,
+      this.rows,
+    );
     this.element.addEventListener("keydown", (event) => this.move(event));
     let waiting = false;
     const later = () => {
@@ -29,7 +42,15 @@ export class LongList {
       });
     };
     addEventListener("scroll", later, { passive: true, signal });
-    addEventListener("resize", () => { this.drawn.clear(); this.rows.replaceChildren(); later(); }, { signal });
+    addEventListener(
+      "resize",
+      () => {
+        this.drawn.clear();
+        this.rows.replaceChildren();
+        later();
+      },
+      { signal },
+    );
   }
 
   /** Replaces the items. */

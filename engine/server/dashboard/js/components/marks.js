@@ -12,7 +12,9 @@ export function issueChip(issue) {
 }
 
 export function remediationChip({ status, outcome }) {
-  return status === "in_progress" ? chip(["In progress", "accent"]) : chip(OUTCOMES[outcome] ?? [status, "plain"]);
+  return status === "in_progress"
+    ? chip(["In progress", "accent"])
+    : chip(OUTCOMES[outcome] ?? [status, "plain"]);
 }
 
 export function severity(text) {
@@ -34,6 +36,12 @@ export function code(text) {
 
 /** Terms and their values; those without a value are left out. */
 export function facts(pairs) {
-  const given = pairs.filter(([, value]) => value !== undefined && value !== null && value !== false && value !== "");
-  return h("dl", { class: "facts" }, given.map(([term, value]) => [h("dt", null, term), h("dd", null, value)]));
+  const given = pairs.filter(
+    ([, value]) => value !== undefined && value !== null && value !== false && value !== "",
+  );
+  return h(
+    "dl",
+    { class: "facts" },
+    given.map(([term, value]) => [h("dt", null, term), h("dd", null, value)]),
+  );
 }

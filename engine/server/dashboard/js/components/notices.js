@@ -18,7 +18,10 @@ export function notices(signal) {
     place();
   }, signal);
   const refresh = async () => {
-    const [ready, position] = await Promise.all([api.ready().catch(() => null), api.get("/switch").catch(() => null)]);
+    const [ready, position] = await Promise.all([
+      api.ready().catch(() => null),
+      api.get("/switch").catch(() => null),
+    ]);
     if (signal.aborted || !ready) return;
     fill(parts, problems(ready), position && !position.auto_remediation_enabled && off(position));
     place();
@@ -34,9 +37,21 @@ function off({ by, why, at }) {
 
 function problems({ status, journal, ledger, rules, reasons }) {
   return [
-    journal?.ok === false && notice("bad", "The journal cannot be written: nothing is received or done.", journal.why),
-    ledger?.ok === false && notice("bad", "The ledger does not answer: alerts are kept, nothing is done.", ledger.why),
-    rules?.ok === false && notice("warn", "The newest rules are refused; the last good ones stay in use.", null, h("a", { href: "#/rules" }, "See why")),
-    status !== "ready" && journal?.ok && ledger?.ok && rules?.ok && notice("warn", "selfheal is not fully ready.", reasons?.join("; ")),
+    journal?.ok === false &&
+      notice("bad", "The journal cannot be written: nothing is received or done.", journal.why),
+    ledger?.ok === false &&
+      notice("bad", "The ledger does not answer: alerts are kept, nothing is done.", ledger.why),
+    rules?.ok === false &&
+      notice(
+        "warn",
+        "The newest rules are refused; the last good ones stay in use.",
+        null,
+        h("a", { href: "#/rules" }, "See why"),
+      ),
+    status !== "ready" &&
+      journal?.ok &&
+      ledger?.ok &&
+      rules?.ok &&
+      notice("warn", "selfheal is not fully ready.", reasons?.join("; ")),
   ];
 }

@@ -17,7 +17,16 @@ function node(plan, stateOf) {
   if (plan.step) return step(plan.step, stateOf);
   const kind = plan.sequence ? "sequence" : "fallback";
   const parts = plan[kind] ?? [];
-  return h("li", { class: "plan-group" }, h("span", { class: "plan-kind" }, KINDS[kind]), h("ol", null, parts.map((part) => node(part, stateOf))));
+  return h(
+    "li",
+    { class: "plan-group" },
+    h("span", { class: "plan-kind" }, KINDS[kind]),
+    h(
+      "ol",
+      null,
+      parts.map((part) => node(part, stateOf)),
+    ),
+  );
 }
 
 function step(step, stateOf) {
@@ -25,8 +34,13 @@ function step(step, stateOf) {
     "li",
     { class: "plan-step" },
     h("div", { class: "row" }, callText(step), stateOf(step.path)),
-    h("ul", { class: "plan-options" }, options(step).map((option) => h("li", null, option))),
-    step.needs_approval && h("div", { class: "row small" }, chip(["Asks a person", "warn"]), step.needs_approval),
+    h(
+      "ul",
+      { class: "plan-options" },
+      options(step).map((option) => h("li", null, option)),
+    ),
+    step.needs_approval &&
+      h("div", { class: "row small" }, chip(["Asks a person", "warn"]), step.needs_approval),
   );
 }
 
@@ -37,7 +51,15 @@ export function callText(step) {
     "span",
     { class: "call" },
     h("code", { class: "call-name" }, `${step.adapter}.${step.action}`),
-    params.map(([name, value]) => h("span", { class: "call-param" }, h("span", { class: "muted" }, name), " ", h("code", null, value2text(value)))),
+    params.map(([name, value]) =>
+      h(
+        "span",
+        { class: "call-param" },
+        h("span", { class: "muted" }, name),
+        " ",
+        h("code", null, value2text(value)),
+      ),
+    ),
   );
 }
 
@@ -45,7 +67,10 @@ function options(step) {
   const found = [];
   if (step.verify) found.push(`verified by ${condition(step.verify.condition)} within ${step.verify.within}`);
   else found.push("not verified");
-  if (step.retry) found.push(`${step.retry.times} more ${step.retry.times === 1 ? "try" : "tries"}, the first after ${step.retry.first_delay}`);
+  if (step.retry)
+    found.push(
+      `${step.retry.times} more ${step.retry.times === 1 ? "try" : "tries"}, the first after ${step.retry.first_delay}`,
+    );
   if (step.timeout) found.push(`may take ${step.timeout}`);
   if (step.revert_after) found.push(`taken back after ${step.revert_after}`);
   if (step.keep_on_failure) found.push("stays when it does not help");
@@ -53,8 +78,14 @@ function options(step) {
 }
 
 const TESTS = {
-  below: "below", at_most: "at most", above: "above", at_least: "at least", equals: "equal to", differs: "other than",
-  falls_by: "fallen by", rises_by: "risen by",
+  below: "below",
+  at_most: "at most",
+  above: "above",
+  at_least: "at least",
+  equals: "equal to",
+  differs: "other than",
+  falls_by: "fallen by",
+  rises_by: "risen by",
 };
 
 /** A condition in words. */
@@ -65,7 +96,9 @@ export function condition(given) {
   if (!compare.probe) return JSON.stringify(given);
   const [[test, bound] = ["", ""]] = Object.entries(compare.test ?? {});
   const probe = compare.probe;
-  const params = Object.values(probe.params ?? {}).map(value2text).join(", ");
+  const params = Object.values(probe.params ?? {})
+    .map(value2text)
+    .join(", ");
   return `${probe.adapter}.${probe.probe}(${params}) ${compare.field} ${TESTS[test] ?? test} ${value2text(bound)}`;
 }
 

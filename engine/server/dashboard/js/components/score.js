@@ -15,9 +15,15 @@ export function gauge(score) {
       "svg",
       { viewBox: "0 0 140 82", "aria-hidden": "true" },
       svg("path", { d: arc, class: "gauge-ground", pathLength: 100 }),
-      score > 0 && svg("path", { d: arc, class: "gauge-value", pathLength: 100, "stroke-dasharray": `${score} 100` }),
+      score > 0 &&
+        svg("path", { d: arc, class: "gauge-value", pathLength: 100, "stroke-dasharray": `${score} 100` }),
     ),
-    h("div", { class: "gauge-text", "aria-hidden": "true" }, h("strong", null, score), h("span", null, tone === "good" ? "healthy" : tone === "warn" ? "impaired" : "in trouble")),
+    h(
+      "div",
+      { class: "gauge-text", "aria-hidden": "true" },
+      h("strong", null, score),
+      h("span", null, tone === "good" ? "healthy" : tone === "warn" ? "impaired" : "in trouble"),
+    ),
   );
 }
 
@@ -31,7 +37,12 @@ export function parts(scores) {
         "li",
         { class: scoreTone(score) },
         h("span", null, name),
-        svg("svg", { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" }, svg("rect", { width: 100, height: 6, rx: 3, class: "part-ground" }), svg("rect", { width: score, height: 6, rx: 3, class: "part-value" })),
+        svg(
+          "svg",
+          { viewBox: "0 0 100 6", preserveAspectRatio: "none", "aria-hidden": "true" },
+          svg("rect", { width: 100, height: 6, rx: 3, class: "part-ground" }),
+          svg("rect", { width: score, height: 6, rx: 3, class: "part-value" }),
+        ),
         h("strong", null, score),
       ),
     ),
@@ -51,10 +62,14 @@ export function trend(samples) {
   const x = (at) => EDGE.left + ((at - from) / Math.max(1, to - from)) * (width - EDGE.left - EDGE.right);
   const y = (score) => EDGE.top + (1 - score / 100) * (HEIGHT - EDGE.top - EDGE.bottom);
   const points = samples.map(({ score }, index) => [x(times[index]), y(score)]);
-  const line = points.map(([px, py], index) => `${index ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`).join("");
+  const line = points
+    .map(([px, py], index) => `${index ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`)
+    .join("");
   const area = `${line}L${points.at(-1)[0].toFixed(1)} ${y(0)}L${points[0][0].toFixed(1)} ${y(0)}Z`;
   const lows = samples.filter(({ score, lowest }) => lowest !== undefined && lowest < score);
-  const lowest = samples.reduce((least, sample) => ((sample.lowest ?? sample.score) < (least.lowest ?? least.score) ? sample : least));
+  const lowest = samples.reduce((least, sample) =>
+    (sample.lowest ?? sample.score) < (least.lowest ?? least.score) ? sample : least,
+  );
   const hours = Math.round((to - from) / 3_600_000);
   const marks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
     const at = from + share * (to - from);
@@ -72,7 +87,15 @@ export function trend(samples) {
     ]),
     svg("path", { d: area, class: "trend-area" }),
     svg("path", { d: line, class: "trend-line" }),
-    lows.map((sample) => svg("line", { x1: x(Date.parse(sample.at)), x2: x(Date.parse(sample.at)), y1: y(sample.score), y2: y(sample.lowest), class: "trend-low" })),
+    lows.map((sample) =>
+      svg("line", {
+        x1: x(Date.parse(sample.at)),
+        x2: x(Date.parse(sample.at)),
+        y1: y(sample.score),
+        y2: y(sample.lowest),
+        class: "trend-low",
+      }),
+    ),
     svg("circle", { cx: points.at(-1)[0], cy: points.at(-1)[1], r: 3, class: "trend-now" }),
     marks,
   );

@@ -13,10 +13,22 @@ export function empty(title, text, action) {
 
 export function failed(error, retry) {
   const again = retry && h("button", { class: "button", type: "button", onclick: retry }, "Try again");
-  return h("div", { class: "state", role: "alert" }, h("strong", null, error.message), error.help && h("p", null, error.help), again);
+  return h(
+    "div",
+    { class: "state", role: "alert" },
+    h("strong", null, error.message),
+    error.help && h("p", null, error.help),
+    again,
+  );
 }
 
 /** A line that says something is off: `tone` is bad, warn, good, info or plain. */
 export function notice(tone, title, text, action) {
-  return h("div", { class: `notice ${tone}` }, title && h("strong", null, title), text && h("span", null, text), action);
+  return h(
+    "div",
+    { class: `notice ${tone}` },
+    title && h("strong", null, title),
+    text && h("span", null, text),
+    action,
+  );
 }

@@ -13,9 +13,17 @@ export function lastDecision({ story, remediations, approvals }) {
   const decided = story.filter((entry) => entry.facts?.verdicts).at(-1);
   const facts = decided?.facts ?? null;
   // The plan stands where it was put: in the decision, the approval or the remediation.
-  const known = [remediations.at(-1), approvals.at(-1), facts].find((place) => place?.plan && (!facts?.plan_hash || place.plan_hash === facts.plan_hash));
+  const known = [remediations.at(-1), approvals.at(-1), facts].find(
+    (place) => place?.plan && (!facts?.plan_hash || place.plan_hash === facts.plan_hash),
+  );
   const approval = approvals.find((approval) => approval.plan_hash === facts?.plan_hash) ?? approvals.at(-1);
-  return { at: decided?.at, summary: decided?.summary, facts, plan: known?.plan ?? facts?.plan ?? null, previews: facts?.previews ?? approval?.previews ?? null };
+  return {
+    at: decided?.at,
+    summary: decided?.summary,
+    facts,
+    plan: known?.plan ?? facts?.plan ?? null,
+    previews: facts?.previews ?? approval?.previews ?? null,
+  };
 }
 
 /** The stations: name, state (`past`, `here`, `stopped`, `never`) and a sentence. */
@@ -26,32 +34,71 @@ export function stations(detail) {
   const verdicts = facts?.verdicts ?? [];
   const intents = remediations.at(-1)?.intents ?? [];
   const against = verdicts.find(({ verdict }) => verdict !== "pass");
-  const list = [["Received", "past", issue.detected_at, `firing since ${clock(issue.starts_at).slice(0, 8)}`]];
+  const list = [
+    ["Received", "past", issue.detected_at, `firing since ${clock(issue.starts_at).slice(0, 8)}`],
+  ];
   const put = (name, state, at, text) => list.push([name, state, at, text]);
-  put("Matched", issue.rule ? "past" : "stopped", issue.detected_at, issue.rule ? `rule ${issue.rule}` : "no rule is for it");
+  put(
+    "Matched",
+    issue.rule ? "past" : "stopped",
+    issue.detected_at,
+    issue.rule ? `rule ${issue.rule}` : "no rule is for it",
+  );
   if (!facts) {
     const waits = issue.phase === "waiting";
     const ended = issue.outcome && issue.rule;
-    put("Observed", waits ? "here" : ended ? "stopped" : "never", issue.wake_at, waits ? "waits until its time" : ended ? OUTCOMES[issue.outcome][0].toLowerCase() : "");
+    put(
+      "Observed",
+      waits ? "here" : ended ? "stopped" : "never",
+      issue.wake_at,
+      waits ? "waits until its time" : ended ? OUTCOMES[issue.outcome][0].toLowerCase() : "",
+    );
     for (const name of ["Planned", "Admitted", "Done", "Verified"]) put(name, "never", null, "");
     return list;
   }
   const readings = Object.keys(facts.observed ?? {}).length;
-  put("Observed", "past", decision.at, readings ? `${readings} reading${readings === 1 ? "" : "s"}` : "nothing to read");
+  put(
+    "Observed",
+    "past",
+    decision.at,
+    readings ? `${readings} reading${readings === 1 ? "" : "s"}` : "nothing to read",
+  );
   const planned = Boolean(decision.plan || facts.plan_hash);
-  put("Planned", planned ? "past" : "stopped", decision.at, planned ? `plan ${facts.plan_hash?.slice(0, 8) ?? ""}` : short(decision.summary));
+  put(
+    "Planned",
+    planned ? "past" : "stopped",
+    decision.at,
+    planned ? `plan ${facts.plan_hash?.slice(0, 8) ?? ""}` : short(decision.summary),
+  );
   if (!planned) {
     for (const name of ["Admitted", "Done", "Verified"]) put(name, "never", null, "");
     return list;
   }
   const waiting = issue.phase === "awaiting_approval";
   const admitted = remediations.length > 0;
-  put("Admitted", admitted ? "past" : waiting ? "here" : "stopped", admitted ? remediations.at(-1).started_at : decision.at, admitted ? "by all guards" : waiting ? "a person is asked" : (against && `${against.guard}: ${against.verdict}`) || "not");
+  put(
+    "Admitted",
+    admitted ? "past" : waiting ? "here" : "stopped",
+    admitted ? remediations.at(-1).started_at : decision.at,
+    admitted
+      ? "by all guards"
+      : waiting
+        ? "a person is asked"
+        : (against && `${against.guard}: ${against.verdict}`) || "not",
+  );
   const running = remediations.at(-1)?.status === "in_progress";
   const applied = intents.filter(({ applied_at }) => applied_at);
   const undone = intents.filter(({ state }) => state === "undone").length;
-  const done = applied.length > 0 ? count(applied.length, "effect") + (undone ? `, ${undone} undone` : "") : "nothing was changed";
-  put("Done", !admitted ? "never" : applied.length > 0 ? "past" : running ? "here" : "stopped", applied.at(-1)?.applied_at, admitted ? done : "");
+  const done =
+    applied.length > 0
+      ? count(applied.length, "effect") + (undone ? `, ${undone} undone` : "")
+      : "nothing was changed";
+  put(
+    "Done",
+    !admitted ? "never" : applied.length > 0 ? "past" : running ? "here" : "stopped",
+    applied.at(-1)?.applied_at,
+    admitted ? done : "",
+  );
   const outcome = remediations.at(-1)?.outcome;
   const good = outcome === "recovered";
   put(
@@ -99,7 +146,19 @@ export function record(story, issue) {
         "li",
         { class: `record-${entry.kind}` },
         h("time", { datetime: entry.at, class: "mono" }, clock(entry.at)),
-        h("div", null, h("div", { class: "row" }, h("strong", null, entry.kind.replaceAll("_", " ")), entry.actor !== "selfheal" && chip([entry.actor, "accent"]), entry.remediation && h("span", { class: "muted small" }, entry.remediation)), h("p", { class: "said" }, entry.summary), rawFacts(entry.facts, `facts-${issue}-${index}`)),
+        h(
+          "div",
+          null,
+          h(
+            "div",
+            { class: "row" },
+            h("strong", null, entry.kind.replaceAll("_", " ")),
+            entry.actor !== "selfheal" && chip([entry.actor, "accent"]),
+            entry.remediation && h("span", { class: "muted small" }, entry.remediation),
+          ),
+          h("p", { class: "said" }, entry.summary),
+          rawFacts(entry.facts, `facts-${issue}-${index}`),
+        ),
       ),
     ),
   );

@@ -37,8 +37,13 @@ function show(element) {
   const button = h(
     "button",
     {
-      class: `button ${on ? "danger" : "primary"}`, type: "button", "data-key": "switch", onclick: turn, title: why ?? "Shortcut: s",
-      "aria-disabled": why ? "true" : undefined, "aria-keyshortcuts": "s",
+      class: `button ${on ? "danger" : "primary"}`,
+      type: "button",
+      "data-key": "switch",
+      onclick: turn,
+      title: why ?? "Shortcut: s",
+      "aria-disabled": why ? "true" : undefined,
+      "aria-keyshortcuts": "s",
     },
     icon(on ? "stop" : "play"),
     on ? "Stop it all" : "Turn on",
@@ -46,7 +51,12 @@ function show(element) {
   fill(
     element,
     mode && h("span", { class: "mode" }, chip([`${mode[0]} mode`, mode[1]], mode[2])),
-    h("span", { class: "switch-state row" }, h("span", { class: `dot ${on ? "good" : "bad"}` }), h("span", null, h("span", { class: "switch-what" }, "Auto-remediation "), on ? "on" : "off")),
+    h(
+      "span",
+      { class: "switch-state row" },
+      h("span", { class: `dot ${on ? "good" : "bad"}` }),
+      h("span", null, h("span", { class: "switch-what" }, "Auto-remediation "), on ? "on" : "off"),
+    ),
     button,
   );
 }
@@ -68,8 +78,17 @@ export function turn() {
   ask({
     title: on ? "Stop all automatic remediation?" : "Turn automatic remediation on?",
     details: on
-      ? h("p", null, "From then on no new remediation begins. Alerts are still received and recorded; what has begun is brought to its end.")
-      : h("p", null, `It was turned off by ${position.by}: ${position.why} `, h("span", { class: "muted" }, time(position.at))),
+      ? h(
+          "p",
+          null,
+          "From then on no new remediation begins. Alerts are still received and recorded; what has begun is brought to its end.",
+        )
+      : h(
+          "p",
+          null,
+          `It was turned off by ${position.by}: ${position.why} `,
+          h("span", { class: "muted" }, time(position.at)),
+        ),
     hint: on ? "we are migrating the database" : "the migration is over",
     button: on ? "Stop it all" : "Turn it on",
     tone: on ? "danger solid" : "primary",

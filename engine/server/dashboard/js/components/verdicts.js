@@ -15,7 +15,17 @@ export function verdictTable(verdicts) {
     h(
       "table",
       { class: "table verdicts" },
-      h("thead", null, h("tr", null, h("th", { scope: "col" }, "Guard"), h("th", { scope: "col" }, "Says"), h("th", { scope: "col" }, "Because"))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          h("th", { scope: "col" }, "Guard"),
+          h("th", { scope: "col" }, "Says"),
+          h("th", { scope: "col" }, "Because"),
+        ),
+      ),
       h("tbody", null, sorted.map(row)),
     ),
   );

@@ -49,12 +49,31 @@ function story(detail) {
       h(
         "div",
         { class: "stack" },
-        remediations.length > 0 && card("Remediations", [...remediations].reverse().map((remediation, index) => oneRemediation(remediation, index === 0))),
-        ownPlan && card("The plan, which did not run", [planTree(decision.plan), shownPreviews(decision)], { aside: hash(decision.facts.plan_hash) }),
-        decision.facts?.verdicts.length > 0 && card("What the guards said", verdictTable(decision.facts.verdicts), { padded: false, aside: time(decision.at) }),
+        remediations.length > 0 &&
+          card(
+            "Remediations",
+            [...remediations].reverse().map((remediation, index) => oneRemediation(remediation, index === 0)),
+          ),
+        ownPlan &&
+          card("The plan, which did not run", [planTree(decision.plan), shownPreviews(decision)], {
+            aside: hash(decision.facts.plan_hash),
+          }),
+        decision.facts?.verdicts.length > 0 &&
+          card("What the guards said", verdictTable(decision.facts.verdicts), {
+            padded: false,
+            aside: time(decision.at),
+          }),
         card("Everything that was recorded", record(detail.story, issue.id), { aside: "times are UTC" }),
       ),
-      h("div", { class: "stack" }, card("Alert", about(issue)), decision.facts && card("What was read", observed(decision.facts.observed)), choices(decision), card("Labels", labels(issue.labels)), Object.keys(issue.annotations).length > 0 && card("Annotations", labels(issue.annotations))),
+      h(
+        "div",
+        { class: "stack" },
+        card("Alert", about(issue)),
+        decision.facts && card("What was read", observed(decision.facts.observed)),
+        choices(decision),
+        card("Labels", labels(issue.labels)),
+        Object.keys(issue.annotations).length > 0 && card("Annotations", labels(issue.annotations)),
+      ),
     ),
   ];
 }
@@ -71,19 +90,72 @@ function standing(issue, acknowledged) {
   return h(
     "div",
     { class: `standing ${issue.phase === "closed" ? "plain" : kind}` },
-    h("div", { class: "row" }, issueChip(issue), severity(issue.severity), h("span", { class: "muted" }, "firing since ", time(issue.starts_at))),
+    h(
+      "div",
+      { class: "row" },
+      issueChip(issue),
+      severity(issue.severity),
+      h("span", { class: "muted" }, "firing since ", time(issue.starts_at)),
+    ),
     h("p", { class: "standing-what" }, waitingFor(issue) ?? sentence),
-    issue.why && issue.phase !== "awaiting_approval" && (issue.why.includes("\n") ? h("pre", { class: "source", tabindex: 0 }, issue.why) : h("p", { class: "muted" }, issue.why)),
-    acknowledged && h("p", { class: "small" }, `${acknowledged.by} has taken it in hand `, time(acknowledged.at), h("span", { class: "muted" }, ` · ${acknowledged.why}`)),
-    issue.wake_at && issue.phase === "rested" && h("p", { class: "muted small" }, "It is looked at again ", time(issue.wake_at), " if the alert still fires."),
-    h("div", { class: "row" }, action(issue, "POST /issues/{id}/acknowledge", "Acknowledge", `/issues/${issue.id}/acknowledge`, "I am on it"), action(issue, "POST /manual-remediate/{id}", "Decide now", `/manual-remediate/${issue.id}`, "the delay is too long here"), action(issue, "POST /issues/{id}/silence", "Silence", `/issues/${issue.id}/silence`, "known, fixed tomorrow")),
+    issue.why &&
+      issue.phase !== "awaiting_approval" &&
+      (issue.why.includes("\n")
+        ? h("pre", { class: "source", tabindex: 0 }, issue.why)
+        : h("p", { class: "muted" }, issue.why)),
+    acknowledged &&
+      h(
+        "p",
+        { class: "small" },
+        `${acknowledged.by} has taken it in hand `,
+        time(acknowledged.at),
+        h("span", { class: "muted" }, ` · ${acknowledged.why}`),
+      ),
+    issue.wake_at &&
+      issue.phase === "rested" &&
+      h(
+        "p",
+        { class: "muted small" },
+        "It is looked at again ",
+        time(issue.wake_at),
+        " if the alert still fires.",
+      ),
+    h(
+      "div",
+      { class: "row" },
+      action(
+        issue,
+        "POST /issues/{id}/acknowledge",
+        "Acknowledge",
+        `/issues/${issue.id}/acknowledge`,
+        "I am on it",
+      ),
+      action(
+        issue,
+        "POST /manual-remediate/{id}",
+        "Decide now",
+        `/manual-remediate/${issue.id}`,
+        "the delay is too long here",
+      ),
+      action(
+        issue,
+        "POST /issues/{id}/silence",
+        "Silence",
+        `/issues/${issue.id}/silence`,
+        "known, fixed tomorrow",
+      ),
+    ),
   );
 }
 
 function waitingFor(issue) {
   switch (issue.phase) {
     case "waiting":
-      return [`It waits: ${issue.priority ? `rules of priority ${issue.priority} decide when an alert has fired long enough. ` : ""}It is looked at `, issue.wake_at ? time(issue.wake_at) : "soon", "."];
+      return [
+        `It waits: ${issue.priority ? `rules of priority ${issue.priority} decide when an alert has fired long enough. ` : ""}It is looked at `,
+        issue.wake_at ? time(issue.wake_at) : "soon",
+        ".",
+      ];
     case "awaiting_approval":
       return "A plan is ready. Nothing is done until a person approves it.";
     case "remediating":
@@ -108,15 +180,32 @@ function action(issue, route, label, path, hint) {
     changed("issue", true);
     toast(DONE[label](answer));
   };
-  const go = () => (why ? toast(why, true) : ask({ title: `${label}: ${issue.type} · ${issue.resource}`, button: label, hint, act }));
-  return h("button", { class: "button", type: "button", title: why, "aria-disabled": why ? "true" : undefined, onclick: go }, label);
+  const go = () =>
+    why
+      ? toast(why, true)
+      : ask({ title: `${label}: ${issue.type} · ${issue.resource}`, button: label, hint, act });
+  return h(
+    "button",
+    { class: "button", type: "button", title: why, "aria-disabled": why ? "true" : undefined, onclick: go },
+    label,
+  );
 }
 
 function oneRemediation(remediation, open) {
   return h(
     "details",
     { class: "fold", open, "data-key": remediation.id },
-    h("summary", null, h("span", { class: "row" }, remediationChip(remediation), h("strong", null, remediation.action_type), h("span", { class: "muted small" }, `${remediation.id} · `, time(remediation.started_at)))),
+    h(
+      "summary",
+      null,
+      h(
+        "span",
+        { class: "row" },
+        remediationChip(remediation),
+        h("strong", null, remediation.action_type),
+        h("span", { class: "muted small" }, `${remediation.id} · `, time(remediation.started_at)),
+      ),
+    ),
     remediationDetails(remediation),
   );
 }
@@ -142,7 +231,9 @@ function about(issue) {
 /** A link to where the alert was made; other schemes than the web's are shown as text. */
 function safeLink(address) {
   if (!address) return null;
-  return /^https?:\/\//i.test(address) ? h("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, "Open in Prometheus") : h("code", null, address);
+  return /^https?:\/\//i.test(address)
+    ? h("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, "Open in Prometheus")
+    : h("code", null, address);
 }
 
 function labels(map) {
@@ -151,5 +242,14 @@ function labels(map) {
 
 function choices({ facts }) {
   if (!facts?.choices?.length) return null;
-  return card("Why this order", h("ul", { class: "stack" }, facts.choices.map(({ path, why }) => h("li", null, h("span", { class: "muted small" }, `step ${path} `), why))));
+  return card(
+    "Why this order",
+    h(
+      "ul",
+      { class: "stack" },
+      facts.choices.map(({ path, why }) =>
+        h("li", null, h("span", { class: "muted small" }, `step ${path} `), why),
+      ),
+    ),
+  );
 }

@@ -17,8 +17,15 @@ const FRONT = 100;
 const ROW_PX = 53;
 const ROW_PHONE_PX = 76;
 
-const OPEN = [["", "Open and closed"], ["true", "Open"], ["false", "Closed"]];
-const SEVERITIES = ["", "critical", "high", "warning", "medium", "low", "info"].map((name) => [name, name || "Any severity"]);
+const OPEN = [
+  ["", "Open and closed"],
+  ["true", "Open"],
+  ["false", "Closed"],
+];
+const SEVERITIES = ["", "critical", "high", "warning", "medium", "low", "info"].map((name) => [
+  name,
+  name || "Any severity",
+]);
 const STATES = [["", "Any state"], ...Object.entries(PHASES).map(([name, [label]]) => [name, label])];
 const ENDS = [["", "Any outcome"], ...Object.entries(OUTCOMES).map(([name, [label]]) => [name, label])];
 
@@ -29,11 +36,25 @@ const FILTERS = {
   outcome: (issue, value) => issue.outcome === value,
   rule: (issue, value) => issue.rule === value,
   severity: (issue, value) => issue.severity === value,
-  text: (issue, value) => matchesText([issue.id, issue.type, issue.resource, issue.rule, issue.why, issue.description, ...Object.values(issue.labels)], value),
+  text: (issue, value) =>
+    matchesText(
+      [
+        issue.id,
+        issue.type,
+        issue.resource,
+        issue.rule,
+        issue.why,
+        issue.description,
+        ...Object.values(issue.labels),
+      ],
+      value,
+    ),
 };
 
 export function issues(params, signal) {
-  const filters = Object.fromEntries(Object.keys(FILTERS).map((name) => [name, params.query.get(name) ?? ""]));
+  const filters = Object.fromEntries(
+    Object.keys(FILTERS).map((name) => [name, params.query.get(name) ?? ""]),
+  );
   const source = serverFilters("/issues", FILTERS);
   const status = h("p", { class: "muted small list-status", role: "status" });
   const place = h("div", { class: "card" });
@@ -54,12 +75,20 @@ export function issues(params, signal) {
     if (!loaded) return;
     if (items.length === 0) {
       const any = Object.values(filters).some(Boolean);
-      fill(place, any ? empty("No issue fits", "Nothing that selfheal knows fits these filters.") : empty("No issues yet", "When Alertmanager sends the first alert, it appears here at once."));
+      fill(
+        place,
+        any
+          ? empty("No issue fits", "Nothing that selfheal knows fits these filters.")
+          : empty("No issues yet", "When Alertmanager sends the first alert, it appears here at once."),
+      );
     } else if (list.element.parentNode !== place) {
       fill(place, list.element);
     }
     list.show(items, next ? -1 : items.length + 1);
-    status.textContent = items.length === 0 ? "" : `${items.length.toLocaleString()} ${items.length === 1 ? "issue" : "issues"}${next ? " so far, more below" : ""}`;
+    status.textContent =
+      items.length === 0
+        ? ""
+        : `${items.length.toLocaleString()} ${items.length === 1 ? "issue" : "issues"}${next ? " so far, more below" : ""}`;
   }
 
   async function load(path) {
@@ -74,7 +103,11 @@ export function issues(params, signal) {
       loaded = true;
     } catch (error) {
       if (signal.aborted || own !== generation) return;
-      if (items.length === 0) fill(place, failed(error, () => load()));
+      if (items.length === 0)
+        fill(
+          place,
+          failed(error, () => load()),
+        );
       next = null;
     } finally {
       if (own === generation) asking = false;
@@ -115,12 +148,29 @@ export function issues(params, signal) {
     "div",
     { class: "stack" },
     filterBar(
-      field.search("Search issues", filters.text, (value) => filter("text", value), "Search name, resource, labels"),
+      field.search(
+        "Search issues",
+        filters.text,
+        (value) => filter("text", value),
+        "Search name, resource, labels",
+      ),
       field.choice("Open or closed", OPEN, filters.open, (value) => filter("open", value)),
       field.choice("Severity", SEVERITIES, filters.severity, (value) => filter("severity", value)),
       field.choice("State", STATES, filters.phase, (value) => filter("phase", value)),
       field.choice("Outcome", ENDS, filters.outcome, (value) => filter("outcome", value)),
-      filters.rule && h("button", { class: "button", type: "button", onclick: (event) => { event.target.remove(); filter("rule", ""); } }, `Rule: ${filters.rule} ✕`),
+      filters.rule &&
+        h(
+          "button",
+          {
+            class: "button",
+            type: "button",
+            onclick: (event) => {
+              event.target.remove();
+              filter("rule", "");
+            },
+          },
+          `Rule: ${filters.rule} ✕`,
+        ),
     ),
     status,
     place,
@@ -133,10 +183,14 @@ const number = ({ id }) => Number(id.replace(/\D/g, ""));
 function row(issue) {
   return [
     h("div", { role: "cell" }, severity(issue.severity)),
-    h("div", { role: "cell", class: "list-main" }, h("a", { href: `#/issues/${issue.id}` }, issue.type), h("span", { class: "muted small" }, `${issue.resource} · ${issue.id}`)),
+    h(
+      "div",
+      { role: "cell", class: "list-main" },
+      h("a", { href: `#/issues/${issue.id}` }, issue.type),
+      h("span", { class: "muted small" }, `${issue.resource} · ${issue.id}`),
+    ),
     h("div", { role: "cell" }, issueChip(issue)),
     h("div", { role: "cell", class: "muted list-rule" }, issue.rule ?? "–"),
     h("div", { role: "cell", class: "muted list-age" }, time(issue.starts_at, "age")),
   ];
 }
-

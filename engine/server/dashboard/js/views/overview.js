@@ -21,20 +21,52 @@ export function overview(_params, signal) {
   const element = h(
     "div",
     { class: "stack" },
-    card("Health", pane({ load: async () => (has("GET /health-score") ? api.get("/health-score") : undefined), show: health, topics: ["health", "issue", "all"], signal, what: "Loading the health score" }), { aside: "last 24 hours" }),
+    card(
+      "Health",
+      pane({
+        load: async () => (has("GET /health-score") ? api.get("/health-score") : undefined),
+        show: health,
+        topics: ["health", "issue", "all"],
+        signal,
+        what: "Loading the health score",
+      }),
+      { aside: "last 24 hours" },
+    ),
     h(
       "div",
       { class: "columns" },
       h(
         "div",
         { class: "stack" },
-        card("Open issues", pane({ load: () => api.page(`/issues?open=true&limit=${OPEN_ASKED}`), show: open, topics: ["issue", "all"], signal }), { padded: false, aside: h("a", { href: "#/issues" }, "All issues") }),
+        card(
+          "Open issues",
+          pane({
+            load: () => api.page(`/issues?open=true&limit=${OPEN_ASKED}`),
+            show: open,
+            topics: ["issue", "all"],
+            signal,
+          }),
+          { padded: false, aside: h("a", { href: "#/issues" }, "All issues") },
+        ),
       ),
       h(
         "div",
         { class: "stack" },
-        card("Waits for approval", pane({ load: () => api.get("/approvals"), show: approvals, topics: ["approval", "all"], signal }), { padded: false, aside: h("a", { href: "#/approvals" }, "All approvals") }),
-        card("Lately done", pane({ load: () => api.page(`/remediations?limit=${LATELY_SHOWN}`), show: lately, topics: ["remediation", "all"], signal }), { padded: false, aside: h("a", { href: "#/remediations" }, "All remediations") }),
+        card(
+          "Waits for approval",
+          pane({ load: () => api.get("/approvals"), show: approvals, topics: ["approval", "all"], signal }),
+          { padded: false, aside: h("a", { href: "#/approvals" }, "All approvals") },
+        ),
+        card(
+          "Lately done",
+          pane({
+            load: () => api.page(`/remediations?limit=${LATELY_SHOWN}`),
+            show: lately,
+            topics: ["remediation", "all"],
+            signal,
+          }),
+          { padded: false, aside: h("a", { href: "#/remediations" }, "All remediations") },
+        ),
       ),
     ),
   );
@@ -42,7 +74,11 @@ export function overview(_params, signal) {
 }
 
 function health(answer) {
-  if (!answer) return empty("No health score", has("GET /health-score") ? "selfheal could not compute it." : "This selfheal does not compute one yet.");
+  if (!answer)
+    return empty(
+      "No health score",
+      has("GET /health-score") ? "selfheal could not compute it." : "This selfheal does not compute one yet.",
+    );
   const scores = Object.fromEntries(COMPONENTS.map((name) => [name, answer[`${name}_score`]]));
   const samples = (answer.trend ?? []).map(({ at, overall, lowest }) => ({ at, score: overall, lowest }));
   const costs = answer.issues ?? [];
@@ -51,7 +87,12 @@ function health(answer) {
     { class: "health" },
     gauge(Math.round(answer.overall_score)),
     parts(scores),
-    h("div", { class: "health-trend" }, samples.length > 1 ? trend(samples) : h("p", { class: "muted" }, "There is no trend yet."), costs.length > 0 && pointsLost(costs, answer.issues_not_listed ?? 0)),
+    h(
+      "div",
+      { class: "health-trend" },
+      samples.length > 1 ? trend(samples) : h("p", { class: "muted" }, "There is no trend yet."),
+      costs.length > 0 && pointsLost(costs, answer.issues_not_listed ?? 0),
+    ),
   );
 }
 
@@ -63,31 +104,56 @@ function pointsLost(costs, notListed) {
     "p",
     { class: "small muted" },
     "Points lost: ",
-    most.map(({ id, type, points }, index) => [index > 0 && ", ", h("a", { href: `#/issues/${id}` }, type), ` −${points}`]),
+    most.map(({ id, type, points }, index) => [
+      index > 0 && ", ",
+      h("a", { href: `#/issues/${id}` }, type),
+      ` −${points}`,
+    ]),
     rest > 0 && `, and ${count(rest, "more issue")}`,
   );
 }
 
 function open({ items, next }) {
-  if (items.length === 0) return empty("Nothing is open", "Every alert that selfheal has received is resolved.");
+  if (items.length === 0)
+    return empty("Nothing is open", "Every alert that selfheal has received is resolved.");
   const needing = items.filter(({ outcome, phase }) => phase !== "closed" && NEEDS_PERSON.includes(outcome));
   return [
-    needing.length > 0 && h("p", { class: "card-line" }, chip([`${count(needing.length, "issue")} ${needing.length === 1 ? "needs" : "need"} a person`, "bad"])),
+    needing.length > 0 &&
+      h(
+        "p",
+        { class: "card-line" },
+        chip([
+          `${count(needing.length, "issue")} ${needing.length === 1 ? "needs" : "need"} a person`,
+          "bad",
+        ]),
+      ),
     h(
       "ul",
       { class: "lines" },
-      urgentFirst(items).slice(0, OPEN_SHOWN).map((issue) =>
-        h(
-          "li",
-          { class: "line" },
-          severity(issue.severity),
-          h("div", { class: "line-main" }, h("a", { href: `#/issues/${issue.id}`, "data-key": issue.id }, issue.type), h("span", { class: "muted small" }, issue.resource)),
-          issueChip(issue),
-          h("span", { class: "muted small line-age" }, time(issue.starts_at, "age")),
+      urgentFirst(items)
+        .slice(0, OPEN_SHOWN)
+        .map((issue) =>
+          h(
+            "li",
+            { class: "line" },
+            severity(issue.severity),
+            h(
+              "div",
+              { class: "line-main" },
+              h("a", { href: `#/issues/${issue.id}`, "data-key": issue.id }, issue.type),
+              h("span", { class: "muted small" }, issue.resource),
+            ),
+            issueChip(issue),
+            h("span", { class: "muted small line-age" }, time(issue.starts_at, "age")),
+          ),
         ),
-      ),
     ),
-    items.length > OPEN_SHOWN && h("p", { class: "card-line" }, h("a", { href: "#/issues?open=true" }, `${next ? "Many" : items.length - OPEN_SHOWN} more are open`)),
+    items.length > OPEN_SHOWN &&
+      h(
+        "p",
+        { class: "card-line" },
+        h("a", { href: "#/issues?open=true" }, `${next ? "Many" : items.length - OPEN_SHOWN} more are open`),
+      ),
   ];
 }
 
@@ -96,10 +162,19 @@ const TONES = ["bad", "warn", "info", "plain"];
 /** What needs a person, then what waits for one, then by severity; the newest first. */
 function urgentFirst(issues) {
   const rank = ({ outcome, phase, severity }) => {
-    const person = NEEDS_PERSON.includes(outcome) ? 0 : phase === "awaiting_approval" ? 1 : phase === "remediating" ? 2 : 3;
+    const person = NEEDS_PERSON.includes(outcome)
+      ? 0
+      : phase === "awaiting_approval"
+        ? 1
+        : phase === "remediating"
+          ? 2
+          : 3;
     return person * TONES.length + TONES.indexOf(severityTone(severity));
   };
-  return issues.map((issue, index) => [rank(issue), index, issue]).sort((a, b) => a[0] - b[0] || a[1] - b[1]).map(([, , issue]) => issue);
+  return issues
+    .map((issue, index) => [rank(issue), index, issue])
+    .sort((a, b) => a[0] - b[0] || a[1] - b[1])
+    .map(([, , issue]) => issue);
 }
 
 function approvals(list) {
@@ -107,9 +182,25 @@ function approvals(list) {
   return h(
     "ul",
     { class: "lines" },
-    list.slice(0, 6).map((approval) =>
-      h("li", { class: "line" }, h("div", { class: "line-main" }, h("a", { href: `#/approvals/${approval.id}`, "data-key": approval.id }, `${approval.rule} · ${approval.issue_id}`), h("span", { class: "muted small" }, approval.why.replace(/^approval: /, ""))), h("span", { class: "chip warn" }, time(approval.expires_at, "left"), " left")),
-    ),
+    list
+      .slice(0, 6)
+      .map((approval) =>
+        h(
+          "li",
+          { class: "line" },
+          h(
+            "div",
+            { class: "line-main" },
+            h(
+              "a",
+              { href: `#/approvals/${approval.id}`, "data-key": approval.id },
+              `${approval.rule} · ${approval.issue_id}`,
+            ),
+            h("span", { class: "muted small" }, approval.why.replace(/^approval: /, "")),
+          ),
+          h("span", { class: "chip warn" }, time(approval.expires_at, "left"), " left"),
+        ),
+      ),
     list.length > 6 && h("li", { class: "line" }, h("a", { href: "#/approvals" }, `${list.length - 6} more`)),
   );
 }
@@ -120,7 +211,26 @@ function lately({ items }) {
     "ul",
     { class: "lines" },
     items.map((remediation) =>
-      h("li", { class: "line" }, h("div", { class: "line-main" }, h("a", { href: `#/remediations?open=${remediation.id}`, "data-key": remediation.id }, remediation.action_type), h("span", { class: "muted small" }, `${remediation.rule} · ${remediation.issue_id} · ${duration(remediation.duration_seconds)} · `, time(remediation.started_at))), remediationChip(remediation)),
+      h(
+        "li",
+        { class: "line" },
+        h(
+          "div",
+          { class: "line-main" },
+          h(
+            "a",
+            { href: `#/remediations?open=${remediation.id}`, "data-key": remediation.id },
+            remediation.action_type,
+          ),
+          h(
+            "span",
+            { class: "muted small" },
+            `${remediation.rule} · ${remediation.issue_id} · ${duration(remediation.duration_seconds)} · `,
+            time(remediation.started_at),
+          ),
+        ),
+        remediationChip(remediation),
+      ),
     ),
   );
 }

@@ -4,30 +4,51 @@ import * as api from "../api.js";
 import { fill, h } from "../dom.js";
 import { barred } from "../session.js";
 import { diagnostics } from "../components/diagnostics.js";
-import { previews } from "../components/diff.js";
+import { answers } from "../components/dry_run.js";
 import { Editor } from "../components/editor.js";
 import { jsonFault } from "../components/json_fault.js";
-import { chip, hash } from "../components/marks.js";
-import { observed } from "../components/observed.js";
 import { card } from "../components/pane.js";
-import { planTree } from "../components/plan.js";
 import { empty, failed, loading, notice } from "../components/states.js";
-import { verdictTable } from "../components/verdicts.js";
 import { NEW_RULE, SAMPLES, notificationOf, sampleFor, sampleOf } from "./samples.js";
 
 const RECENT = 20;
 
 export function playground(params, signal) {
   const why = barred("POST /dry-run");
-  const result = h("div", { class: "stack", role: "region", "aria-label": "What would be done", "aria-live": "polite" });
-  fill(result, h("div", { class: "card" }, empty("What would be done?", "Take a sample or paste an alert, then run it. Nothing is changed anywhere.")));
+  const result = h("div", {
+    class: "stack",
+    role: "region",
+    "aria-label": "What would be done",
+    "aria-live": "polite",
+  });
+  fill(
+    result,
+    h(
+      "div",
+      { class: "card" },
+      empty(
+        "What would be done?",
+        "Take a sample or paste an alert, then run it. Nothing is changed anywhere.",
+      ),
+    ),
+  );
   let typed = false;
-  const alert = new Editor({ label: "Alert, as JSON", rows: 15, value: pretty(SAMPLES[0][1]()), oninput: () => (typed = true) });
+  const alert = new Editor({
+    label: "Alert, as JSON",
+    rows: 15,
+    value: pretty(SAMPLES[0][1]()),
+    oninput: () => (typed = true),
+  });
   const rule = new Editor({ label: "Rule", rows: 22 });
   const name = h("input", { "aria-label": "The rule's name", value: "", placeholder: "my_rule" });
   const choice = h("select", { "aria-label": "Which rule" });
   const samples = h("select", { "aria-label": "Sample alerts" });
-  const edited = h("div", { class: "stack", hidden: true }, h("label", { class: "field" }, h("span", null, "Name"), name), rule.element);
+  const edited = h(
+    "div",
+    { class: "stack", hidden: true },
+    h("label", { class: "field" }, h("span", null, "Name"), name),
+    rule.element,
+  );
   const faults = h("div", { role: "alert" });
 
   choice.addEventListener("change", () => choose(choice.value));
@@ -72,14 +93,27 @@ export function playground(params, signal) {
       if (!signal.aborted) fill(result, answers(answer));
     } catch (error) {
       if (signal.aborted) return;
-      fill(result, h("div", { class: "card" }, empty("No answer", "Correct what is marked, then run it again.")));
+      fill(
+        result,
+        h("div", { class: "card" }, empty("No answer", "Correct what is marked, then run it again.")),
+      );
       showFault(error, rule, faults);
     } finally {
       button.disabled = Boolean(why);
     }
   }
 
-  const button = h("button", { class: "button primary", type: "button", onclick: run, disabled: Boolean(why), "aria-keyshortcuts": "Control+Enter" }, "Dry-run");
+  const button = h(
+    "button",
+    {
+      class: "button primary",
+      type: "button",
+      onclick: run,
+      disabled: Boolean(why),
+      "aria-keyshortcuts": "Control+Enter",
+    },
+    "Dry-run",
+  );
   const keys = (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !why) {
       event.preventDefault();
@@ -90,7 +124,20 @@ export function playground(params, signal) {
     "div",
     { class: "stack" },
     why && notice("warn", "You can look, but not try:", why),
-    h("div", { class: "row" }, button, !why && h("span", { class: "muted small" }, h("kbd", null, "Ctrl"), " ", h("kbd", null, "Enter"), " anywhere below")),
+    h(
+      "div",
+      { class: "row" },
+      button,
+      !why &&
+        h(
+          "span",
+          { class: "muted small" },
+          h("kbd", null, "Ctrl"),
+          " ",
+          h("kbd", null, "Enter"),
+          " anywhere below",
+        ),
+    ),
     faults,
     h(
       "div",
@@ -104,7 +151,11 @@ export function playground(params, signal) {
       result,
     ),
   );
-  return { title: "Playground", lead: "What would selfheal do about this alert, and why? The same code and the same plan hash as the real thing; nothing is written to any target.", element };
+  return {
+    title: "Playground",
+    lead: "What would selfheal do about this alert, and why? The same code and the same plan hash as the real thing; nothing is written to any target.",
+    element,
+  };
 }
 
 const pretty = (value) => JSON.stringify(value, null, 2);
@@ -114,17 +165,40 @@ async function fillSamples(select, known, signal) {
     known.set(label, make);
     return h("option", { value: label }, label);
   };
-  fill(select, h("option", { value: "" }, "Take a sample …"), h("optgroup", { label: "Samples" }, SAMPLES.map(([label, make]) => option(label, make))));
+  fill(
+    select,
+    h("option", { value: "" }, "Take a sample …"),
+    h(
+      "optgroup",
+      { label: "Samples" },
+      SAMPLES.map(([label, make]) => option(label, make)),
+    ),
+  );
   const page = await api.page(`/issues?limit=${RECENT}`).catch(() => null);
   if (!page || signal.aborted || page.items.length === 0) return;
-  select.append(h("optgroup", { label: "Alerts of real issues" }, page.items.map((issue) => option(`${issue.type} · ${issue.resource} (${issue.id})`, () => sampleOf(issue)))));
+  select.append(
+    h(
+      "optgroup",
+      { label: "Alerts of real issues" },
+      page.items.map((issue) =>
+        option(`${issue.type} · ${issue.resource} (${issue.id})`, () => sampleOf(issue)),
+      ),
+    ),
+  );
 }
 
 async function fillRules(select, wanted, choose, signal) {
   fill(select, h("option", { value: "" }, "The rules in use"));
   const answer = await api.get("/rules").catch(() => ({ rules: [] }));
   if (signal.aborted) return;
-  select.append(h("optgroup", { label: "Edit one of them" }, answer.rules.map(({ name }) => h("option", { value: name }, name))), h("option", { value: "+" }, "Write a new one"));
+  select.append(
+    h(
+      "optgroup",
+      { label: "Edit one of them" },
+      answer.rules.map(({ name }) => h("option", { value: name }, name)),
+    ),
+    h("option", { value: "+" }, "Write a new one"),
+  );
   if (wanted && answer.rules.some(({ name }) => name === wanted)) {
     select.value = wanted;
     choose(wanted);
@@ -135,7 +209,13 @@ async function fillRules(select, wanted, choose, signal) {
 function wrongJson(error, editor, faults) {
   const place = jsonFault(editor.value);
   if (place) editor.mark([{ line: place.line, message: error.message }]);
-  const go = place && h("button", { class: "button quiet", type: "button", onclick: () => editor.goTo(place.line, place.column) }, `Go to line ${place.line}, column ${place.column}`);
+  const go =
+    place &&
+    h(
+      "button",
+      { class: "button quiet", type: "button", onclick: () => editor.goTo(place.line, place.column) },
+      `Go to line ${place.line}, column ${place.column}`,
+    );
   fill(faults, notice("bad", place ? "The alert is not JSON." : "This is no alert.", error.message, go));
 }
 
@@ -146,52 +226,11 @@ function showFault(error, editor, faults) {
     return;
   }
   editor.mark(list.filter(({ line }) => line > 0));
-  fill(faults, card("The rule cannot be used", diagnostics(list, (line, column) => editor.goTo(line, column))));
-}
-
-function answers({ alerts, malformed, generation }) {
-  return [
-    malformed.map((text) => notice("bad", "One alert is malformed.", text)),
-    alerts.map((answer) => one(answer, generation)),
-    alerts.length === 0 && malformed.length === 0 && h("div", { class: "card" }, empty("There is no alert in it", "`alerts` is empty.")),
-  ];
-}
-
-const ENDINGS = { skip: ["Skips", "plain"], failed: ["Fails", "bad"], unreadable: ["Cannot read", "warn"], beyond: ["Needs a person", "bad"] };
-const RULINGS = { admit: ["Would run", "good"], hold: ["Would wait", "info"], refuse: ["Would be refused", "bad"], shadow: ["Would be shown only", "info"], ask: ["Would ask a person", "warn"] };
-
-function one({ alert, rules, decided_by, summary, rules_not_listed }, generation) {
-  const decider = rules.find(({ rule }) => rule === decided_by);
-  const matching = rules.filter(({ matches }) => matches);
-  const others = rules.filter(({ matches }) => !matches);
-  return card(
-    alert.labels?.alertname ?? "Alert",
-    h("div", { class: "stack" }, h("p", { class: "summary" }, summary), matching.map((look) => decision(look, look === decider)), others.length > 0 && h("details", { "data-key": "others" }, h("summary", null, `${others.length} rules do not match${rules_not_listed ? `, ${rules_not_listed} more are not listed` : ""}`), h("ul", { class: "stack looks" }, others.map(look)))),
-    { aside: `generation ${generation}` },
-  );
-}
-
-function decision({ rule, decision, matchers, previews: shown }, decides) {
-  const mark = decision ? (decision.ending.decision === "ruled" ? RULINGS[decision.ending.ruling.ruling] : ENDINGS[decision.ending.decision]) : ["Not asked", "plain"];
-  const why = decision?.ending.why ?? decision?.ending.ruling?.why;
-  return h(
-    "section",
-    { class: "look stack", "aria-label": `Rule ${rule}` },
-    h("div", { class: "row" }, h("strong", null, rule), chip(mark ?? ["Ruled", "plain"]), decides && h("span", { class: "muted small" }, "decides"), decision?.plan_hash && h("span", { class: "muted small" }, "plan ", hash(decision.plan_hash))),
-    why && (why.includes("\n") ? h("pre", { class: "source", tabindex: 0 }, why) : h("p", null, why)),
-    look({ matchers }),
-    decision?.plan && h("div", null, h("h3", null, "Plan"), planTree(decision.plan)),
-    decision?.plan && h("div", null, h("h3", null, "What it would change"), previews(shown) ?? h("p", { class: "muted" }, "No preview.")),
-    decision && Object.keys(decision.observed ?? {}).length > 0 && h("div", null, h("h3", null, "What was read"), observed(decision.observed)),
-    decision?.verdicts?.length > 0 && h("div", null, h("h3", null, "What the guards say"), verdictTable(decision.verdicts)),
-  );
-}
-
-function look({ rule, matchers }) {
-  return h(
-    rule ? "li" : "div",
-    { class: "matchers" },
-    rule && h("strong", null, rule),
-    h("ul", null, matchers.map(({ matcher, actual, holds }) => h("li", { class: holds ? "holds" : "fails" }, h("code", null, matcher), h("span", { class: "muted small" }, holds ? " holds" : actual === null ? " does not hold: there is no such label" : [" does not hold: it is ", h("code", null, actual)])))),
+  fill(
+    faults,
+    card(
+      "The rule cannot be used",
+      diagnostics(list, (line, column) => editor.goTo(line, column)),
+    ),
   );
 }

@@ -13,22 +13,38 @@ import { empty, failed, loading } from "../components/states.js";
 
 const PAGE = 50;
 
-const RUNNING = [["", "Running and ended"], ["true", "Running"], ["false", "Ended"]];
+const RUNNING = [
+  ["", "Running and ended"],
+  ["true", "Running"],
+  ["false", "Ended"],
+];
 const ENDED = ["recovered", "applied", "unwound", "kept", "stuck", "unknown", "failed", "subsided"];
 const ENDS = [["", "Any outcome"], ...ENDED.map((name) => [name, OUTCOMES[name][0]])];
-const WHEN = [["", "Any time"], ["1", "Last hour"], ["24", "Last 24 hours"], ["168", "Last 7 days"], ["720", "Last 30 days"]];
+const WHEN = [
+  ["", "Any time"],
+  ["1", "Last hour"],
+  ["24", "Last 24 hours"],
+  ["168", "Last 7 days"],
+  ["720", "Last 30 days"],
+];
 
 const FILTERS = {
   running: (remediation, value) => (remediation.status === "in_progress") === (value === "true"),
   outcome: (remediation, value) => remediation.outcome === value,
-  text: (remediation, value) => matchesText([remediation.id, remediation.rule, remediation.description, remediation.why], value),
+  text: (remediation, value) =>
+    matchesText([remediation.id, remediation.rule, remediation.description, remediation.why], value),
   resource: (remediation, value) => matchesText([JSON.stringify(remediation.plan)], value),
   since: (remediation, value) => Date.parse(remediation.started_at) >= Date.parse(value),
 };
 
 export function remediations(params, signal) {
   const read = (name) => params.query.get(name) ?? "";
-  const filters = { running: read("running"), outcome: read("outcome"), text: read("text"), resource: read("resource") };
+  const filters = {
+    running: read("running"),
+    outcome: read("outcome"),
+    text: read("text"),
+    resource: read("resource"),
+  };
   let hours = read("hours");
   const opened = read("open");
   const source = serverFilters("/remediations", FILTERS);
@@ -41,10 +57,37 @@ export function remediations(params, signal) {
     if (text === shown) return;
     shown = text;
     if (items.length === 0) {
-      fill(place, h("div", { class: "card" }, empty("No remediation fits", "Nothing was done, or nothing that fits these filters.")));
+      fill(
+        place,
+        h(
+          "div",
+          { class: "card" },
+          empty("No remediation fits", "Nothing was done, or nothing that fits these filters."),
+        ),
+      );
       return;
     }
-    fill(place, days(items).map(([day, list]) => h("section", { "aria-label": day }, h("h2", { class: "day" }, day), h("ol", { class: "timeline" }, list.map((remediation) => entry(remediation, opened, signal))))), next && h("button", { class: "button", type: "button", "data-key": "more", onclick: () => load(next) }, "Show older ones"));
+    fill(
+      place,
+      days(items).map(([day, list]) =>
+        h(
+          "section",
+          { "aria-label": day },
+          h("h2", { class: "day" }, day),
+          h(
+            "ol",
+            { class: "timeline" },
+            list.map((remediation) => entry(remediation, opened, signal)),
+          ),
+        ),
+      ),
+      next &&
+        h(
+          "button",
+          { class: "button", type: "button", "data-key": "more", onclick: () => load(next) },
+          "Show older ones",
+        ),
+    );
   }
 
   async function load(path) {
@@ -55,7 +98,15 @@ export function remediations(params, signal) {
       next = page.next;
       show();
     } catch (error) {
-      if (!signal.aborted && items.length === 0) fill(place, h("div", { class: "card" }, failed(error, () => load())));
+      if (!signal.aborted && items.length === 0)
+        fill(
+          place,
+          h(
+            "div",
+            { class: "card" },
+            failed(error, () => load()),
+          ),
+        );
     }
   }
 
@@ -85,11 +136,22 @@ export function remediations(params, signal) {
     "div",
     { class: "stack" },
     filterBar(
-      field.search("Search remediations", filters.text, (value) => filter("text", value), "Search rule, step, reason"),
+      field.search(
+        "Search remediations",
+        filters.text,
+        (value) => filter("text", value),
+        "Search rule, step, reason",
+      ),
       field.choice("State", RUNNING, filters.running, (value) => filter("running", value)),
       field.choice("Outcome", ENDS, filters.outcome, (value) => filter("outcome", value)),
       field.choice("Time", WHEN, hours, (value) => filter("hours", value)),
-      h("input", { type: "text", "aria-label": "Resource", placeholder: "Resource", value: filters.resource, onchange: (event) => filter("resource", event.target.value.trim()) }),
+      h("input", {
+        type: "text",
+        "aria-label": "Resource",
+        placeholder: "Resource",
+        value: filters.resource,
+        onchange: (event) => filter("resource", event.target.value.trim()),
+      }),
     ),
     place,
   );
@@ -108,7 +170,8 @@ function days(items) {
 }
 
 function entry(remediation, opened, signal) {
-  const { id, issue_id, action_type, description, rule, duration_seconds, started_at, rollback_performed } = remediation;
+  const { id, issue_id, action_type, description, rule, duration_seconds, started_at, rollback_performed } =
+    remediation;
   const body = h("div", { class: "timeline-body" });
   let asked = false;
   const unfold = async () => {
@@ -126,8 +189,34 @@ function entry(remediation, opened, signal) {
   const details = h(
     "details",
     { "data-key": id, ontoggle: (event) => event.target.open && unfold() },
-    h("summary", null, h("span", { class: "timeline-head" }, remediationChip(remediation), h("span", { class: "timeline-what" }, h("strong", null, action_type), h("span", { class: "muted small" }, description)), rollback_performed && h("span", { class: "chip warn" }, "taken back"), h("span", { class: "muted small timeline-when" }, time(started_at), h("span", null, duration(duration_seconds))))),
-    h("p", { class: "small" }, h("a", { href: `#/issues/${issue_id}` }, issue_id), h("span", { class: "muted" }, ` · rule ${rule} · ${id}`)),
+    h(
+      "summary",
+      null,
+      h(
+        "span",
+        { class: "timeline-head" },
+        remediationChip(remediation),
+        h(
+          "span",
+          { class: "timeline-what" },
+          h("strong", null, action_type),
+          h("span", { class: "muted small" }, description),
+        ),
+        rollback_performed && h("span", { class: "chip warn" }, "taken back"),
+        h(
+          "span",
+          { class: "muted small timeline-when" },
+          time(started_at),
+          h("span", null, duration(duration_seconds)),
+        ),
+      ),
+    ),
+    h(
+      "p",
+      { class: "small" },
+      h("a", { href: `#/issues/${issue_id}` }, issue_id),
+      h("span", { class: "muted" }, ` · rule ${rule} · ${id}`),
+    ),
     body,
   );
   if (id === opened) details.open = true;

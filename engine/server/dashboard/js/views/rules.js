@@ -34,19 +34,53 @@ export function rules(params, signal) {
     const answer = await api.get("/rules");
     return { ...answer, last: await lastFired(answer.rules) };
   };
-  return { title: "Rules", element: pane({ load, show: all, topics: ["rules", "issue", "all"], signal, what: "Loading rules" }) };
+  return {
+    title: "Rules",
+    element: pane({ load, show: all, topics: ["rules", "issue", "all"], signal, what: "Loading rules" }),
+  };
 }
 
 function all({ generation, since, hash: text, refusal, rules, last }) {
   return [
-    h("p", { class: "muted" }, `Generation ${generation}, in use since `, time(since), ", ", hash(text), ` · ${rules.length} rules`),
+    h(
+      "p",
+      { class: "muted" },
+      `Generation ${generation}, in use since `,
+      time(since),
+      ", ",
+      hash(text),
+      ` · ${rules.length} rules`,
+    ),
     refusal && refused(refusal),
-    rules.length === 0 ? h("div", { class: "card" }, empty("No rules are loaded", "Put a *.rhai file into the rules directory; it is used as soon as it compiles.")) : h("ul", { class: "rules" }, rules.map((rule) => item(rule, last[rule.name]))),
+    rules.length === 0
+      ? h(
+          "div",
+          { class: "card" },
+          empty(
+            "No rules are loaded",
+            "Put a *.rhai file into the rules directory; it is used as soon as it compiles.",
+          ),
+        )
+      : h(
+          "ul",
+          { class: "rules" },
+          rules.map((rule) => item(rule, last[rule.name])),
+        ),
   ];
 }
 
 function refused({ at, diagnostics: list }) {
-  return h("section", { class: "card refusal", "aria-label": "Refused rules" }, h("header", null, h("h2", null, "The newest texts are refused; those below stay in use"), h("span", { class: "aside" }, "since ", time(at))), h("div", { class: "body" }, diagnostics(list)));
+  return h(
+    "section",
+    { class: "card refusal", "aria-label": "Refused rules" },
+    h(
+      "header",
+      null,
+      h("h2", null, "The newest texts are refused; those below stay in use"),
+      h("span", { class: "aside" }, "since ", time(at)),
+    ),
+    h("div", { class: "body" }, diagnostics(list)),
+  );
 }
 
 function item(rule, last) {
@@ -56,10 +90,28 @@ function item(rule, last) {
     h(
       "div",
       { class: "rule-head" },
-      h("h2", null, h("a", { href: `#/rules/${encodeURIComponent(rule.name)}`, "data-key": `rule-${rule.name}` }, rule.name)),
+      h(
+        "h2",
+        null,
+        h(
+          "a",
+          { href: `#/rules/${encodeURIComponent(rule.name)}`, "data-key": `rule-${rule.name}` },
+          rule.name,
+        ),
+      ),
       chip(MODES[rule.mode] ?? [rule.mode], MODES[rule.mode]?.[2]),
-      rule.warnings.length > 0 && chip([`${rule.warnings.length} warning${rule.warnings.length === 1 ? "" : "s"}`, "warn"]),
-      h("span", { class: "aside muted small" }, "last fired ", last === undefined ? "not asked" : last ? h("a", { href: `#/issues/${last.id}` }, time(last.detected_at)) : "never"),
+      rule.warnings.length > 0 &&
+        chip([`${rule.warnings.length} warning${rule.warnings.length === 1 ? "" : "s"}`, "warn"]),
+      h(
+        "span",
+        { class: "aside muted small" },
+        "last fired ",
+        last === undefined
+          ? "not asked"
+          : last
+            ? h("a", { href: `#/issues/${last.id}` }, time(last.detected_at))
+            : "never",
+      ),
     ),
     h("p", { class: "muted" }, rule.doc),
     h("div", { class: "row small muted" }, h("code", null, rule.matchers.join("  ")), meta(rule)),
@@ -68,7 +120,13 @@ function item(rule, last) {
 }
 
 function meta({ priority, delay, cooldown, component, issues_since_start }) {
-  const texts = [`priority ${priority}`, delay !== "0s" && `waits ${delay}`, `cooldown ${cooldown}`, component, `${count(issues_since_start, "issue")} since start`];
+  const texts = [
+    `priority ${priority}`,
+    delay !== "0s" && `waits ${delay}`,
+    `cooldown ${cooldown}`,
+    component,
+    `${count(issues_since_start, "issue")} since start`,
+  ];
   return h("span", null, texts.filter(Boolean).join(" · "));
 }
 
@@ -79,7 +137,21 @@ function success(list) {
     { class: "rates" },
     list.map(({ action, successes, failures }) => {
       const share = Math.round((successes / Math.max(1, successes + failures)) * 100);
-      return h("li", null, h("code", null, action), h("meter", { min: 0, max: 100, low: 50, high: 80, optimum: 100, value: share, "aria-label": `${action}: ${share} % helped` }), h("span", { class: "small" }, `${share} % of ${successes + failures}`));
+      return h(
+        "li",
+        null,
+        h("code", null, action),
+        h("meter", {
+          min: 0,
+          max: 100,
+          low: 50,
+          high: 80,
+          optimum: 100,
+          value: share,
+          "aria-label": `${action}: ${share} % helped`,
+        }),
+        h("span", { class: "small" }, `${share} % of ${successes + failures}`),
+      );
     }),
   );
 }
@@ -87,16 +159,40 @@ function success(list) {
 function one(name, signal) {
   const path = `/rules/${encodeURIComponent(name)}`;
   const load = async () => {
-    const [rule, recent] = await Promise.all([api.get(path), api.page(`/issues${api.query({ rule: name, limit: 10 })}`)]);
-    return { rule, recent: recent.items.map(({ id, type, resource, detected_at }) => ({ id, type, resource, detected_at })) };
+    const [rule, recent] = await Promise.all([
+      api.get(path),
+      api.page(`/issues${api.query({ rule: name, limit: 10 })}`),
+    ]);
+    return {
+      rule,
+      recent: recent.items.map(({ id, type, resource, detected_at }) => ({
+        id,
+        type,
+        resource,
+        detected_at,
+      })),
+    };
   };
-  return { title: name, back: ["#/rules", "Rules"], element: pane({ load, show: whole, topics: ["rules", "all"], signal, what: "Loading the rule" }) };
+  return {
+    title: name,
+    back: ["#/rules", "Rules"],
+    element: pane({ load, show: whole, topics: ["rules", "all"], signal, what: "Loading the rule" }),
+  };
 }
 
 function whole({ rule, recent }) {
   return [
     h("p", { class: "muted" }, rule.doc),
-    h("div", { class: "row" }, h("a", { class: "button", href: `#/playground?rule=${encodeURIComponent(rule.name)}` }, "Try it in the playground"), release(rule.name)),
+    h(
+      "div",
+      { class: "row" },
+      h(
+        "a",
+        { class: "button", href: `#/playground?rule=${encodeURIComponent(rule.name)}` },
+        "Try it in the playground",
+      ),
+      release(rule.name),
+    ),
     h(
       "div",
       { class: "columns" },
@@ -104,7 +200,10 @@ function whole({ rule, recent }) {
         "div",
         { class: "stack" },
         rule.warnings.length > 0 && card("Warnings", diagnostics(rule.warnings)),
-        card("Text", h("pre", { class: "rule-text", tabindex: 0 }, numbered(rule.text)), { padded: false, aside: h("code", null, rule.path) }),
+        card("Text", h("pre", { class: "rule-text", tabindex: 0 }, numbered(rule.text)), {
+          padded: false,
+          aside: h("code", null, rule.path),
+        }),
       ),
       h(
         "div",
@@ -122,14 +221,36 @@ function whole({ rule, recent }) {
           ]),
         ),
         rule.success.length > 0 && card("How often it helped", success(rule.success)),
-        card("Its latest issues", recent.length ? h("ul", { class: "stack" }, recent.map((issue) => h("li", { class: "row" }, h("a", { href: `#/issues/${issue.id}` }, issue.resource), h("span", { class: "muted small" }, time(issue.detected_at))))) : h("p", { class: "muted" }, "It has never fired.")),
+        card(
+          "Its latest issues",
+          recent.length
+            ? h(
+                "ul",
+                { class: "stack" },
+                recent.map((issue) =>
+                  h(
+                    "li",
+                    { class: "row" },
+                    h("a", { href: `#/issues/${issue.id}` }, issue.resource),
+                    h("span", { class: "muted small" }, time(issue.detected_at)),
+                  ),
+                ),
+              )
+            : h("p", { class: "muted" }, "It has never fired."),
+        ),
       ),
     ),
   ];
 }
 
 function numbered(text) {
-  return text.replace(/\n$/, "").split("\n").map((line, index) => [h("span", { class: "line-number", "aria-hidden": "true" }, String(index + 1).padStart(4)), `  ${line}\n`]);
+  return text
+    .replace(/\n$/, "")
+    .split("\n")
+    .map((line, index) => [
+      h("span", { class: "line-number", "aria-hidden": "true" }, String(index + 1).padStart(4)),
+      `  ${line}\n`,
+    ]);
 }
 
 function release(name) {
@@ -137,7 +258,11 @@ function release(name) {
   const go = () =>
     ask({
       title: `Release ${name} from its storm?`,
-      details: h("p", null, "A rule with very many new issues is held. Released, it goes on for an hour however many come."),
+      details: h(
+        "p",
+        null,
+        "A rule with very many new issues is held. Released, it goes on for an hour however many come.",
+      ),
       button: "Release for an hour",
       hint: "seen, all of them are real",
       act: async (reason) => {
@@ -146,5 +271,15 @@ function release(name) {
         toast(`${name} goes on for an hour.`);
       },
     });
-  return h("button", { class: "button", type: "button", title: why ?? "When it is held because of a storm", "aria-disabled": why ? "true" : undefined, onclick: () => (why ? toast(why, true) : go()) }, "Release from a storm");
+  return h(
+    "button",
+    {
+      class: "button",
+      type: "button",
+      title: why ?? "When it is held because of a storm",
+      "aria-disabled": why ? "true" : undefined,
+      onclick: () => (why ? toast(why, true) : go()),
+    },
+    "Release from a storm",
+  );
 }

@@ -13,17 +13,58 @@ function alert(name, labels, annotations = {}) {
 
 /** Names and makers. */
 export const SAMPLES = [
-  ["PostgreSQL: too many connections", () => alert("PostgresTooManyConnections", { severity: "critical", instance: "db-0:9187" }, { description: "91 % of the connections are in use" })],
-  ["PostgreSQL: slow queries", () => alert("PostgresSlowQueries", { severity: "warning", instance: "db-0:9187", selfheal_table: "public.orders" })],
-  ["Redis: memory runs short", () => alert("RedisMemoryHigh", { severity: "warning", instance: "cache-0:9121" })],
-  ["A service answers with errors", () => alert("HighErrorRate", { severity: "critical", namespace: "shop", app: "checkout", rollout: "checkout" })],
-  ["A service is slow", () => alert("HighLatency", { severity: "warning", namespace: "shop", app: "checkout" })],
-  ["A disk fills up", () => alert("DiskFillsUp", { severity: "critical", instance: "node-7:9100", mountpoint: "/data" })],
+  [
+    "PostgreSQL: too many connections",
+    () =>
+      alert(
+        "PostgresTooManyConnections",
+        { severity: "critical", instance: "db-0:9187" },
+        { description: "91 % of the connections are in use" },
+      ),
+  ],
+  [
+    "PostgreSQL: slow queries",
+    () =>
+      alert("PostgresSlowQueries", {
+        severity: "warning",
+        instance: "db-0:9187",
+        selfheal_table: "public.orders",
+      }),
+  ],
+  [
+    "Redis: memory runs short",
+    () => alert("RedisMemoryHigh", { severity: "warning", instance: "cache-0:9121" }),
+  ],
+  [
+    "A service answers with errors",
+    () =>
+      alert("HighErrorRate", {
+        severity: "critical",
+        namespace: "shop",
+        app: "checkout",
+        rollout: "checkout",
+      }),
+  ],
+  [
+    "A service is slow",
+    () => alert("HighLatency", { severity: "warning", namespace: "shop", app: "checkout" }),
+  ],
+  [
+    "A disk fills up",
+    () => alert("DiskFillsUp", { severity: "critical", instance: "node-7:9100", mountpoint: "/data" }),
+  ],
 ];
 
 /** The alert of a real issue. */
 export function sampleOf({ labels, annotations, starts_at, generator_url }) {
-  return { status: "firing", labels, annotations, startsAt: starts_at, endsAt: "0001-01-01T00:00:00Z", generatorURL: generator_url };
+  return {
+    status: "firing",
+    labels,
+    annotations,
+    startsAt: starts_at,
+    endsAt: "0001-01-01T00:00:00Z",
+    generatorURL: generator_url,
+  };
 }
 
 /** An alert that fits a rule's matchers, where they name its labels outright. */
@@ -46,7 +87,16 @@ export function notificationOf(pasted) {
   if (Array.isArray(pasted)) return around(pasted);
   if (pasted && typeof pasted === "object") {
     if (Array.isArray(pasted.alerts)) return pasted;
-    if (pasted.labels) return around([{ status: "firing", annotations: {}, startsAt: new Date().toISOString(), endsAt: "0001-01-01T00:00:00Z", ...pasted }]);
+    if (pasted.labels)
+      return around([
+        {
+          status: "firing",
+          annotations: {},
+          startsAt: new Date().toISOString(),
+          endsAt: "0001-01-01T00:00:00Z",
+          ...pasted,
+        },
+      ]);
     if (typeof pasted.alertname === "string") return around([alert(pasted.alertname, pasted)]);
   }
   throw new SyntaxError("expected a notification with alerts, an array of alerts, or one alert with labels");
@@ -54,8 +104,16 @@ export function notificationOf(pasted) {
 
 function around(alerts) {
   return {
-    version: "4", groupKey: "{}:{}", truncatedAlerts: 0, status: "firing", receiver: "playground", groupLabels: {}, commonLabels: {},
-    commonAnnotations: {}, externalURL: "", alerts,
+    version: "4",
+    groupKey: "{}:{}",
+    truncatedAlerts: 0,
+    status: "firing",
+    receiver: "playground",
+    groupLabels: {},
+    commonLabels: {},
+    commonAnnotations: {},
+    externalURL: "",
+    alerts,
   };
 }
 

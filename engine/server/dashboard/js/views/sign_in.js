@@ -19,7 +19,10 @@ export function signIn(done, expired) {
       done(await api.get("/session"));
     } catch (error) {
       keepToken(before);
-      fault.textContent = error.status === 401 ? `${error.message}. Ask whoever runs selfheal for a token of api.tokens.` : error.message;
+      fault.textContent =
+        error.status === 401
+          ? `${error.message}. Ask whoever runs selfheal for a token of api.tokens.`
+          : error.message;
       go.disabled = false;
       field.select();
     }
@@ -29,7 +32,11 @@ export function signIn(done, expired) {
     "form",
     { class: "card sign-in", onsubmit: submit },
     h("h1", null, "Sign in to selfheal"),
-    h("p", { class: "muted" }, "With an API token. It is kept in this tab only, and forgotten when the tab is closed."),
+    h(
+      "p",
+      { class: "muted" },
+      "With an API token. It is kept in this tab only, and forgotten when the tab is closed.",
+    ),
     h("label", { class: "field", for: "token" }, h("span", null, "API token"), field),
     fault,
     go,
