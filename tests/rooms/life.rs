@@ -10,6 +10,8 @@ use tokio::sync::Notify;
 pub struct Life {
     over: AtomicBool,
     died: Notify,
+    frozen: AtomicBool,
+    thawed: Notify,
 }
 
 impl Life {
@@ -24,8 +26,22 @@ impl Life {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Goes on only in a living process.
+    /// Freezes it, as SIGSTOP would: whatever it calls or waits for, it does not go on.
+    pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets it go on, as SIGCONT would.
+    pub fn thaw(&self) {
+        self.frozen.store(false, Ordering::Relaxed);
+        self.thawed.notify_waiters();
+    }
+
+    /// Goes on only in a living process that is not frozen.
     pub async fn go_on(&self) {
+        while self.frozen.load(Ordering::Relaxed) {
+            self.thawed.notified().await;
+        }
         if self.is_over() {
             std::future::pending::<()>().await;
         }

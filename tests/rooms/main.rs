@@ -18,6 +18,7 @@ mod loss;
 mod outbox;
 mod plans;
 mod reload;
+mod replicas;
 mod source;
 mod time;
 mod world;

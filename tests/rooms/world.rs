@@ -82,6 +82,8 @@ pub struct World {
     pub ledger_down: Arc<AtomicBool>,
     /// What a test waits by.
     pub pulse: Arc<Pulse>,
+    /// What several processes share besides the journal; each has a ledger of its own where there is none.
+    pub shared_ledger: Option<Arc<EmbeddedLedger>>,
     journal: Arc<dyn Journal>,
     bytes: Arc<AtomicU32>,
     _directory: TempDir,
@@ -104,6 +106,7 @@ impl World {
             sink: Arc::default(),
             source: None,
             ledger_down: Arc::default(),
+            shared_ledger: None,
             pulse,
             journal: Arc::new(SqliteJournal::open(&directory.path().join("journal.sqlite")).unwrap()),
             bytes: Arc::default(),
@@ -114,6 +117,11 @@ impl World {
     /// A world with one rule, `load`, whose plan is this.
     pub fn with_plan(plan: &str) -> Self {
         Self::new(vec![rule("load", "", plan)])
+    }
+
+    /// The same for several processes at a time.
+    pub fn shared(self) -> Self {
+        Self { shared_ledger: Some(Arc::new(EmbeddedLedger::new())), ..self }
     }
 
     /// Starts a process.
@@ -135,7 +143,10 @@ impl World {
         let source = self.source.clone().map(|source| (source as Arc<dyn AlertSource>, minutes(1)));
         let parts = Parts {
             journal: Arc::new(journal),
-            ledger: Arc::new(Faulty { inner: EmbeddedLedger::new(), down: Arc::clone(&self.ledger_down) }),
+            ledger: Arc::new(Faulty {
+                inner: self.shared_ledger.clone().unwrap_or_else(|| Arc::new(EmbeddedLedger::new())),
+                down: Arc::clone(&self.ledger_down),
+            }),
             clock: Arc::new(ManualClock { timeline: Arc::clone(&self.timeline), life: Arc::clone(&life) }),
             entropy: Arc::new(Counting(Arc::clone(&self.bytes))),
             catalog,
@@ -148,16 +159,19 @@ impl World {
             adopt: Arc::new(|_, _| {}),
             switch_on: self.switch_on,
             learning: true,
+            shared: self.shared_ledger.is_some(),
+            retention: selfheal_runtime::retention::Retention::default(),
             backlog_max: 10_000,
         };
         let started = tokio::select! {
             started = Engine::start(parts, self.rules.clone()) => Some(started.unwrap()),
             () = life.ended() => None,
         };
+        let shared = self.shared_ledger.is_some();
         let (engine, rooms) = started?;
         assert!(engine.rules.refusal().is_none(), "{:?}", engine.rules.refusal());
         // What an earlier process left unexpanded is read on a thread of its own, which the pulse does not feel.
-        while !life.is_over() && self.has_unexpanded().await {
+        while !shared && !life.is_over() && self.has_unexpanded().await {
             tokio::task::yield_now().await;
         }
         self.pulse.settle().await;
@@ -377,7 +391,7 @@ impl AlertSource for Standing {
 
 /// A ledger that can be taken away.
 struct Faulty {
-    inner: EmbeddedLedger,
+    inner: Arc<EmbeddedLedger>,
     down: Arc<AtomicBool>,
 }
 

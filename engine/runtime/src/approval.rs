@@ -53,8 +53,8 @@ pub(crate) async fn ask(
     pen.note(Write::Ask(Box::new(approval)));
     let wake_at = Some(expires_at);
     pen.note(Write::Move { issue: issue.id, event: Event::Ask, wake_at, outcome: None, why, at: now });
-    pen.flush().await?;
-    engine.desk.wake_at(issue.id, expires_at);
+    pen.finish().await?;
+    engine.desk.ring(expires_at);
     Ok(())
 }
 
@@ -89,9 +89,12 @@ async fn latest(engine: &Engine, issue: IssueId) -> Result<Option<Approval>, Jou
 }
 
 /// Looks at an issue that waits for approval: its answer, or the end of its time.
-pub(crate) async fn follow_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
+pub(crate) async fn follow_up(
+    engine: &Arc<Engine>,
+    mut pen: Pen<'_>,
+    issue: Issue,
+) -> Result<(), JournalFault> {
     let now = engine.clock.now();
-    let mut pen = Pen::new(&*engine.journal);
     let Some(approval) = latest(engine, issue.id).await? else {
         let why = "the approval is not in the journal".to_owned();
         return case::rest(engine, pen, &issue, Outcome::Failed, why, None).await;
@@ -104,7 +107,7 @@ pub(crate) async fn follow_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), 
         }
         Some(Answer { granted: true, by, .. }) => {
             let by = by.clone();
-            run(engine, issue, approval, &by).await
+            run(engine, pen, issue, approval, &by).await
         }
         Some(Answer { granted: false, by, reason, .. }) => {
             let why = format!("{by} refused plan {}: {reason}", approval.plan_hash.short());
@@ -119,7 +122,17 @@ pub(crate) async fn follow_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), 
             case::rest(engine, pen, &issue, Outcome::Expired, why, None).await
         }
         None => {
-            engine.desk.wake_at(issue.id, approval.expires_at);
+            let (wake_at, why) = (Some(approval.expires_at), issue.why);
+            pen.note(Write::Move {
+                issue: issue.id,
+                event: Event::Ask,
+                wake_at,
+                outcome: None,
+                why,
+                at: now,
+            });
+            pen.finish().await?;
+            engine.desk.ring(approval.expires_at);
             Ok(())
         }
     }
@@ -147,8 +160,13 @@ pub(crate) async fn void(
 }
 
 /// Runs an approved plan, if the guards still let it.
-async fn run(engine: &Arc<Engine>, issue: Issue, approval: Approval, by: &str) -> Result<(), JournalFault> {
-    let mut pen = Pen::new(&*engine.journal);
+async fn run(
+    engine: &Arc<Engine>,
+    mut pen: Pen<'_>,
+    issue: Issue,
+    approval: Approval,
+    by: &str,
+) -> Result<(), JournalFault> {
     let rules = engine.rules.current();
     let Some(rule) = rules.rule(&approval.rule) else {
         let why = format!("rule {} is no longer loaded", approval.rule);
@@ -186,8 +204,8 @@ async fn run(engine: &Arc<Engine>, issue: Issue, approval: Approval, by: &str) -
                 why,
                 at: now,
             });
-            pen.flush().await?;
-            engine.desk.wake_at(issue.id, until);
+            pen.finish().await?;
+            engine.desk.ring(until);
             return Ok(());
         }
         Ending::Ruled { ruling: Ruling::Hold { why, .. }, .. } => {
@@ -230,7 +248,6 @@ impl Engine {
         let writes = vec![
             Write::Answer { id: id.to_owned(), plan_hash, answer: answer.clone() },
             by_person(approval.issue, by, at, "answered", summary.clone()),
-            // Were the process to end now, the next one would look at the issue at once.
             Write::Move {
                 issue: approval.issue,
                 event: Event::Ask,
@@ -239,9 +256,11 @@ impl Engine {
                 why: summary,
                 at,
             },
+            // A look that is under way has not seen the answer.
+            Write::Wake { issue: approval.issue, at },
         ];
         self.journal.commit(writes).await?;
-        self.desk.look_at(approval.issue);
+        self.desk.called(approval.issue, at);
         Ok(Approval { answer: Some(answer), ..approval })
     }
 }

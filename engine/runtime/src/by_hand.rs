@@ -88,9 +88,10 @@ impl Engine {
                 by_person(id, by, at, "asked", why.clone()),
                 // Were the process to end now, the next one would look at the issue at once.
                 Write::Move { issue: id, event, wake_at, outcome: None, why: why.clone(), at },
+                Write::Wake { issue: id, at },
             ])
             .await?;
-        self.desk.look_at(id);
+        self.desk.called(id, at);
         let decided = async {
             loop {
                 let concerns = match changes.recv().await {

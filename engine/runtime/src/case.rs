@@ -20,7 +20,8 @@ use crate::execute;
 use crate::news;
 use crate::pen::Pen;
 use crate::ports::NewsKind;
-use crate::ports::journal::{DecisionFacts, Issue, JournalFault, Record, Write};
+use crate::ports::journal::{DecisionFacts, Issue, JournalFault, Record, Tenure, Write};
+use crate::storm;
 
 /// When an alert that still fires is looked at again after its rule decided to do nothing, or a guard refused.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(900);
@@ -28,22 +29,22 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(900);
 const UNREADABLE_RETRY: Duration = Duration::from_secs(10);
 
 /// Looks at an issue once.
-pub(crate) async fn look_at(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
+pub(crate) async fn look_at(engine: &Arc<Engine>, issue: Issue, tenure: Tenure) -> Result<(), JournalFault> {
+    let pen = Pen::new(engine, tenure);
     match issue.phase {
         Phase::Closed => Ok(()),
-        Phase::Remediating => execute::take_up(engine, issue).await,
-        _ if issue.resolved_at.is_some() => settle(engine, &issue).await,
-        Phase::AwaitingApproval => approval::follow_up(engine, issue).await,
-        Phase::Waiting | Phase::Rested => decide(engine, issue).await,
+        Phase::Remediating => execute::take_up(engine, pen, issue).await,
+        _ if issue.resolved_at.is_some() => settle(engine, pen, &issue).await,
+        Phase::AwaitingApproval => approval::follow_up(engine, pen, issue).await,
+        Phase::Waiting | Phase::Rested => decide(engine, pen, issue).await,
     }
 }
 
 /// The alert is resolved: close the issue when it has stayed so long enough.
-async fn settle(engine: &Engine, issue: &Issue) -> Result<(), JournalFault> {
+async fn settle(engine: &Engine, mut pen: Pen<'_>, issue: &Issue) -> Result<(), JournalFault> {
     let now = engine.clock.now();
     let resolved_at = issue.resolved_at.unwrap_or(now).min(now);
     let close_at = later(resolved_at, engine.policy.settle);
-    let mut pen = Pen::new(&*engine.journal);
     approval::void(engine, &mut pen, issue, "the alert was resolved").await?;
     // Without a remediation to speak for it, the alert went away by itself.
     let subsided = (issue.remediations == 0
@@ -66,9 +67,9 @@ async fn settle(engine: &Engine, issue: &Issue) -> Result<(), JournalFault> {
         why,
         at: now,
     });
-    pen.flush().await?;
+    pen.finish().await?;
     if !close {
-        engine.desk.wake_at(issue.id, close_at);
+        engine.desk.ring(close_at);
     }
     Ok(())
 }
@@ -80,7 +81,7 @@ struct Looked {
 }
 
 /// Asks the rules that are for the alert, the most urgent first, until one decides to do something.
-async fn decide(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
+async fn decide(engine: &Arc<Engine>, mut pen: Pen<'_>, issue: Issue) -> Result<(), JournalFault> {
     let rules = engine.rules.current();
     let matching = rules.matching(&issue.alert.labels);
     let question = question(engine, &issue, Purpose::Act);
@@ -93,9 +94,8 @@ async fn decide(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> 
             skipped.push((format!("{name}: {why}"), deliberation.facts));
             continue;
         }
-        return conclude(engine, issue, Looked { rule, deliberation }, skipped).await;
+        return conclude(engine, pen, issue, Looked { rule, deliberation }, skipped).await;
     }
-    let mut pen = Pen::new(&*engine.journal);
     if skipped.is_empty() {
         let why = "no rule is for this alert".to_owned();
         return rest(engine, pen, &issue, Outcome::Unmatched, why, None).await;
@@ -117,6 +117,7 @@ fn note_skipped(engine: &Engine, pen: &mut Pen<'_>, issue: &Issue, skipped: Vec<
 /// Acts on what the first rule that did not skip decided.
 async fn conclude(
     engine: &Arc<Engine>,
+    mut pen: Pen<'_>,
     issue: Issue,
     looked: Looked,
     skipped: Vec<(String, DecisionFacts)>,
@@ -127,7 +128,6 @@ async fn conclude(
     }
     let header = rule.header();
     let now = engine.clock.now();
-    let mut pen = Pen::new(&*engine.journal);
     engine.metrics.decisions.with_label_values(&[header.name.as_str(), ending.name()]).inc();
     for verdict in &facts.verdicts {
         engine.count_verdict(verdict);
@@ -230,7 +230,10 @@ async fn hold(
     if reason(&issue.why) != reason(&why) {
         pen.note(decided(engine, issue, format!("held until {until}: {why}"), facts));
     }
-    if reason(&why) == Guard::Storm.name() && engine.storms.tell(&facts.rule, now) {
+    if reason(&why) == Guard::Storm.name()
+        && engine.storms.tell(&facts.rule, now)
+        && engine.leads_for(&format!("storm/{}", facts.rule), storm::RELEASE).await
+    {
         pen.note_all(news::storm(engine, issue, &facts.rule, &why));
     }
     // In a storm, issues must not all come back in the same moment; their number spreads them over a second.
@@ -243,8 +246,8 @@ async fn hold(
         why,
         at: now,
     });
-    pen.flush().await?;
-    engine.desk.wake_at(issue.id, until);
+    pen.finish().await?;
+    engine.desk.ring(until);
     Ok(())
 }
 
@@ -260,9 +263,10 @@ pub(crate) async fn rest(
     let wake_at = again.map(|again| engine.clock.after(again));
     let at = engine.clock.now();
     pen.note(Write::Move { issue: issue.id, event: Event::Rest, wake_at, outcome: Some(outcome), why, at });
-    pen.flush().await?;
-    // An earlier wake-up, such as the end of an approval's time, is over with what it was for.
-    engine.desk.look_later(issue.id, wake_at);
+    pen.finish().await?;
+    if let Some(wake_at) = wake_at {
+        engine.desk.ring(wake_at);
+    }
     Ok(())
 }
 

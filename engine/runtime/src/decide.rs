@@ -345,7 +345,7 @@ async fn rule_on(
     let (policy, header) = (&engine.policy, rule.header());
     let claim = claim(engine, rule, question, &drafted.assessments);
     let switch_off = engine.switch.off();
-    let storm = engine.storms.read(&header.name, now);
+    let storm = engine.storm(&header.name, now).await;
     let breakers_open: Vec<(String, Timestamp)> = adapters(&drafted.plan)
         .into_iter()
         .filter_map(|adapter| Some((adapter.to_owned(), engine.breakers.open_until(adapter, now)?)))

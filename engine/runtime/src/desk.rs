@@ -1,32 +1,39 @@
-//! The desk: which issues are to be looked at, and when. One look at an issue at a time.
+//! The desk: takes issues that are to be looked at from the journal, and has them looked at, as many at a time as there
+//! may be.
 //!
-//! Only the soonest wake-ups are kept in memory; the journal has all of them, and the desk reads on when it needs more.
+//! The journal is the queue, and this process one of those that may take from it. What it has taken it holds, in an epoch
+//! of its own (`hold.rs`), until the look has ended. In memory are only the issues that are held, and the soonest time at
+//! which there may be more to take.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use selfheal_core::issue::IssueId;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tracing::Instrument as _;
 
 use crate::case;
 use crate::engine::Engine;
-use crate::ports::JournalFaultKind;
-use crate::ports::journal::Issue;
+use crate::ports::journal::{Issue, Tenure};
+use crate::ports::{JournalFault, JournalFaultKind};
 
-/// Wake-ups kept in memory.
-const WAKES_MAX: usize = 100_000;
 /// Looks under way besides the running remediations.
 const LOOKS_MAX: usize = 512;
-/// Issues kept in memory while they wait for a place; the others are read again from the journal.
-const READY_IN_MEMORY_MAX: usize = 4096;
-/// How long to wait before reading on after the journal failed.
+/// Issues taken ahead of a place, so that taking is one transaction for many.
+const AHEAD_MAX: usize = 128;
+/// How long to wait before asking again after the journal failed.
 const JOURNAL_RETRY: Duration = Duration::from_secs(1);
+/// How long to wait before looking again at an issue at which a look came across somebody else's change.
+const CONFLICT_RETRY: Duration = Duration::from_secs(1);
 /// How long to wait before looking again at an issue at which a look panicked.
 const PANIC_RETRY: Duration = Duration::from_secs(60);
+/// How often the journal is asked for what other processes have left or called for.
+const POLL: Duration = Duration::from_secs(1);
+/// The least time between two counts of what waits in the journal.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// The desk.
 #[derive(Default)]
@@ -37,19 +44,26 @@ pub(crate) struct Desk {
 
 #[derive(Default)]
 struct State {
-    wakes: BTreeSet<(Timestamp, IssueId)>,
-    wake_of: HashMap<IssueId, Timestamp>,
-    /// The last wake-up in memory, when the journal has later ones.
-    horizon: Option<(Timestamp, IssueId)>,
-    /// Whether a page of later ones is being read, which may miss what is written meanwhile.
-    reading: bool,
-    ready: VecDeque<IssueId>,
-    /// Issues in `ready`, some with a copy of what the journal holds.
-    queued: HashMap<IssueId, Option<Box<Issue>>>,
-    in_memory: usize,
-    active: HashSet<IssueId>,
-    /// Issues that are to be looked at again when their present look ends.
+    /// Looks under way: ended when the issue is lost to another process.
+    active: HashMap<IssueId, oneshot::Sender<()>>,
+    /// Issues that were called for while they were looked at.
     again: HashSet<IssueId>,
+    /// Taken issues that wait for a place.
+    ahead: VecDeque<Taken>,
+    /// The soonest time at which there may be something to take, as far as this process knows.
+    next: Option<Timestamp>,
+    /// Whether the journal is being asked for what is due.
+    asking: bool,
+    /// How many due issues there were in the journal when they were last counted, and when that was.
+    beyond: usize,
+    counted_at: Option<Duration>,
+}
+
+/// An issue that this process holds.
+struct Taken {
+    tenure: Tenure,
+    /// As the journal has it; one that has waited is read again.
+    issue: Option<Box<Issue>>,
 }
 
 impl Desk {
@@ -57,184 +71,242 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at an issue at a time.
-    pub(crate) fn wake_at(&self, issue: IssueId, at: Timestamp) {
-        self.state().set_wake(issue, Some(at));
+    /// From a time on there is something to take from the journal.
+    pub(crate) fn ring(&self, at: Timestamp) {
+        self.state().ring(at);
         self.changed.notify_one();
     }
 
-    /// Replaces an issue's wake-up, or takes it away.
-    pub(crate) fn look_later(&self, issue: IssueId, at: Option<Timestamp>) {
-        self.state().set_wake(issue, at);
+    /// Somebody has called for a look at an issue at a time; if it is being looked at, the next look comes after that.
+    pub(crate) fn called(&self, issue: IssueId, at: Timestamp) {
+        let mut state = self.state();
+        if state.active.contains_key(&issue) {
+            state.again.insert(issue);
+        }
+        state.ring(at);
+        drop(state);
         self.changed.notify_one();
     }
 
-    /// Looks at an issue as soon as there is a place.
-    pub(crate) fn look_at(&self, issue: IssueId) {
-        self.enqueue(issue, None);
-    }
-
-    /// Looks at an issue that was just opened.
+    /// Looks at an issue that was just opened, and taken with it.
     pub(crate) fn look_at_new(&self, issue: Issue) {
-        self.enqueue(issue.id, Some(Box::new(issue)));
+        let tenure = Tenure::first(issue.id);
+        self.state().ahead.push_back(Taken { tenure, issue: Some(Box::new(issue)) });
+        self.changed.notify_one();
     }
 
-    fn enqueue(&self, id: IssueId, issue: Option<Box<Issue>>) {
-        self.state().enqueue(id, issue);
+    /// An issue that is due was left in the journal.
+    pub(crate) fn left(&self, now: Timestamp) {
+        let mut state = self.state();
+        state.beyond += 1;
+        state.ring(now);
+        drop(state);
         self.changed.notify_one();
+    }
+
+    /// How many more issues there is a place for.
+    pub(crate) fn places(&self, most: usize) -> usize {
+        let state = self.state();
+        most.saturating_sub(state.active.len() + state.ahead.len())
     }
 
     /// Issues that wait for a place.
     pub(crate) fn waiting(&self) -> usize {
-        self.state().ready.len()
+        let state = self.state();
+        state.ahead.len() + state.beyond
     }
 
     /// Whether an issue is being looked at or about to be.
-    pub(crate) fn is_busy(&self) -> bool {
+    pub(crate) fn is_busy(&self, now: Timestamp) -> bool {
         let state = self.state();
-        !state.ready.is_empty() || !state.active.is_empty()
+        let due = state.next.is_some_and(|at| at <= now);
+        state.asking || due || !state.ahead.is_empty() || !state.active.is_empty()
+    }
+
+    /// Somebody else has taken an issue: the look at it ends.
+    pub(crate) fn lost(&self, tenure: Tenure) {
+        let mut state = self.state();
+        state.ahead.retain(|taken| taken.tenure != tenure);
+        // Whoever looks learns of it by the sender's end.
+        drop(state.active.remove(&tenure.issue));
     }
 }
 
 impl State {
-    fn set_wake(&mut self, issue: IssueId, at: Option<Timestamp>) {
-        if let Some(earlier) = self.wake_of.remove(&issue) {
-            self.wakes.remove(&(earlier, issue));
-        }
-        let Some(at) = at else { return };
-        if !self.reading && self.horizon.is_some_and(|horizon| (at, issue) > horizon) {
-            // The journal has it; it is read when its time comes near.
-            return;
-        }
-        self.wakes.insert((at, issue));
-        self.wake_of.insert(issue, at);
-        if self.wakes.len() > WAKES_MAX
-            && let Some((at, issue)) = self.wakes.pop_last()
-        {
-            self.wake_of.remove(&issue);
-            let last = self.wakes.last().copied().unwrap_or((at, issue));
-            // What was beyond the horizon before is so still, even if later ones are in memory.
-            self.horizon = Some(self.horizon.map_or(last, |before| before.min(last)));
-        }
+    fn ring(&mut self, at: Timestamp) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
     }
 
-    fn enqueue(&mut self, id: IssueId, issue: Option<Box<Issue>>) {
-        if self.active.contains(&id) {
-            self.again.insert(id);
-        } else if let Some(copy) = self.queued.get_mut(&id) {
-            // Something has changed since the copy was made; the look reads the journal.
-            self.in_memory -= usize::from(copy.take().is_some());
-        } else {
-            let keep = self.in_memory < READY_IN_MEMORY_MAX;
-            let issue = issue.filter(|_| keep);
-            self.in_memory += usize::from(issue.is_some());
-            self.queued.insert(id, issue);
-            self.ready.push_back(id);
-        }
-    }
-
-    /// Moves what is due to the queue; gives the time of the next wake-up.
-    fn ring(&mut self, now: Timestamp) -> Option<Timestamp> {
-        while let Some((at, issue)) = self.wakes.first().copied() {
-            if at > now {
-                return Some(at);
-            }
-            self.wakes.pop_first();
-            self.wake_of.remove(&issue);
-            self.enqueue(issue, None);
-        }
-        None
-    }
-
-    fn take(&mut self, most: usize) -> Option<(IssueId, Option<Box<Issue>>)> {
+    /// The next one to look at, and how it is learnt that the look must end.
+    fn start(&mut self, most: usize) -> Option<(Taken, oneshot::Receiver<()>)> {
         if self.active.len() >= most {
             return None;
         }
-        let id = self.ready.pop_front()?;
-        let issue = self.queued.remove(&id).flatten();
-        self.in_memory -= usize::from(issue.is_some());
-        self.active.insert(id);
-        Some((id, issue))
+        // An issue that came back while its last look is still ending waits for that.
+        let place = self.ahead.iter().position(|taken| !self.active.contains_key(&taken.tenure.issue))?;
+        let taken = self.ahead.remove(place)?;
+        let (lost, losing) = oneshot::channel();
+        self.active.insert(taken.tenure.issue, lost);
+        Some((taken, losing))
     }
 
-    fn finish(&mut self, id: IssueId) {
-        self.active.remove(&id);
-        if self.again.remove(&id) {
-            self.enqueue(id, None);
+    fn finish(&mut self, issue: IssueId, now: Timestamp) {
+        self.active.remove(&issue);
+        if self.again.remove(&issue) {
+            self.ring(now);
         }
+    }
+
+    /// How many issues are to be taken now, if any.
+    fn room(&self, most: usize, now: Timestamp) -> Option<usize> {
+        let due = self.next.is_some_and(|at| at <= now);
+        (due && self.ahead.is_empty()).then(|| most.saturating_sub(self.active.len()) + AHEAD_MAX)
     }
 }
 
-/// Runs the desk: starts looks as issues become due, as many at a time as there may be.
+/// How many looks there may be at a time.
+pub(crate) fn most(engine: &Engine) -> usize {
+    LOOKS_MAX + engine.policy.concurrent as usize
+}
+
+/// Runs the desk.
 pub(crate) async fn run(engine: Arc<Engine>) {
-    let most = LOOKS_MAX + engine.policy.concurrent as usize;
-    // Everything later than nothing is still in the journal only.
-    engine.desk.state().horizon = Some((Timestamp::MIN, IssueId(0)));
+    let most = most(&engine);
+    engine.desk.ring(engine.clock.now());
     loop {
         let changed = engine.desk.changed.notified();
-        read_on(&engine).await;
-        let next = engine.desk.state().ring(engine.clock.now());
+        take(&engine, most).await;
         loop {
-            let taken = engine.desk.state().take(most);
-            let Some((id, issue)) = taken else { break };
-            let engine = Arc::clone(&engine);
-            tokio::spawn(async move {
-                let looked = std::panic::AssertUnwindSafe(look(&engine, id, issue)).catch_unwind().await;
-                if looked.is_err() {
-                    tracing::error!(issue = %id, "a look at an issue panicked; it is made again later");
-                    engine.desk.wake_at(id, engine.clock.after(PANIC_RETRY));
-                }
-                engine.desk.state().finish(id);
-                engine.desk.changed.notify_one();
-            });
+            let started = engine.desk.state().start(most);
+            let Some((taken, losing)) = started else { break };
+            tokio::spawn(look_once(Arc::clone(&engine), taken, losing));
         }
-        match next {
-            None => changed.await,
-            Some(at) => tokio::select! {
-                () = changed => {}
-                () = engine.clock.sleep_until(at) => {}
-            },
+        let next = engine.desk.state().next;
+        // What is due has to wait for a place; the end of a look says that there is one.
+        let next = next.filter(|at| *at > engine.clock.now());
+        let sleep = async {
+            match next {
+                Some(at) => engine.clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let elsewhere = async {
+            if engine.shared {
+                tokio::select! {
+                    () = engine.journal.heard() => {}
+                    () = engine.clock.sleep(POLL) => {}
+                }
+                engine.desk.state().ring(engine.clock.now());
+            } else {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            () = sleep => {}
+            () = elsewhere => {}
         }
     }
 }
 
-/// Reads further wake-ups from the journal when those in memory run out.
-async fn read_on(engine: &Engine) {
+/// Takes what is due, as far as there is room.
+async fn take(engine: &Arc<Engine>, most: usize) {
     loop {
-        let horizon = {
+        let now = engine.clock.now();
+        let room = {
             let mut state = engine.desk.state();
-            if state.wakes.len() > WAKES_MAX / 2 {
-                return;
-            }
-            state.reading = state.horizon.is_some();
-            state.horizon
+            let Some(room) = state.room(most, now) else { return };
+            // What rings from here on is not missed.
+            state.next = None;
+            state.asking = true;
+            room
         };
-        let Some(after) = horizon else { return };
-        match engine.journal.wakes(Some(after), WAKES_MAX / 2).await {
-            Ok(page) => {
-                let mut state = engine.desk.state();
-                state.reading = false;
-                state.horizon = if page.len() < WAKES_MAX / 2 { None } else { page.last().copied() };
-                for (at, issue) in page {
-                    // What is in memory is newer than the page.
-                    let known = state.wake_of.contains_key(&issue)
-                        || state.active.contains(&issue)
-                        || state.queued.contains_key(&issue);
-                    if !known {
-                        state.set_wake(issue, Some(at));
-                    }
-                }
-            }
+        let taken = take_some(engine, now, room).await;
+        engine.desk.state().asking = false;
+        match taken {
+            Ok(()) => return,
             Err(fault) => {
+                engine.desk.state().ring(now);
                 tracing::error!(%fault, "cannot read which issues are due");
+                if fault.kind == JournalFaultKind::Broken {
+                    return engine.stop.broken(&fault);
+                }
                 engine.clock.sleep(JOURNAL_RETRY).await;
             }
         }
     }
 }
 
-/// One look, with what a failing journal asks for.
-async fn look(engine: &Arc<Engine>, id: IssueId, issue: Option<Box<Issue>>) {
+async fn take_some(engine: &Engine, now: Timestamp, room: usize) -> Result<(), JournalFault> {
+    let began = engine.clock.monotonic();
+    let taken = engine.journal.take(now, room).await?;
+    let all = taken.len() < room;
+    let recount = {
+        let mut state = engine.desk.state();
+        state.beyond = if all { 0 } else { state.beyond.saturating_sub(taken.len()) };
+        for (number, (issue, tenure)) in taken.into_iter().enumerate() {
+            engine.holds.add(tenure, began);
+            // What has to wait for a place may change meanwhile; it is read again then.
+            let issue = (number + AHEAD_MAX < room).then(|| Box::new(issue));
+            state.ahead.push_back(Taken { tenure, issue });
+        }
+        state.counted_at.is_none_or(|at| began.saturating_sub(at) >= COUNT_EVERY)
+    };
+    if all {
+        if let Some(next) = engine.journal.next_look(now).await? {
+            engine.desk.state().ring(next);
+        }
+        return Ok(());
+    }
+    engine.desk.state().ring(now);
+    if recount {
+        let beyond = engine.journal.due(now, engine.intake.most()).await?;
+        let mut state = engine.desk.state();
+        (state.beyond, state.counted_at) = (beyond, Some(began));
+    }
+    Ok(())
+}
+
+/// One look at an issue that is held, until it ends or the issue is lost.
+async fn look_once(engine: Arc<Engine>, taken: Taken, losing: oneshot::Receiver<()>) {
+    let tenure = taken.tenure;
+    let looking = std::panic::AssertUnwindSafe(look(&engine, taken)).catch_unwind();
+    let again = tokio::select! {
+        looked = looking => looked.unwrap_or_else(|_| {
+            tracing::error!(issue = %tenure.issue, "a look at an issue panicked; it is made again later");
+            Some(PANIC_RETRY)
+        }),
+        _ = losing => {
+            tracing::warn!(issue = %tenure.issue, epoch = tenure.epoch, "another process has taken the issue; this look ends");
+            engine.holds.drop(tenure);
+            None
+        }
+    };
+    if engine.holds.drop(tenure) {
+        give_back(&engine, tenure, again).await;
+    }
+    engine.desk.state().finish(tenure.issue, engine.clock.now());
+    engine.desk.changed.notify_one();
+    engine.reverts.looked_at(tenure.issue);
+}
+
+/// Gives back an issue that the look itself has not given back. It is looked at again, after a time if one is given.
+async fn give_back(engine: &Engine, tenure: Tenure, again: Option<Duration>) {
+    loop {
+        let (now, after) = (engine.clock.now(), again.unwrap_or_default());
+        match engine.journal.keep(vec![tenure], now, after).await {
+            Ok(_) => return engine.desk.ring(engine.clock.after(after)),
+            Err(fault) if fault.kind == JournalFaultKind::Broken => return engine.stop.broken(&fault),
+            Err(_) => engine.clock.sleep(JOURNAL_RETRY).await,
+        }
+    }
+}
+
+/// One look, with what a failing journal asks for: after how long it is to be made again.
+async fn look(engine: &Arc<Engine>, taken: Taken) -> Option<Duration> {
+    let Taken { tenure, issue } = taken;
+    let id = tenure.issue;
+    // One that has waited for a place may have changed.
     let issue = match issue {
         Some(issue) => Ok(Some(*issue)),
         None => engine.journal.issue(id).await,
@@ -243,20 +315,32 @@ async fn look(engine: &Arc<Engine>, id: IssueId, issue: Option<Box<Issue>>) {
         Ok(Some(issue)) => {
             let span = tracing::info_span!("decide", issue = %id, trace = %issue.trace);
             engine.adopt(&span, &issue.trace);
-            case::look_at(engine, issue).instrument(span).await
+            case::look_at(engine, issue, tenure).instrument(span).await
         }
         Ok(None) => Ok(()),
         Err(fault) => Err(fault),
     };
-    let Err(fault) = looked else { return };
+    let fault = looked.err()?;
     match fault.kind {
-        // Somebody else moved first; what they wrote says what comes next.
-        JournalFaultKind::Conflict => tracing::warn!(issue = %id, %fault, "another look was faster"),
+        JournalFaultKind::Conflict => {
+            tracing::warn!(issue = %id, %fault, "somebody else was faster; the issue is looked at again");
+            Some(CONFLICT_RETRY)
+        }
+        JournalFaultKind::Fenced => {
+            tracing::warn!(issue = %id, %fault, "another process has taken the issue; this look ends");
+            engine.holds.drop(tenure);
+            None
+        }
         JournalFaultKind::Unavailable => {
             tracing::error!(issue = %id, %fault, "nothing is done while the journal cannot be written");
-            engine.desk.wake_at(id, engine.clock.after(JOURNAL_RETRY));
+            engine.clock.sleep(JOURNAL_RETRY).await;
+            None
         }
-        JournalFaultKind::Broken => engine.stop.broken(&fault),
+        JournalFaultKind::Broken => {
+            engine.stop.broken(&fault);
+            engine.holds.drop(tenure);
+            None
+        }
     }
 }
 
@@ -268,44 +352,35 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    #[test]
-    fn due_issues_come_in_the_order_of_their_time_and_one_look_at_a_time() {
-        let mut state = State::default();
-        state.set_wake(IssueId(1), Some(at(20)));
-        state.set_wake(IssueId(2), Some(at(10)));
-        state.set_wake(IssueId(1), Some(at(5)));
-        assert_eq!(state.ring(at(4)), Some(at(5)));
-        assert_eq!(state.ring(at(10)), None);
-        assert_eq!(state.take(9).unwrap().0, IssueId(1));
-        state.enqueue(IssueId(1), None);
-        assert_eq!(state.take(9).unwrap().0, IssueId(2));
-        assert!(state.take(9).is_none(), "issue 1 is being looked at");
-        state.finish(IssueId(1));
-        assert!(state.take(1).is_none(), "no place");
-        assert_eq!(state.take(9).unwrap().0, IssueId(1), "looked at again");
+    fn taken(issue: i64, epoch: i64) -> Taken {
+        Taken { tenure: Tenure { issue: IssueId(issue), epoch }, issue: None }
     }
 
     #[test]
-    fn a_wake_up_that_comes_while_a_page_is_read_is_not_lost() {
-        let mut state = State { horizon: Some((Timestamp::MIN, IssueId(0))), ..State::default() };
-        state.set_wake(IssueId(1), Some(at(10)));
-        assert_eq!(state.ring(at(10)), None, "the next page will have it");
-        assert!(state.take(9).is_none());
-        state.reading = true;
-        state.set_wake(IssueId(2), Some(at(10)));
+    fn the_journal_is_asked_when_the_soonest_bell_rings_and_there_is_room() {
+        let mut state = State::default();
+        assert_eq!(state.room(5, at(10)), None, "nobody has rung");
+        state.ring(at(20));
         state.ring(at(10));
-        assert_eq!(state.take(9).unwrap().0, IssueId(2));
+        state.ring(at(30));
+        assert_eq!(state.room(5, at(9)), None);
+        assert_eq!(state.room(5, at(10)), Some(5 + AHEAD_MAX));
+        state.ahead.push_back(taken(1, 1));
+        assert_eq!(state.room(5, at(10)), None, "what was taken comes first");
     }
 
     #[test]
-    fn what_does_not_fit_in_memory_stays_in_the_journal() {
+    fn there_is_one_look_at_an_issue_at_a_time() {
         let mut state = State::default();
-        for n in 0..=WAKES_MAX as i64 {
-            state.set_wake(IssueId(n), Some(at(n)));
-        }
-        assert_eq!(state.wakes.len(), WAKES_MAX);
-        assert_eq!(state.horizon, Some((at(WAKES_MAX as i64 - 1), IssueId(WAKES_MAX as i64 - 1))));
-        state.set_wake(IssueId(-1), Some(at(WAKES_MAX as i64 + 5)));
-        assert_eq!(state.wakes.len(), WAKES_MAX);
+        state.ahead.extend([taken(1, 1), taken(1, 2), taken(2, 1)]);
+        let (first, _first) = state.start(2).unwrap();
+        let (second, _second) = state.start(2).unwrap();
+        assert_eq!((first.tenure.issue, second.tenure.issue), (IssueId(1), IssueId(2)));
+        assert!(state.start(9).is_none(), "issue 1 is being looked at");
+        state.again.insert(IssueId(1));
+        state.finish(IssueId(1), at(7));
+        assert_eq!(state.next, Some(at(7)), "it was called for meanwhile");
+        assert!(state.start(1).is_none(), "no place");
+        assert_eq!(state.start(9).unwrap().0.tenure.epoch, 2);
     }
 }

@@ -18,17 +18,20 @@ use crate::breaker::Breakers;
 use crate::desk::{self, Desk};
 use crate::expand::{self, Intake};
 use crate::feed::{Change, Feed, Telling};
+use crate::hold::{self, Holds};
 use crate::listen;
 use crate::maintenance::{self, Maintenance};
 use crate::metrics::Metrics;
 use crate::outbox;
-use crate::ports::journal::{IssueFilter, Journal, JournalFault, Record, Write};
+use crate::ports::journal::{Issue, IssueFilter, Journal, JournalFault, Record, Write};
 use crate::ports::ledger::Claim;
 use crate::ports::{AlertSource, Clock, Entropy, Ledger, Sink};
 use crate::reconcile::{self, Reconciler};
+use crate::retention::{self, Retention};
 use crate::reverts::{self, Reverts};
 use crate::rules::{Generation, Refusal, Rules};
 use crate::scripts::Scripts;
+use crate::share::{self, Leads};
 use crate::storm::Storms;
 use crate::switch::{self, Position, Switch};
 
@@ -68,6 +71,10 @@ pub struct Parts {
     pub switch_on: bool,
     /// Whether `best` goes by recorded success, rather than by the order in which a rule names the alternatives.
     pub learning: bool,
+    /// Whether other processes share the journal. Where none does, what an earlier process held is free at once.
+    pub shared: bool,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// Alerts that may wait to be worked off; above 80 % of it notifications are answered 503.
     pub backlog_max: usize,
 }
@@ -100,6 +107,11 @@ pub struct Engine {
     pub(crate) sinks: Vec<Arc<dyn Sink>>,
     pub(crate) storms: Storms,
     pub(crate) desk: Desk,
+    pub(crate) holds: Holds,
+    pub(crate) shared: bool,
+    /// By it other processes know this one.
+    pub(crate) replica: String,
+    pub(crate) leads: Leads,
     pub(crate) reverts: Reverts,
     pub(crate) intake: Intake,
     pub(crate) maintenance: Maintenance,
@@ -139,6 +151,9 @@ impl Engine {
     /// they do, and [`Rules::refusal`] says why.
     pub async fn start(parts: Parts, files: Vec<RuleFile>) -> Result<(Arc<Self>, JoinSet<()>), JournalFault> {
         let now = parts.clock.now();
+        if !parts.shared {
+            parts.journal.free().await?;
+        }
         let initial = Position {
             on: parts.switch_on,
             by: "configuration".to_owned(),
@@ -148,6 +163,7 @@ impl Engine {
         let stored = parts.journal.setting(switch::SETTING).await?;
         let position = stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(initial);
         let successes = parts.journal.successes().await?.into_iter().collect();
+        let replica = parts.entropy.hex();
         let (intake, work) = Intake::new(parts.backlog_max);
         let maintenance = Maintenance::restored(parts.journal.setting(maintenance::SETTING).await?);
         let feed = Feed::default();
@@ -168,6 +184,10 @@ impl Engine {
             sinks: parts.sinks,
             storms: Storms::default(),
             desk: Desk::default(),
+            holds: Holds::default(),
+            shared: parts.shared,
+            replica,
+            leads: Leads::default(),
             reverts: Reverts::default(),
             intake,
             reconciler: Reconciler::new(parts.source.is_some()),
@@ -186,6 +206,11 @@ impl Engine {
         let mut rooms = JoinSet::new();
         rooms.spawn(expand::run(Arc::clone(&engine), work));
         rooms.spawn(desk::run(Arc::clone(&engine)));
+        rooms.spawn(hold::run(Arc::clone(&engine)));
+        rooms.spawn(retention::run(Arc::clone(&engine), parts.retention));
+        if engine.shared {
+            rooms.spawn(share::run(Arc::clone(&engine)));
+        }
         rooms.spawn(outbox::run(Arc::clone(&engine)));
         rooms.spawn(reverts::run(Arc::clone(&engine)));
         for watch in engine.catalog.adapters().flat_map(|adapter| &adapter.watches) {
@@ -238,11 +263,10 @@ impl Engine {
         };
         loop {
             let page = self.journal.issues(filter.clone()).await?;
-            for issue in page.iter().filter(|issue| issue.resolved_at.is_none()) {
-                if !generation.matching(&issue.alert.labels).is_empty() {
-                    self.desk.look_at(issue.id);
-                }
-            }
+            let matched = |issue: &&Issue| {
+                issue.resolved_at.is_none() && !generation.matching(&issue.alert.labels).is_empty()
+            };
+            self.call(page.iter().filter(matched).map(|issue| issue.id)).await?;
             match page.last() {
                 Some(last) if page.len() == 1000 => filter.before = Some(last.id),
                 _ => return Ok(()),
@@ -265,17 +289,17 @@ impl Engine {
             summary: format!("let rule {rule} go on despite a storm of new issues"),
             facts: serde_json::Value::Null,
         };
-        self.journal.commit(vec![Write::Record(record)]).await?;
+        let mut writes = vec![Write::Record(record)];
+        writes.extend(self.release_everywhere(rule, at));
+        self.journal.commit(writes).await?;
         self.storms.release(rule, at);
         let (phase, rule) = (Some(Phase::Waiting), Some(rule.to_owned()));
         let held = IssueFilter { open: Some(true), phase, rule, limit: 1000, ..IssueFilter::default() };
-        for issue in self.journal.issues(held).await? {
-            if issue.wake_at.is_none_or(|wake_at| wake_at > at) && issue.why.starts_with(Guard::Storm.name())
-            {
-                self.desk.look_at(issue.id);
-            }
-        }
-        Ok(())
+        let held = self.journal.issues(held).await?;
+        let by_storm = |issue: &&Issue| {
+            issue.wake_at.is_none_or(|wake_at| wake_at > at) && issue.why.starts_with(Guard::Storm.name())
+        };
+        self.call(held.iter().filter(by_storm).map(|issue| issue.id)).await
     }
 
     /// Whether the ledger can be used, for `/ready`.
@@ -288,7 +312,7 @@ impl Engine {
 
     /// Whether nothing is under way or due at this moment.
     pub fn is_idle(&self) -> bool {
-        self.intake.waiting() == 0 && !self.desk.is_busy()
+        self.intake.waiting() == 0 && !self.desk.is_busy(self.clock.now())
     }
 
     /// Alerts and issues that wait for a place.
@@ -321,6 +345,11 @@ impl Engine {
     pub fn success(&self, rule: &str, action: &str) -> SuccessRecord {
         let successes = self.successes.read().unwrap_or_else(PoisonError::into_inner);
         successes.get(&(rule.to_owned(), action.to_owned())).copied().unwrap_or_default()
+    }
+
+    /// Takes over how often actions helped.
+    pub(crate) fn learn(&self, successes: Vec<((String, String), SuccessRecord)>) {
+        *self.successes.write().unwrap_or_else(PoisonError::into_inner) = successes.into_iter().collect();
     }
 
     pub(crate) fn count_try(&self, rule: &str, action: &str, success: bool) {
@@ -363,9 +392,11 @@ impl Engine {
         let Some(success) = outcome.success() else { return };
         let reason = self.switch.count(success, self.clock.now(), &self.policy);
         self.metrics.success_rate.set(self.switch.success_rate());
-        if let Some(why) = reason {
+        if self.shared || reason.is_some() {
             let engine = Arc::clone(self);
             tokio::spawn(async move {
+                let reason = if engine.shared { engine.too_many_failures().await } else { reason };
+                let Some(why) = reason else { return };
                 if let Err(fault) = engine.turn_switch(false, "selfheal", &why).await {
                     tracing::error!(%fault, "the switch is off, but the journal could not be told");
                 }
@@ -392,8 +423,19 @@ impl Engine {
         }
     }
 
-    /// Looks at an issue as soon as there is a place, because a person asked for it.
-    pub fn look_at(&self, issue: IssueId) {
-        self.desk.look_at(issue);
+    /// Has issues looked at as soon as there is a place, in this process or in another.
+    ///
+    /// # Errors
+    /// The journal cannot be written; nothing was called for.
+    pub async fn call(&self, issues: impl IntoIterator<Item = IssueId>) -> Result<(), JournalFault> {
+        let at = self.clock.now();
+        let issues: Vec<IssueId> = issues.into_iter().collect();
+        if !issues.is_empty() {
+            self.journal
+                .commit(issues.iter().map(|issue| Write::Wake { issue: *issue, at }).collect())
+                .await?;
+            issues.into_iter().for_each(|issue| self.desk.called(issue, at));
+        }
+        Ok(())
     }
 }

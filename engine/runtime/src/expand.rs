@@ -15,10 +15,11 @@ use selfheal_core::notification;
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
+use crate::desk;
 use crate::engine::Engine;
 use crate::known::Known;
 use crate::news;
-use crate::ports::journal::{Issue, Opening, Progress, ReceiptId, Sighted, Sighting};
+use crate::ports::journal::{Issue, Opening, Progress, ReceiptId, Sighted, Sighting, Tenure};
 use crate::ports::{JournalFault, JournalFaultKind};
 use crate::resource::resource;
 use crate::rules::Generation;
@@ -27,6 +28,8 @@ use crate::rules::Generation;
 const BATCH: usize = 1024;
 /// Receipts read at a time at start.
 const RECEIPTS_PAGE: usize = 64;
+/// How often it is looked for notifications that another process has received and left.
+const SWEEP: Duration = Duration::from_secs(5);
 /// How long to wait before trying again when the journal cannot be written.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -83,6 +86,11 @@ impl Intake {
         self.waiting.fetch_sub(alerts, Ordering::Relaxed);
     }
 
+    /// How many alerts may wait.
+    pub(crate) fn most(&self) -> usize {
+        self.waiting_max
+    }
+
     /// Alerts that wait.
     pub(crate) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Relaxed)
@@ -100,9 +108,23 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
     if let Err(fault) = left_over(&engine).await {
         return engine.stop.broken(&fault);
     }
-    while let Some(first) = work.recv().await {
+    let mut swept = engine.clock.monotonic();
+    loop {
+        let first = tokio::select! {
+            first = work.recv() => first,
+            () = engine.clock.sleep(SWEEP), if engine.shared => None,
+        };
+        if engine.shared && engine.clock.monotonic().saturating_sub(swept) >= SWEEP {
+            swept = engine.clock.monotonic();
+            if let Err(fault) = left_over(&engine).await {
+                tracing::warn!(%fault, "cannot look for notifications that other processes have left");
+            }
+        }
+        if first.is_none() && work.is_closed() {
+            return;
+        }
         let mut batch = Batch::default();
-        let mut next = Some(first);
+        let mut next = first;
         while let Some(piece) = next.take() {
             match piece {
                 Work::Alerts { receipt, received_at, trace, alerts } => {
@@ -126,15 +148,15 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
     }
 }
 
-/// Expands what the journal holds from before.
+/// Expands what the journal holds from processes that are gone.
 async fn left_over(engine: &Arc<Engine>) -> Result<(), JournalFault> {
-    let mut after = ReceiptId::default();
     loop {
-        let page = engine.journal.unexpanded(after, RECEIPTS_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = last.id;
+        let page = engine.journal.take_receipts(engine.clock.now(), RECEIPTS_PAGE).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
         for receipt in page {
-            tracing::info!(receipt = receipt.id.0, "expanding a notification of an earlier process");
+            tracing::info!(receipt = receipt.id.0, "expanding a notification that another process has left");
             let (id, at) = (receipt.id, receipt.received_at);
             expand_stored(engine, id, at, receipt.trace, receipt.body, receipt.expanded).await;
         }
@@ -220,6 +242,7 @@ impl Batch {
             trace: trace.to_owned(),
             opening: opening(engine, &rules, &alert, received_at),
             alert,
+            take_at: None,
         }));
     }
 
@@ -228,12 +251,19 @@ impl Batch {
         if self.sightings.is_empty() && self.progress.is_empty() {
             return;
         }
-        let (sightings, progress) = (std::mem::take(&mut self.sightings), std::mem::take(&mut self.progress));
+        let (mut sightings, progress) =
+            (std::mem::take(&mut self.sightings), std::mem::take(&mut self.progress));
+        let now = engine.clock.now();
+        let is_due = |sighting: &&mut Sighting| sighting.opening.wake_at.is_some_and(|at| at <= now);
+        // What is to be looked at once is taken with its opening, as far as there are places.
+        let places = engine.desk.places(desk::most(engine));
+        sightings.iter_mut().filter(is_due).take(places).for_each(|sighting| sighting.take_at = Some(now));
         let span = tracing::info_span!("expand", alerts = sightings.len());
         let seen = async {
             loop {
+                let began = engine.clock.monotonic();
                 match engine.journal.expand(sightings.clone(), progress.clone()).await {
-                    Ok(seen) => return Some(seen),
+                    Ok(seen) => return Some((seen, began)),
                     Err(fault) if fault.kind == JournalFaultKind::Broken => {
                         engine.stop.broken(&fault);
                         return None;
@@ -245,17 +275,21 @@ impl Batch {
                 }
             }
         };
-        let Some(seen) = seen.instrument(span).await else { return };
+        let Some((seen, began)) = seen.instrument(span).await else { return };
         tell_opened(engine, &sightings, &seen).await;
         engine.intake.take_back(std::mem::take(&mut self.admitted));
         let reloaded =
             self.generation.take().is_some_and(|matched| matched != engine.rules.current().generation);
+        let mut unmatched = Vec::new();
         for (sighting, sighted) in sightings.into_iter().zip(seen) {
             if let (true, Sighted::Opened(id), None) = (reloaded, &sighted, sighting.opening.wake_at) {
-                // The rules changed meanwhile; one of the new ones may be for it.
-                engine.desk.look_at(*id);
+                unmatched.push(*id);
             }
-            hand_on(engine, sighting, sighted);
+            hand_on(engine, sighting, sighted, began);
+        }
+        // The rules changed meanwhile; one of the new ones may be for them.
+        if let Err(fault) = engine.call(unmatched).await {
+            tracing::warn!(%fault, "issues without a rule could not be matched again");
         }
     }
 }
@@ -294,7 +328,7 @@ async fn tell_opened(engine: &Engine, sightings: &[Sighting], seen: &[Sighted]) 
 }
 
 /// What a sighting means for the desk.
-fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted) {
+fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Duration) {
     let count = |result: &str| engine.metrics.alerts.with_label_values(&[result]).inc();
     let now = engine.clock.now();
     match sighted {
@@ -304,19 +338,22 @@ fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted) {
             engine.metrics.issues_detected.with_label_values(&[rule.as_str()]).inc();
             let Some(wake_at) = sighting.opening.wake_at else { return };
             engine.storms.count(&rule, now);
-            if wake_at <= now {
+            if sighting.take_at.is_some() {
+                engine.holds.add(Tenure::first(id), began);
                 engine.desk.look_at_new(opened(id, sighting));
+            } else if wake_at <= now {
+                engine.desk.left(now);
             } else {
-                engine.desk.wake_at(id, wake_at);
+                engine.desk.ring(wake_at);
             }
         }
         Sighted::Refired(id) => {
             count("refired");
-            engine.desk.wake_at(id, sighting.opening.wake_at.unwrap_or(now));
+            engine.desk.called(id, sighting.opening.wake_at.unwrap_or(now));
         }
         Sighted::Resolved(id) => {
             count("resolved");
-            engine.desk.look_at(id);
+            engine.desk.called(id, now);
         }
         Sighted::Known(_) => count("known"),
         Sighted::Stale => count("stale"),

@@ -4,10 +4,11 @@
 //! back. Speaking never waits: a listener that does not keep up loses its place and must read again ([`Feed::listen`]).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::issue::IssueId;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
@@ -16,8 +17,9 @@ use tokio::sync::broadcast;
 
 use crate::ports::history::Episode;
 use crate::ports::journal::{
-    Approval, Delivery, Intent, Issue, IssueFilter, Journal, JournalFault, NewReceipt, OutboxMessage,
-    Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
+    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, Journal, JournalFault, NewReceipt,
+    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story,
+    Tenure, Totals, Write,
 };
 
 /// Changes that a listener may be behind before it loses its place.
@@ -58,6 +60,8 @@ impl Change {
                 Write::Set { key, .. } => change.settings.push(key.clone()),
                 // Whoever moves an intent records it, too.
                 Write::MoveIntent { .. }
+                | Write::Hold { .. }
+                | Write::Wake { .. }
                 | Write::CountFailure { .. }
                 | Write::CountResult { .. }
                 | Write::Notify { .. } => {}
@@ -121,6 +125,10 @@ impl Journal for Telling {
         self.inner.receive(receipt).await
     }
 
+    async fn take_receipts(&self, now: Timestamp, most: usize) -> Result<Vec<Receipt>, JournalFault> {
+        self.inner.take_receipts(now, most).await
+    }
+
     async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault> {
         self.inner.unexpanded(after, most).await
     }
@@ -156,12 +164,59 @@ impl Journal for Telling {
         self.inner.story(id).await
     }
 
-    async fn wakes(
+    async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
+        self.inner.take(now, most).await
+    }
+
+    async fn take_one(&self, issue: IssueId, now: Timestamp) -> Result<Option<Tenure>, JournalFault> {
+        self.inner.take_one(issue, now).await
+    }
+
+    async fn keep(
         &self,
-        after: Option<(Timestamp, IssueId)>,
-        most: usize,
-    ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault> {
-        self.inner.wakes(after, most).await
+        tenures: Vec<Tenure>,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Tenure>, JournalFault> {
+        self.inner.keep(tenures, now, lease).await
+    }
+
+    async fn next_look(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalFault> {
+        self.inner.next_look(now).await
+    }
+
+    async fn due(&self, now: Timestamp, most: usize) -> Result<usize, JournalFault> {
+        self.inner.due(now, most).await
+    }
+
+    async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<bool, JournalFault> {
+        self.inner.lease(name, holder, now, lease).await
+    }
+
+    async fn free(&self) -> Result<(), JournalFault> {
+        self.inner.free().await
+    }
+
+    async fn heard(&self) {
+        self.inner.heard().await;
+    }
+
+    async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault> {
+        self.inner.forget(horizons, most).await
+    }
+
+    async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault> {
+        self.inner.openings_since(rule, since).await
+    }
+
+    async fn endings_since(&self, since: Timestamp) -> Result<Vec<(Outcome, u64)>, JournalFault> {
+        self.inner.endings_since(since).await
     }
 
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {

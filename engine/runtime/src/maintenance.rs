@@ -12,7 +12,7 @@ use selfheal_core::matcher::Matcher;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::ports::journal::{IssueFilter, Record, Write};
+use crate::ports::journal::{Issue, IssueFilter, Record, Write};
 use crate::ports::{JournalFault, JournalFaultKind};
 
 /// The journal's name for the windows.
@@ -110,6 +110,7 @@ impl Engine {
     /// Conflict when there are too many; otherwise the journal cannot be written. Nothing is changed.
     pub async fn add_maintenance(&self, window: Window, by: &str) -> Result<Window, JournalFault> {
         let _changing = self.maintenance.changing.lock().await;
+        self.refresh_maintenance().await?;
         let now = self.clock.now();
         let mut windows = self.maintenance.windows(now);
         if windows.len() >= WINDOWS_MAX {
@@ -131,6 +132,7 @@ impl Engine {
     /// The journal cannot be written; nothing is changed.
     pub async fn end_maintenance(&self, id: &str, by: &str) -> Result<Option<Window>, JournalFault> {
         let changing = self.maintenance.changing.lock().await;
+        self.refresh_maintenance().await?;
         let mut windows = self.maintenance.windows(self.clock.now());
         let Some(place) = windows.iter().position(|window| window.id == id) else { return Ok(None) };
         let window = windows.remove(place);
@@ -142,12 +144,21 @@ impl Engine {
             limit: 1000,
             ..IssueFilter::default()
         };
-        for issue in self.journal.issues(held).await? {
-            if issue.why.starts_with(Guard::Maintenance.name()) {
-                self.desk.look_at(issue.id);
-            }
-        }
+        let held = self.journal.issues(held).await?;
+        let by_maintenance = |issue: &&Issue| issue.why.starts_with(Guard::Maintenance.name());
+        self.call(held.iter().filter(by_maintenance).map(|issue| issue.id)).await?;
         Ok(Some(window))
+    }
+
+    /// Takes over the windows that people have added in other processes.
+    pub(crate) async fn refresh_maintenance(&self) -> Result<(), JournalFault> {
+        if self.shared {
+            let stored = self.journal.setting(SETTING).await?;
+            let windows: Vec<Window> =
+                stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+            self.maintenance.hold(&windows);
+        }
+        Ok(())
     }
 
     async fn keep_windows(&self, windows: &[Window], by: &str, summary: String) -> Result<(), JournalFault> {

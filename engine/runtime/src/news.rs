@@ -5,17 +5,9 @@ use selfheal_core::remediation::RemediationId;
 
 use crate::case::news_kind;
 use crate::engine::Engine;
-use crate::pen::Pen;
 use crate::ports::journal::{Approval, Issue, Remediation, Write};
 use crate::ports::{News, NewsKind};
 use crate::switch::Position;
-
-impl Pen<'_> {
-    /// Adds several writes to the next transaction.
-    pub(crate) fn note_all(&mut self, writes: Vec<Write>) {
-        writes.into_iter().for_each(|write| self.note(write));
-    }
-}
 
 /// One message for each sink that wants it.
 fn send(engine: &Engine, news: News) -> Vec<Write> {

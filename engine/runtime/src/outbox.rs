@@ -25,6 +25,11 @@ const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Delivers for as long as the process runs.
 pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
+        // One process at a time: the same message must not go out twice.
+        if !engine.leads("outbox").await {
+            engine.clock.sleep(LOOK).await;
+            continue;
+        }
         match deliver(&engine).await {
             Ok(delivered) if delivered == BATCH => continue,
             Ok(_) => {}

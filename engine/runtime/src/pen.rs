@@ -1,19 +1,24 @@
 //! The pen: writes that belong together go to the journal in one transaction, no later than the next effect or wait.
 //!
 //! Until [`Pen::flush`] returns, nothing that was noted is durable, so an effect comes after a flush, always. What is
-//! noted between two flushes costs one fsync together.
+//! noted between two flushes costs one fsync together. Every transaction holds the issue anew, and fails when somebody
+//! else has taken it: nothing is written, and nothing done, for an issue that another process is at work on.
 
-use crate::ports::journal::{Journal, JournalFault, Write};
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::ports::journal::{HOLD, JournalFault, JournalFaultKind, Tenure, Write};
 
 /// Writes that wait to be made durable.
 pub(crate) struct Pen<'a> {
-    journal: &'a dyn Journal,
+    engine: &'a Engine,
+    tenure: Tenure,
     noted: Vec<Write>,
 }
 
 impl<'a> Pen<'a> {
-    pub(crate) fn new(journal: &'a dyn Journal) -> Self {
-        Self { journal, noted: Vec::new() }
+    pub(crate) fn new(engine: &'a Engine, tenure: Tenure) -> Self {
+        Self { engine, tenure, noted: Vec::new() }
     }
 
     /// Adds a write to the next transaction.
@@ -21,11 +26,52 @@ impl<'a> Pen<'a> {
         self.noted.push(write);
     }
 
+    /// Adds writes to the next transaction.
+    pub(crate) fn note_all(&mut self, writes: impl IntoIterator<Item = Write>) {
+        self.noted.extend(writes);
+    }
+
     /// Makes durable what was noted.
     pub(crate) async fn flush(&mut self) -> Result<(), JournalFault> {
-        if self.noted.is_empty() {
+        if self.noted.is_empty() { Ok(()) } else { self.write(HOLD).await }
+    }
+
+    /// Makes durable what was noted, and gives the issue back: the look is over.
+    pub(crate) async fn finish(mut self) -> Result<(), JournalFault> {
+        self.end().await
+    }
+
+    /// As [`Self::finish`], for a pen that belongs to something.
+    pub(crate) async fn end(&mut self) -> Result<(), JournalFault> {
+        self.write(Duration::ZERO).await?;
+        self.engine.holds.drop(self.tenure);
+        Ok(())
+    }
+
+    /// Makes sure, right before an effect, that nobody else can hold the issue.
+    pub(crate) async fn stand(&mut self) -> Result<(), JournalFault> {
+        if self.is_certain() {
             return Ok(());
         }
-        self.journal.commit(std::mem::take(&mut self.noted)).await
+        self.write(HOLD).await?;
+        if self.is_certain() {
+            return Ok(());
+        }
+        let what = format!("{} was held until a moment ago", self.tenure.issue);
+        Err(JournalFault { kind: JournalFaultKind::Fenced, what })
+    }
+
+    fn is_certain(&self) -> bool {
+        self.engine.holds.is_certain(self.tenure, self.engine.clock.monotonic())
+    }
+
+    async fn write(&mut self, lease: Duration) -> Result<(), JournalFault> {
+        let (began, at) = (self.engine.clock.monotonic(), self.engine.clock.now());
+        let mut writes = Vec::with_capacity(self.noted.len() + 1);
+        writes.push(Write::Hold { tenure: self.tenure, at, lease });
+        writes.append(&mut self.noted);
+        self.engine.journal.commit(writes).await?;
+        self.engine.holds.confirm(self.tenure, began);
+        Ok(())
     }
 }

@@ -91,13 +91,15 @@ async fn look(
         .collect();
     *engine.reconciler.suppressed.write().unwrap_or_else(PoisonError::into_inner) = suppressed;
 
+    // Everybody knows what is silenced; what was not heard of is told by one.
+    let leads = engine.leads("reconciler").await;
     let unheard: Vec<&Alert> = standing
         .iter()
         .filter(|standing| standing.suppressed_by.is_none())
         .map(|standing| &standing.alert)
         .filter(|alert| known.get(&alert.fingerprint).is_none_or(|(_, starts)| is_newer(alert, *starts)))
         .collect();
-    for chunk in unheard.chunks(CHUNK) {
+    for chunk in unheard.chunks(CHUNK).filter(|_| leads) {
         let received = receive(engine, chunk).await?;
         engine.metrics.recovered_alerts.inc_by(received);
     }
@@ -108,7 +110,7 @@ async fn look(
     for (print, (id, _)) in known.iter().filter(|(print, _)| !stands.contains(print)) {
         let now = engine.clock.now();
         let missed_since = *missing.entry(*print).or_insert(now);
-        if later(missed_since, ABSENCE_MIN.max(every.saturating_mul(2))) > now {
+        if !leads || later(missed_since, ABSENCE_MIN.max(every.saturating_mul(2))) > now {
             continue;
         }
         let Some(issue) = engine.journal.issue(*id).await.map_err(told)? else { continue };

@@ -12,7 +12,7 @@ use crate::ports::journal::RemediationFilter;
 use crate::ports::ledger::Claim;
 
 impl Engine {
-    /// Takes in what an earlier process left: claims that still count, the last hour's results, and what was under way.
+    /// Takes in what an earlier process left: claims that still count, and the last hour's results.
     pub(crate) async fn restore(&self, now: Timestamp) -> Result<(), JournalFault> {
         let rules = self.rules.current();
         let cooldowns = rules.set.rules().iter().map(|rule| Duration::from(rule.header().cooldown));
@@ -48,7 +48,6 @@ impl Engine {
             RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
         for remediation in self.journal.remediations(running).await? {
             self.restore_claim(&remediation.claim, remediation.started_at, true).await;
-            self.desk.look_at(remediation.id.issue);
         }
         Ok(())
     }

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use selfheal_core::guard::later;
 
 /// The window in which new issues are counted.
-const WINDOW: Duration = Duration::from_secs(60);
+pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 /// How long a person's word holds.
-const RELEASE: Duration = Duration::from_secs(3600);
+pub(crate) const RELEASE: Duration = Duration::from_secs(3600);
 /// Openings remembered for one rule; more than that is a storm by any measure.
 const OPENINGS_MAX: usize = 10_000;
 

@@ -88,6 +88,11 @@ impl Switch {
         let mut results = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         results.add(success, now);
         let Results { all, failed, .. } = *results;
+        self.judge(all, failed, policy)
+    }
+
+    /// The reason to turn the switch off, if so many of the last hour's remediations failed.
+    pub(crate) fn judge(&self, all: u32, failed: u32, policy: &Policy) -> Option<String> {
         let share = f64::from(failed) / f64::from(all);
         (all >= policy.failure_sample_min && share > policy.failure_share_max && self.position.load().on)
             .then(|| {
@@ -184,10 +189,8 @@ impl Engine {
     async fn look_at_refused(&self) -> Result<(), JournalFault> {
         let outcome = Some(Outcome::Refused);
         let filter = IssueFilter { open: Some(true), outcome, limit: 1000, ..IssueFilter::default() };
-        for issue in self.journal.issues(filter).await? {
-            self.desk.look_at(issue.id);
-        }
-        Ok(())
+        let refused = self.journal.issues(filter).await?;
+        self.call(refused.iter().map(|issue| issue.id)).await
     }
 }
 

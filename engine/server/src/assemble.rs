@@ -7,9 +7,10 @@ use selfheal_contract::{Catalog, Publish};
 use selfheal_runtime::engine::{Asked, Parts};
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::{Clock, Journal, Ledger, NewsKind, Sink};
+use selfheal_runtime::retention::Retention;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_script::{Compiler, Limits};
-use selfheal_store::{EmbeddedLedger, RedisLedger, SqliteJournal};
+use selfheal_store::{EmbeddedLedger, PostgresJournal, PostgresSettings, RedisLedger, SqliteJournal};
 
 use crate::alertmanager::{Alertmanager, AlertmanagerSettings, Credentials};
 use crate::clock::SystemEntropy;
@@ -52,11 +53,16 @@ pub struct Outside {
     pub registry: Registry,
 }
 
-/// Opens the configured journal, making the data directory where it is missing.
+/// Opens the configured journal: on PostgreSQL, bringing its schema up to date; or in SQLite, making the data directory
+/// where it is missing.
 ///
 /// # Errors
-/// The directory or the file cannot be used, or another process does.
-pub fn journal(configuration: &Configuration) -> Result<Arc<dyn Journal>, AssembleFault> {
+/// The server cannot be used; or the directory or the file cannot be used, or another process does.
+pub async fn journal(configuration: &Configuration) -> Result<Arc<dyn Journal>, AssembleFault> {
+    if let Some(settings) = postgres(&configuration.journal) {
+        let journal = PostgresJournal::open(&settings).await;
+        return Ok(Arc::new(journal.map_err(|fault| AssembleFault::Journal(fault.to_string()))?));
+    }
     let path = configuration.journal_path();
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(|fault| {
@@ -68,6 +74,17 @@ pub fn journal(configuration: &Configuration) -> Result<Arc<dyn Journal>, Assemb
     }
     let journal = SqliteJournal::open(&path).map_err(|fault| AssembleFault::Journal(fault.to_string()))?;
     Ok(Arc::new(journal))
+}
+
+/// Where the journal on PostgreSQL is, if it is there.
+pub fn postgres(journal: &config::Journal) -> Option<PostgresSettings> {
+    let url = journal.url.as_ref()?.expose().to_owned();
+    Some(PostgresSettings {
+        url,
+        ca: journal.ca.as_ref().map(|ca| ca.expose().to_owned()),
+        connect_timeout: journal.connect_timeout.into(),
+        statement_timeout: journal.statement_timeout.into(),
+    })
 }
 
 /// Connects everything else.
@@ -97,6 +114,12 @@ pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Part
         adopt: Arc::new(telemetry::adopt),
         switch_on: configuration.switch.enabled,
         learning: configuration.learning,
+        retention: Retention {
+            failures: configuration.retention.failures.into(),
+            actions: configuration.retention.actions.into(),
+            events: configuration.retention.events.into(),
+        },
+        shared: configuration.journal.url.is_some(),
         backlog_max: configuration.intake.backlog_max as usize,
         clock,
     })

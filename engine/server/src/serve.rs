@@ -79,7 +79,7 @@ async fn run(
     wrap: Option<WrapJournal>,
 ) -> Result<(), ServeFault> {
     let (rules, directory) = rules(&configuration.rules)?;
-    let journal = assemble::journal(configuration)?;
+    let journal = assemble::journal(configuration).await?;
     let journal = match wrap {
         Some(wrap) => wrap(journal),
         None => journal,

@@ -12,8 +12,10 @@ mod nested;
 mod postgres;
 mod redis;
 mod sqlite;
+mod transfer;
 
 pub use embedded::EmbeddedLedger;
 pub use postgres::{PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings};
 pub use redis::{RedisLedger, RedisSettingsFault, RedisSettingsFaultKind};
 pub use sqlite::{OpenFault, OpenFaultKind, SqliteJournal};
+pub use transfer::{MoveFault, MovedTable, move_journal};

@@ -31,6 +31,8 @@ fn nested(write: &Write) -> Result<Nested, serde_json::Error> {
         Write::Notify { news, .. } => [json(news)?, none(), none()],
         Write::Set { value, .. } => [json(value)?, none(), none()],
         Write::Move { .. }
+        | Write::Hold { .. }
+        | Write::Wake { .. }
         | Write::AssignRule { .. }
         | Write::SetLevel { .. }
         | Write::End { .. }

@@ -184,6 +184,8 @@ impl Run<'_> {
                     )));
                 }
             }
+            // Whoever was frozen for long, or cut off, does nothing before it knows that nobody else does.
+            self.pen.stand().await?;
             let failure = if may_have_happened {
                 match engine.within(timeout, action.effect(params, &intent.prior, &intent.id)).await {
                     Ok(Effect::Done(applied)) => return Ok(Effected::Applied(applied)),

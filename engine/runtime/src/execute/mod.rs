@@ -132,24 +132,25 @@ pub(crate) async fn begin(
     };
     let began = run.carry_out(&issue).await;
     if began.as_ref().is_err_and(|fault| fault.kind == JournalFaultKind::Conflict) {
-        // Somebody else moved first; what was claimed for nothing is given back.
+        // Somebody moved the issue; what was claimed for nothing is given back. Not when another process has taken it:
+        // what it does about the issue, it does with the same claim.
         engine.release(&run.remediation.claim).await;
     }
     began
 }
 
 /// Takes up a remediation that an earlier process left under way.
-pub(crate) async fn take_up(engine: &Arc<Engine>, issue: Issue) -> Result<(), JournalFault> {
+pub(crate) async fn take_up(engine: &Arc<Engine>, pen: Pen<'_>, issue: Issue) -> Result<(), JournalFault> {
     let id = RemediationId { issue: issue.id, ordinal: issue.remediations };
     let Some((remediation, intents)) = engine.journal.remediation(id).await? else {
         let why = format!("{id} is not in the journal");
-        return case::rest(engine, Pen::new(&*engine.journal), &issue, Outcome::Failed, why, None).await;
+        return case::rest(engine, pen, &issue, Outcome::Failed, why, None).await;
     };
     tracing::info!(%id, trace = %issue.trace, "taking up a remediation that was interrupted");
     let mut run = Run {
         engine,
         remediation,
-        pen: Pen::new(&*engine.journal),
+        pen,
         past: intents.into_iter().map(|intent| ((intent.path.clone(), intent.try_number), intent)).collect(),
         applied: Vec::new(),
         touched: false,
@@ -275,14 +276,16 @@ impl Run<'_> {
         let outcome_now = Some(outcome);
         let told = why.clone();
         self.pen.note(Write::Move { issue: issue.id, event, wake_at, outcome: outcome_now, why, at: now });
-        self.pen.flush().await?;
+        self.pen.end().await?;
         let trace = &self.remediation.trace;
         tracing::info!(issue = %issue.id, remediation = %id, %rule, %outcome, why = told, %trace, "a remediation ended");
         if self.timed {
             engine.reverts.look();
         }
         engine.release(&self.remediation.claim).await;
-        engine.desk.look_later(issue.id, wake_at);
+        if let Some(wake_at) = wake_at {
+            engine.desk.ring(wake_at);
+        }
         engine.count_remediation(&rule, outcome, took);
         Ok(())
     }

@@ -20,7 +20,7 @@ use crate::decide::LEASE;
 use crate::engine::Engine;
 use crate::news;
 use crate::pen::Pen;
-use crate::ports::journal::{Intent, JournalFault, Record, Remediation, Write};
+use crate::ports::journal::{Intent, JournalFault, Record, Remediation, Tenure, Write};
 use crate::ports::{Claim, JournalFaultKind};
 
 /// What a rollback came to.
@@ -88,7 +88,7 @@ impl Engine {
             }
         };
         let ended = tokio::select! {
-            ended = self.take_back(id, by, reason) => ended,
+            ended = self.take_back_held(id, by, reason) => ended,
             never = renewing => never,
         };
         self.release(&claim).await;
@@ -107,11 +107,33 @@ impl Engine {
         }
     }
 
-    async fn take_back(&self, id: RemediationId, by: &str, reason: &str) -> Result<Rollback, HandFault> {
+    /// Takes back while the issue is held, so that nobody, here or in another process, looks at it meanwhile.
+    async fn take_back_held(&self, id: RemediationId, by: &str, reason: &str) -> Result<Rollback, HandFault> {
+        let began = self.clock.monotonic();
+        let Some(tenure) = self.journal.take_one(id.issue, self.clock.now()).await? else {
+            return Err(conflict(format!("{} is being looked at", id.issue), "try again in a moment"));
+        };
+        self.holds.add(tenure, began);
+        let ended = self.take_back(id, tenure, by, reason).await;
+        if self.holds.drop(tenure) {
+            self.journal.keep(vec![tenure], self.clock.now(), Duration::ZERO).await?;
+        }
+        // A look at the issue that came meanwhile has had to wait.
+        self.desk.ring(self.clock.now());
+        ended
+    }
+
+    async fn take_back(
+        &self,
+        id: RemediationId,
+        tenure: Tenure,
+        by: &str,
+        reason: &str,
+    ) -> Result<Rollback, HandFault> {
         // Only now nobody else changes them.
         let (_, intents) = self.find(id).await?;
         let (mut rollback, standing) = sort(self, &intents);
-        let mut pen = Pen::new(&*self.journal);
+        let mut pen = Pen::new(self, tenure);
         let record = |kind: &str, actor: &str, summary: String, facts| {
             let (at, remediation) = (self.clock.now(), Some(id));
             let (kind, actor) = (kind.to_owned(), actor.to_owned());
@@ -130,7 +152,7 @@ impl Engine {
             }
             pen.flush().await?;
             let (adapter, action) = intent.action.split_once('.').unwrap_or((intent.action.as_str(), ""));
-            let (to, said) = match undo(self, adapter, action, intent).await {
+            let (to, said) = match undo(self, &mut pen, adapter, action, intent).await? {
                 Ok(said) => (IntentState::Undone, said),
                 Err(why) => (IntentState::UndoFailed, why),
             };
@@ -144,7 +166,7 @@ impl Engine {
             }
             rollback.undone.push((intent.action.clone(), said));
         }
-        pen.flush().await?;
+        pen.finish().await?;
         Ok(rollback)
     }
 }

@@ -49,7 +49,8 @@ impl Run<'_> {
             self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at: None });
         }
         self.pen.flush().await?;
-        let undone = undo(self.engine, &step.action.adapter, &step.action.action, &intent).await;
+        let undone =
+            undo(self.engine, &mut self.pen, &step.action.adapter, &step.action.action, &intent).await?;
         let (to, said) = undone
             .clone()
             .map_or_else(|why| (IntentState::UndoFailed, why), |said| (IntentState::Undone, said));
@@ -63,41 +64,42 @@ impl Run<'_> {
 /// Asks the adapter to take an effect back, a few times.
 pub(super) async fn undo(
     engine: &Engine,
+    pen: &mut Pen<'_>,
     adapter: &str,
     action: &str,
     intent: &Intent,
-) -> Result<String, String> {
+) -> Result<Result<String, String>, JournalFault> {
     let Some(action) = engine.catalog.action(adapter, action) else {
-        return Err("there is no such action any more".to_owned());
+        return Ok(Err("there is no such action any more".to_owned()));
     };
     let params: Map<String, Value> = intent.params.as_object().cloned().unwrap_or_default();
     let mut wait = UNDO_WAIT;
     for number in 1.. {
+        pen.stand().await?;
         let failure = match engine.within(UNDO_TIMEOUT, action.undo(&params, &intent.prior, &intent.id)).await
         {
-            Ok(Undone::Reversed(said) | Undone::Nothing(said)) => return Ok(said),
-            Ok(Undone::Irreversible) => return Err("the action cannot be undone".to_owned()),
+            Ok(Undone::Reversed(said) | Undone::Nothing(said)) => return Ok(Ok(said)),
+            Ok(Undone::Irreversible) => return Ok(Err("the action cannot be undone".to_owned())),
             Err(failure) => failure,
         };
         engine.count_exchange(adapter, failure.kind == FailureKind::Refused);
         if failure.kind == FailureKind::Refused || number >= UNDO_TRIES {
-            return Err(failure.what);
+            return Ok(Err(failure.what));
         }
         engine.clock.sleep(wait).await;
         wait *= 2;
     }
-    Err("it was tried too often".to_owned())
+    Ok(Err("it was tried too often".to_owned()))
 }
 
 /// Takes back an effect that helped but was only meant for a time.
 ///
 /// The time that is journalled with the effect is what announces the undo: until the result is durable it stays due, and
 /// a crash in between undoes again, which is undoing once.
-pub(crate) async fn revert(engine: &Engine, intent: Intent) -> Result<(), JournalFault> {
-    let mut pen = Pen::new(&*engine.journal);
+pub(crate) async fn revert(engine: &Engine, mut pen: Pen<'_>, intent: Intent) -> Result<(), JournalFault> {
     let id = intent.id;
     let (adapter, action) = intent.action.split_once('.').unwrap_or((intent.action.as_str(), ""));
-    let undone = undo(engine, adapter, action, &intent).await;
+    let undone = undo(engine, &mut pen, adapter, action, &intent).await?;
     let (to, said) = match undone {
         Ok(said) => (IntentState::Undone, said),
         Err(why) => (IntentState::UndoFailed, why),
@@ -128,5 +130,5 @@ pub(crate) async fn revert(engine: &Engine, intent: Intent) -> Result<(), Journa
     if to == IntentState::UndoFailed {
         pen.note_all(news::revert_failed(engine, remediation.issue, remediation, &said));
     }
-    pen.flush().await
+    pen.finish().await
 }

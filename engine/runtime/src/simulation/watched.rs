@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::issue::IssueId;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
 use crate::ports::journal::{
-    Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
-    Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
+    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt,
+    ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Tenure, Totals, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -90,6 +91,34 @@ impl<W: Watch> Journal for Watched<W> {
         self.write(self.inner.delivered(deliveries)).await
     }
 
+    async fn take_receipts(&self, now: Timestamp, most: usize) -> Answer<Vec<Receipt>> {
+        self.write(self.inner.take_receipts(now, most)).await
+    }
+
+    async fn take(&self, now: Timestamp, most: usize) -> Answer<Vec<(Issue, Tenure)>> {
+        self.write(self.inner.take(now, most)).await
+    }
+
+    async fn take_one(&self, issue: IssueId, now: Timestamp) -> Answer<Option<Tenure>> {
+        self.write(self.inner.take_one(issue, now)).await
+    }
+
+    async fn keep(&self, tenures: Vec<Tenure>, now: Timestamp, lease: Duration) -> Answer<Vec<Tenure>> {
+        self.write(self.inner.keep(tenures, now, lease)).await
+    }
+
+    async fn lease(&self, name: &str, holder: &str, now: Timestamp, lease: Duration) -> Answer<bool> {
+        self.write(self.inner.lease(name, holder, now, lease)).await
+    }
+
+    async fn forget(&self, horizons: Horizons, most: usize) -> Answer<usize> {
+        self.write(self.inner.forget(horizons, most)).await
+    }
+
+    async fn free(&self) -> Answer<()> {
+        self.write(self.inner.free()).await
+    }
+
     async fn unexpanded(&self, after: ReceiptId, most: usize) -> Answer<Vec<Receipt>> {
         self.ask(self.inner.unexpanded(after, most)).await
     }
@@ -106,12 +135,17 @@ impl<W: Watch> Journal for Watched<W> {
         self.ask(self.inner.story(id)).await
     }
 
-    async fn wakes(
-        &self,
-        after: Option<(Timestamp, IssueId)>,
-        most: usize,
-    ) -> Answer<Vec<(Timestamp, IssueId)>> {
-        self.ask(self.inner.wakes(after, most)).await
+    async fn next_look(&self, now: Timestamp) -> Answer<Option<Timestamp>> {
+        self.ask(self.inner.next_look(now)).await
+    }
+
+    async fn due(&self, now: Timestamp, most: usize) -> Answer<usize> {
+        self.ask(self.inner.due(now, most)).await
+    }
+
+    async fn heard(&self) {
+        // It may wait for ever, which nobody is to be told of.
+        self.inner.heard().await;
     }
 
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
@@ -148,6 +182,14 @@ impl<W: Watch> Journal for Watched<W> {
 
     async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp) -> Answer<u32> {
         self.ask(self.inner.failures_since(rule, resource, since)).await
+    }
+
+    async fn openings_since(&self, rule: &str, since: Timestamp) -> Answer<u32> {
+        self.ask(self.inner.openings_since(rule, since)).await
+    }
+
+    async fn endings_since(&self, since: Timestamp) -> Answer<Vec<(Outcome, u64)>> {
+        self.ask(self.inner.endings_since(since)).await
     }
 
     async fn successes(&self) -> Answer<Vec<((String, String), SuccessRecord)>> {

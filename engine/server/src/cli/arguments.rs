@@ -52,6 +52,14 @@ pub(super) enum Command {
     /// Check the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Bring the schema of a journal on PostgreSQL up to date, as every start does
+    ///
+    /// For operators who let selfheal run with a role that may not change the schema: run this with one that may, before
+    /// the new version starts. Processes that do so at the same time wait for one another.
+    Migrate(PlaceArguments),
+    /// Look after the journal
+    #[command(subcommand)]
+    Journal(JournalCommand),
     /// Show what would be done about alerts, and change nothing
     ///
     /// For each alert: which rules were looked at and why each did or did not match, what was observed, the plan with a
@@ -180,6 +188,16 @@ pub(super) struct TestArguments {
     /// The least share of each rule's statements that the tests must reach, in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(super) coverage_min: Option<u8>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// Move the journal from SQLite to PostgreSQL
+    ///
+    /// Everything in the SQLite journal below the data directory is copied to the PostgreSQL database of journal.url,
+    /// which must be empty, in one transaction. Before that is committed, every table is read back, and its rows and
+    /// their hash are compared. The SQLite journal stays as it is. Stop selfheal first: a journal in use is refused.
+    Move(PlaceArguments),
 }
 
 #[derive(Debug, Subcommand)]

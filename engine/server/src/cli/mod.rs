@@ -11,6 +11,7 @@ mod config;
 mod dry_run;
 mod exit;
 mod issues;
+mod journal;
 mod output;
 mod rbac;
 mod rules;
@@ -26,7 +27,7 @@ use clap::Parser as _;
 
 use crate::load::Place;
 use crate::serve::{self, ServeFault};
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, JournalCommand};
 use client::Client;
 pub use exit::{Exit, Failure};
 use output::Output;
@@ -71,6 +72,10 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
         Command::Serve(place) => serve(&place.into()).await,
         Command::Rules(command) => rules::run(command, &client, output, out).await,
         Command::Config(command) => config::run(&command, output, out),
+        Command::Migrate(place) => journal::migrate(&place.into(), output, out).await,
+        Command::Journal(JournalCommand::Move(place)) => {
+            journal::move_to_postgres(&place.into(), output, out).await
+        }
         Command::DryRun(command) => {
             let client = if server.is_some() { Some(client()?) } else { None };
             dry_run::run(command, client, output, out).await

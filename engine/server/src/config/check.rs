@@ -63,7 +63,7 @@ fn sections(
     let api_locked = is_written(&mut api, "tokens");
     access::forbid_open_doors(root, listen, webhook_locked, api_locked);
     let policy = policy::check(&mut root.section("policy"));
-    let configuration = Configuration {
+    let mut configuration = Configuration {
         listen,
         data: directory(root, "data", "./data"),
         rules: directory(root, "rules", super::RULES_DEFAULT),
@@ -77,6 +77,7 @@ fn sections(
         settings: settings::check(root, &policy, collector, &mut notes),
         policy,
         journal: storage::journal(&mut root.section("journal")),
+        retention: storage::retention(&mut root.section("retention")),
         ledger: storage::ledger(&mut root.section("ledger")),
         alertmanager: alertmanager::check(&mut root.section("alertmanager"), collector),
         sinks: sinks::check(root),
@@ -85,6 +86,13 @@ fn sections(
         notes,
     };
     root.finish();
+    if configuration.journal.url.is_some() && configuration.ledger.url.is_none() {
+        configuration.notes.push(
+            "the journal is on PostgreSQL and the ledger is embedded: run one replica only, or set ledger.url to a Redis \
+             that all replicas share, so that cooldowns and limits hold for all of them together"
+                .to_owned(),
+        );
+    }
     configuration
 }
 

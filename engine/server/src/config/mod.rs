@@ -52,7 +52,7 @@ pub use interpolate::Sources;
 pub use refused::{Refusal, Refused};
 pub use settings::{SETTINGS_MAX, TEXT_BYTES_MAX};
 pub use sinks::{DEFAULT_SINK, Event, Receiver, Sink};
-pub use storage::{Journal, Ledger};
+pub use storage::{Journal, Ledger, Retention};
 pub use telemetry::{Log, LogFilter, LogFormat, NoFilter, Otlp, Telemetry};
 pub use variables::{FILE_VARIABLE, VARIABLES, Variable};
 
@@ -82,6 +82,8 @@ pub struct Configuration {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// The journal.
     pub journal: Journal,
+    /// How long what is over is kept.
+    pub retention: Retention,
     /// The ledger.
     pub ledger: Ledger,
     /// Alertmanager's own API.

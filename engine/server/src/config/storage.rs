@@ -1,4 +1,5 @@
-//! The sections `journal` and `ledger`: where the truth is kept, and where claims, cooldowns and rates are.
+//! The sections `journal`, `retention` and `ledger`: where the truth is kept and for how long, and where claims, cooldowns
+//! and rates are.
 
 use std::path::{Component, PathBuf};
 
@@ -8,11 +9,34 @@ use serde::Serialize;
 
 use super::shown;
 
-/// The journal: a SQLite database in the data directory.
+/// The journal: a SQLite database in the data directory, or a PostgreSQL database that replicas share.
 #[derive(Debug, Clone, Serialize)]
 pub struct Journal {
     /// The database's file, below the data directory; `journal.sqlite` by default.
     pub path: PathBuf,
+    /// The PostgreSQL database, `postgres://`. Absent: SQLite, for one process alone.
+    #[serde(serialize_with = "shown::optional_secret")]
+    pub url: Option<Secret>,
+    /// Certificates of the authorities to trust for PostgreSQL, in PEM form; those of the system, if absent.
+    #[serde(serialize_with = "shown::optional_secret")]
+    pub ca: Option<Secret>,
+    /// How long connecting to PostgreSQL may take. 100 ms to 1 min; 3 s by default.
+    pub connect_timeout: Span,
+    /// How long one statement may take. 100 ms to 5 min; 5 s by default.
+    pub statement_timeout: Span,
+}
+
+/// How long what is over is kept. Open issues, settings and totals are kept for ever.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Retention {
+    /// Counts of failed tries, by which rules escalate; at least as long as the longest window of any rule. 1 min to a
+    /// year; 1 h by default.
+    pub failures: Span,
+    /// Remediations, their intents and approvals, from when the issue was closed. 1 h to ten years; 7 d by default.
+    pub actions: Span,
+    /// Issues and their stories, from when the issue was closed. 1 h to ten years, no shorter than `actions`; 30 d by
+    /// default.
+    pub events: Span,
 }
 
 /// The ledger.
@@ -35,8 +59,34 @@ pub(super) fn journal(section: &mut Section<'_>) -> Journal {
         let help = "write it relative to data and without `..`, and set data to choose the directory";
         section.reject("path", format!("{path:?} is not inside the data directory"), Some(help));
     }
+    let url = section.optional_secret_url("url", &["postgres", "postgresql"]);
+    let ca = section.optional_secret("ca");
+    let connect_timeout =
+        section.span_or("connect_timeout", Span::from_secs(3), Span::from_millis(100)..=Span::from_mins(1));
+    let statement_timeout =
+        section.span_or("statement_timeout", Span::from_secs(5), Span::from_millis(100)..=Span::from_mins(5));
     section.finish();
-    Journal { path }
+    Journal { path, url, ca, connect_timeout, statement_timeout }
+}
+
+/// Reads the section `retention`.
+pub(super) fn retention(section: &mut Section<'_>) -> Retention {
+    const DAY: u64 = 24;
+    let failures =
+        section.span_or("failures", Span::from_hours(1), Span::from_mins(1)..=Span::from_hours(366 * DAY));
+    let kept = Span::from_hours(1)..=Span::from_hours(3660 * DAY);
+    let actions = section.span_or("actions", Span::from_hours(7 * DAY), kept.clone());
+    let events = section.span_or("events", Span::from_hours(30 * DAY), kept);
+    if events < actions {
+        let problem = format!("{events} is shorter than actions, {actions}");
+        section.reject(
+            "events",
+            problem,
+            Some("an issue's story is kept at least as long as what was done about it"),
+        );
+    }
+    section.finish();
+    Retention { failures, actions, events }
 }
 
 /// Reads the section `ledger`.

@@ -24,7 +24,7 @@ impl Configuration {
     fn parts(&self) -> Vec<(&'static str, String)> {
         vec![
             ("listen", self.listen.to_string()),
-            ("data", format!("{} (journal {})", self.data.display(), self.journal.path.display())),
+            ("data", self.data_kind()),
             ("rules", self.rules.display().to_string()),
             ("webhook", self.webhook()),
             ("api", self.tokens()),
@@ -73,6 +73,13 @@ impl Configuration {
             policy.blast_radius,
             counted(policy.maintenance.len(), "maintenance window"),
         )
+    }
+
+    fn data_kind(&self) -> String {
+        match self.journal.url {
+            Some(_) => format!("{} (journal on PostgreSQL)", self.data.display()),
+            None => format!("{} (journal {})", self.data.display(), self.journal.path.display()),
+        }
     }
 
     fn ledger_kind(&self) -> String {

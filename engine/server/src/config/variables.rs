@@ -57,6 +57,8 @@ pub const VARIABLES: &[Variable] = &[
     variable("SELFHEAL_DATA", &["data"], Reads::Plain),
     variable("SELFHEAL_RULES", &["rules"], Reads::Plain),
     variable("SELFHEAL_LOG", &["telemetry", "log", "level"], Reads::Plain),
+    variable("JOURNAL_URL", &["journal", "url"], Reads::Plain),
+    variable("SELFHEAL_JOURNAL_URL", &["journal", "url"], Reads::Plain),
     variable("SELFHEAL_LEDGER_URL", &["ledger", "url"], Reads::Plain),
     variable("OTEL_EXPORTER_OTLP_ENDPOINT", &["telemetry", "otlp", "endpoint"], Reads::Plain),
     variable("AUTO_REMEDIATION_ENABLED", &["switch", "enabled"], Reads::Switch),

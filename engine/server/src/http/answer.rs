@@ -123,7 +123,7 @@ impl fmt::Display for Fault {
 impl From<JournalFault> for Fault {
     fn from(fault: JournalFault) -> Self {
         match fault.kind {
-            JournalFaultKind::Conflict => Self::conflict(fault.what),
+            JournalFaultKind::Conflict | JournalFaultKind::Fenced => Self::conflict(fault.what),
             JournalFaultKind::Unavailable | JournalFaultKind::Broken => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
                     .help("try again; /ready says what is wrong")

@@ -94,6 +94,8 @@ pub(super) async fn try_out(file: &TestFile, test: &Test, coverage: &Coverage) -
         adopt: Arc::new(|_, _| {}),
         switch_on: test.history.switch_on,
         learning: true,
+        shared: false,
+        retention: selfheal_runtime::retention::Retention::default(),
         backlog_max: BACKLOG_MAX,
     };
     let (engine, mut rooms) =

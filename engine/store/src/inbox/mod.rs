@@ -11,16 +11,20 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use selfheal_runtime::ports::journal::{NewReceipt, Progress, Receipt, ReceiptId};
+use jiff::Timestamp;
+use selfheal_core::guard::later;
+use selfheal_runtime::ports::journal::{NewReceipt, Progress, RECEIPT_HOLD, Receipt, ReceiptId};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use tokio::sync::{mpsc, oneshot};
 
 use self::log::{Log, Place, Places};
+pub(crate) use self::record::Receipt as Stored;
 use self::segment::AppendFault;
 use crate::breakage::{self, Breakage};
 
@@ -41,12 +45,44 @@ pub(crate) struct Inbox {
     breakage: Breakage,
 }
 
+/// What an inbox that nobody uses holds.
+pub(crate) struct Content {
+    /// Receipts that are not done, in their order, each with how many of its alerts are.
+    pub(crate) receipts: Vec<(Stored, u32)>,
+    /// The highest number that was ever given.
+    pub(crate) highest: i64,
+}
+
+impl Content {
+    /// Reads an inbox; there is nothing in a folder that does not exist.
+    ///
+    /// # Errors
+    /// It cannot be read, or a notification that was acknowledged is missing from it.
+    pub(crate) fn read(directory: &Path) -> io::Result<Self> {
+        if !directory.exists() {
+            return Ok(Self { receipts: Vec::new(), highest: 0 });
+        }
+        let (log, places) = Log::open(directory)?;
+        let expanded = |number: i64| if number == log.mark.partial.0 { log.mark.partial.1 } else { 0 };
+        let read = places.iter().map(|(number, place)| Ok((place.read(*number)?, expanded(*number))));
+        let receipts = read
+            .filter_map(|read: io::Result<_>| match read {
+                Ok((receipt, expanded)) => receipt.map(|receipt| Ok((receipt, expanded))),
+                Err(fault) => Some(Err(fault)),
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { receipts, highest: log.mark.highest })
+    }
+}
+
 /// Receipts that are not done.
 #[derive(Default)]
 struct Open {
     places: Places,
     /// One that is done in part, and how many of its alerts are.
     partial: (i64, u32),
+    /// Until when they belong to whoever received or took them, in this process.
+    held: HashMap<i64, Timestamp>,
 }
 
 enum Request {
@@ -66,7 +102,7 @@ impl Inbox {
             _ => {}
         }
         let (log, places) = Log::open(directory)?;
-        let open = Arc::new(Mutex::new(Open { places, partial: log.mark.partial }));
+        let open = Arc::new(Mutex::new(Open { places, partial: log.mark.partial, held: HashMap::new() }));
         let (queue, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
         let writer = Writer { log, open: Arc::clone(&open), breakage: Arc::clone(breakage) };
         let thread =
@@ -102,12 +138,39 @@ impl Inbox {
         after: ReceiptId,
         most: usize,
     ) -> Result<Vec<Receipt>, JournalFault> {
-        breakage::unbroken(&self.breakage)?;
         let (places, partial): (Vec<(i64, Place)>, _) = {
             let open = lock(&self.open);
             let later = open.places.range(after.0.saturating_add(1)..).take(most);
             (later.map(|(number, place)| (*number, place.clone())).collect(), open.partial)
         };
+        self.read(places, partial).await
+    }
+
+    /// Takes receipts that are not done and that nobody holds, oldest first.
+    pub(crate) async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<Receipt>, JournalFault> {
+        let (places, partial): (Vec<(i64, Place)>, _) = {
+            let mut open = lock(&self.open);
+            let Open { places, held, partial } = &mut *open;
+            let free = |number: &i64| held.get(number).is_none_or(|until| *until <= now);
+            let taken: Vec<_> = places.iter().filter(|(number, _)| free(number)).take(most).collect();
+            let taken: Vec<(i64, Place)> = taken.into_iter().map(|(n, place)| (*n, place.clone())).collect();
+            held.extend(taken.iter().map(|(number, _)| (*number, later(now, RECEIPT_HOLD))));
+            (taken, *partial)
+        };
+        self.read(places, partial).await
+    }
+
+    /// Gives back what anybody in this process holds.
+    pub(crate) fn free(&self) {
+        lock(&self.open).held.clear();
+    }
+
+    async fn read(
+        &self,
+        places: Vec<(i64, Place)>,
+        partial: (i64, u32),
+    ) -> Result<Vec<Receipt>, JournalFault> {
+        breakage::unbroken(&self.breakage)?;
         let unreadable = |what: String| JournalFault { kind: JournalFaultKind::Unavailable, what };
         let read = tokio::task::spawn_blocking(move || {
             let read = places.iter().map(|(number, place)| place.read(*number));
@@ -180,7 +243,13 @@ impl Writer {
         match answer {
             Ok(places) => {
                 let numbers: Vec<i64> = places.iter().map(|(number, _)| *number).collect();
-                lock(&self.open).places.extend(places);
+                let until = batch.receipts.iter().map(|receipt| later(receipt.received_at, RECEIPT_HOLD));
+                let held = numbers.iter().copied().zip(until);
+                {
+                    let mut open = lock(&self.open);
+                    open.held.extend(held);
+                    open.places.extend(places);
+                }
                 batch.notes.clear();
                 for (reply, number) in batch.replies.drain(..).zip(numbers) {
                     // The caller may have stopped waiting.
@@ -200,6 +269,7 @@ impl Writer {
         for Progress { receipt, expanded, finished } in progress {
             if *finished {
                 open.places.remove(&receipt.0);
+                open.held.remove(&receipt.0);
             } else {
                 open.partial = (receipt.0, *expanded);
             }

@@ -25,12 +25,12 @@ pub(super) enum Entry {
 
 /// A notification.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Receipt {
-    pub(super) number: i64,
-    pub(super) received_at: Timestamp,
-    pub(super) source: String,
-    pub(super) trace: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Receipt {
+    pub(crate) number: i64,
+    pub(crate) received_at: Timestamp,
+    pub(crate) source: String,
+    pub(crate) trace: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// How far the receipts are expanded.

@@ -2,12 +2,13 @@
 
 use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_core::remediation::{IntentId, IntentState};
-use selfheal_runtime::ports::journal::{Answer as Answered, Record, Write};
+use selfheal_runtime::ports::journal::{Answer as Answered, Record, Tenure, Write};
+use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 
 use super::columns::{Columns as _, micros, text};
 use super::connection::{Connection, Sql, sql};
 use super::fault::Trouble;
-use super::movement;
+use super::{holds, movement};
 use crate::nested::Nested;
 
 /// A statement, and what it is when it changed nothing.
@@ -20,6 +21,8 @@ pub(super) struct Change<'a> {
 pub(super) enum Unless<'a> {
     /// It is said without looking.
     Said(String),
+    /// The issue is in another epoch.
+    Taken(Tenure),
     /// The issue is in another phase, or is not there.
     Phase(IssueId, Event),
     /// The intent is in another state, or is not there.
@@ -55,6 +58,8 @@ pub(super) fn change<'a>(write: &'a Write, nested: &'a Nested, writer: i64) -> R
             ),
             Unless::Phase(*issue, *event),
         ),
+        Write::Hold { tenure, lease, .. } => must(holds::hold(*tenure, *lease), Unless::Taken(*tenure)),
+        Write::Wake { issue, at } => may(holds::wake(*issue, *at)),
         Write::AssignRule { issue, rule, priority, component } => there(
             sql!(
                 "UPDATE issues SET rule = $2, priority = $3, component = $4 WHERE id = $1",
@@ -250,6 +255,10 @@ impl Unless<'_> {
     /// Says what stands in the way.
     pub(super) async fn explain(&self, connection: &mut Connection) -> Result<Trouble, Trouble> {
         Ok(Trouble::conflict(match self {
+            Self::Taken(Tenure { issue, epoch }) => {
+                let what = format!("{issue} is not in epoch {epoch} any more: somebody else has taken it");
+                return Ok(Trouble::Refused(JournalFault { kind: JournalFaultKind::Fenced, what }));
+            }
             Self::Said(why) => why.clone(),
             Self::Phase(issue, event) => {
                 let rows = connection.rows(sql!("SELECT phase FROM issues WHERE id = $1", issue.0)).await?;

@@ -22,7 +22,7 @@ const SILENCE_MAX: &str = "5s";
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// To make a connection.
     pub(super) connect: Duration,
     /// One statement.
@@ -30,7 +30,7 @@ pub(super) struct Limits {
 }
 
 /// Makes connections.
-pub(super) struct Connector {
+pub(crate) struct Connector {
     pub(super) config: Config,
     pub(super) tls: MakeRustlsConnect,
     pub(super) limits: Limits,
@@ -38,7 +38,7 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Connects, and sets what every statement relies on.
-    pub(super) async fn connect(&self) -> Result<Connection, Trouble> {
+    pub(crate) async fn connect(&self) -> Result<Connection, Trouble> {
         let (client, connection) = self.within(self.config.connect(self.tls.clone())).await?;
         // Ends by itself when the client is dropped or the connection breaks; the client then says so.
         tokio::spawn(connection);
@@ -79,12 +79,12 @@ impl Connector {
 }
 
 /// A value on its way into a column.
-pub(super) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
+pub(crate) type Bound<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
 /// A statement with its values.
-pub(super) struct Sql<'a> {
-    pub(super) text: Cow<'static, str>,
-    pub(super) values: Vec<Value<'a>>,
+pub(crate) struct Sql<'a> {
+    pub(crate) text: Cow<'static, str>,
+    pub(crate) values: Vec<Bound<'a>>,
 }
 
 /// A statement's text and its values, each of a type that is exactly that of the column.
@@ -92,21 +92,21 @@ macro_rules! sql {
     ($text:expr $(, $value:expr)* $(,)?) => {
         $crate::postgres::connection::Sql {
             text: ::std::borrow::Cow::from($text),
-            values: vec![$(Box::new($value) as $crate::postgres::connection::Value<'_>),*],
+            values: vec![$(Box::new($value) as $crate::postgres::connection::Bound<'_>),*],
         }
     };
 }
-pub(super) use sql;
+pub(crate) use sql;
 
 /// What a statement came to.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub(super) rows: Vec<Row>,
     /// Rows changed, or found.
     pub(super) count: u64,
 }
 
 /// A connection.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     client: Client,
     prepared: HashMap<String, Statement>,
     limits: Limits,
@@ -121,18 +121,18 @@ impl Connection {
     }
 
     /// Runs one statement.
-    pub(super) async fn run(&mut self, sql: Sql<'_>) -> Result<Answer, Trouble> {
+    pub(crate) async fn run(&mut self, sql: Sql<'_>) -> Result<Answer, Trouble> {
         let mut answers = self.pipeline(&[sql]).await?;
         answers.pop().expect("there is an answer for every statement")
     }
 
     /// Runs one statement for its rows.
-    pub(super) async fn rows(&mut self, sql: Sql<'_>) -> Result<Vec<Row>, Trouble> {
+    pub(crate) async fn rows(&mut self, sql: Sql<'_>) -> Result<Vec<Row>, Trouble> {
         Ok(self.run(sql).await?.rows)
     }
 
     /// Runs SQL without values, in one transaction unless it says otherwise.
-    pub(super) async fn script(&mut self, text: &str) -> Result<(), Trouble> {
+    pub(crate) async fn script(&mut self, text: &str) -> Result<(), Trouble> {
         self.in_flight = true;
         let ran = self.client.batch_execute(text).await;
         self.in_flight = false;

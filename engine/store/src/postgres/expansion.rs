@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet};
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::sighting::LatestIssue;
-use selfheal_runtime::ports::journal::{Progress, Sighted, Sighting};
+use selfheal_runtime::ports::journal::{HOLD, Progress, Sighted, Sighting};
 
 use super::columns::{Columns as _, micros, text};
 use super::connection::{Connection, Sql, sql};
+use super::ears;
 use super::fault::Trouble;
-use super::sightings::{self, Latest, Outcomes, Place, State};
+use super::sightings::{self, Latest, Opened, Outcomes, Place, State};
 
 /// Expands sightings and notes how far receipts are done.
 pub(super) async fn expand(
@@ -50,6 +51,7 @@ pub(super) async fn expand(
     let mut statements = writes(&outcomes, last, &number)?;
     let changed = outcomes.changed.len() as u64;
     statements.extend(note(progress));
+    statements.extend(is_for_others(&outcomes).then(ears::tell));
     statements.push(sql!("COMMIT"));
     if changed == 0 {
         all(session, statements).await?;
@@ -108,7 +110,7 @@ fn writes<'a>(
         };
         statements.push(sql!(
             "UPDATE issues SET starts_at = c.starts_at, seen = c.seen, resolved_at = c.resolved_at, alert = c.alert,
-                 wake_at = coalesce(c.wake_at, issues.wake_at)
+                 wake_at = coalesce(c.wake_at, issues.wake_at), again = issues.again OR c.wake_at IS NOT NULL
              FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
                  AS c (id, starts_at, seen, resolved_at, wake_at, alert)
              WHERE issues.id = c.id AND issues.closed_at IS NULL",
@@ -127,10 +129,15 @@ fn writes<'a>(
         let opening = || opened.iter().map(|opened| (opened, &opened.sighting.opening));
         statements.push(sql!(
             "INSERT INTO issues (id, fingerprint, starts_at, seen, resolved_at, closed_at, wake_at, received_at, phase,
-                 outcome, priority, component, rule, why, resource, trace, alert)
-             SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
+                 outcome, priority, component, rule, why, resource, trace, alert, epoch, held_until)
+             SELECT id, fingerprint, starts_at, seen, resolved_at, closed_at, wake_at, received_at, phase, outcome,
+                 priority, component, rule, why, resource, trace, alert, CASE WHEN taken THEN 1 ELSE 0 END,
+                 CASE WHEN taken THEN clock_timestamp() + $19 * interval '1 second' END
+             FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
                  $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-                 $15::text[], $16::text[], $17::text[])",
+                 $15::text[], $16::text[], $17::text[], $18::boolean[]) AS o (id, fingerprint, starts_at, seen, resolved_at,
+                 closed_at, wake_at, received_at, phase, outcome, priority, component, rule, why, resource, trace, alert,
+                 taken)",
             (1..=count).map(|ahead| last + ahead).collect::<Vec<_>>(),
             opened.iter().map(|opened| opened.state.alert.fingerprint.0.cast_signed()).collect::<Vec<_>>(),
             opened.iter().map(|opened| micros(opened.state.alert.starts_at)).collect::<Vec<_>>(),
@@ -148,6 +155,8 @@ fn writes<'a>(
             opening().map(|(_, opening)| text(&opening.resource)).collect::<Vec<_>>(),
             opened.iter().map(|opened| text(&opened.sighting.trace)).collect::<Vec<_>>(),
             opened.iter().map(|opened| alert_text(&opened.state)).collect::<Result<Vec<_>, _>>()?,
+            opened.iter().map(is_taken).collect::<Vec<_>>(),
+            HOLD.as_secs_f64(),
         ));
     }
     if !outcomes.told.is_empty() {
@@ -163,6 +172,20 @@ fn writes<'a>(
         ));
     }
     Ok(statements)
+}
+
+/// Whether an issue is taken with its opening.
+fn is_taken(opened: &Opened<'_>) -> bool {
+    opened.phase.is_open() && opened.sighting.take_at.is_some()
+}
+
+/// Whether something is due that other replicas could look at as well.
+fn is_for_others(outcomes: &Outcomes<'_>) -> bool {
+    let is_left = |opened: &Opened<'_>| {
+        opened.state.wake_at.is_some_and(|wake_at| wake_at <= opened.sighting.received_at)
+            && !is_taken(opened)
+    };
+    outcomes.changed.values().any(|state| state.wake_at.is_some()) || outcomes.opened.iter().any(is_left)
 }
 
 /// How far receipts are expanded.

@@ -13,7 +13,7 @@ const MESSAGE_CHARS_MAX: usize = 300;
 
 /// Why a request could not be carried out.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// A precondition of the request does not hold, of this kind.
     Refused(JournalFault),
     /// A value has no form in a column, or does not read back from one.
@@ -73,7 +73,7 @@ impl Trouble {
     }
 
     /// The fault that the request is answered with.
-    pub(super) fn fault(&self) -> JournalFault {
+    pub(crate) fn fault(&self) -> JournalFault {
         let unavailable = |what: String| JournalFault { kind: JournalFaultKind::Unavailable, what };
         match self {
             Self::Refused(fault) => fault.clone(),

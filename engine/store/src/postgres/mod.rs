@@ -1,20 +1,23 @@
 //! The journal on PostgreSQL, for any number of replicas.
 //!
 //! Notifications go in by the `inbox`, transactions of the runtime by the one `writer` of a replica, each many in one
-//! commit; `expansion` turns notifications into issues. Questions (`queries`) and single changes go by a small `pool`.
+//! commit; `expansion` turns notifications into issues, `holds` says who looks at what, and `ears` hears from other replicas. Questions (`queries`) and single changes go by a small `pool`.
 //! `open` has the settings and the schema, `connection` how a connection is made and used; `fault` says what a failure
 //! means.
 
 mod changes;
 mod columns;
-mod connection;
+pub(crate) mod connection;
+mod ears;
 mod expansion;
 mod fault;
+mod holds;
 mod inbox;
 mod movement;
 mod open;
 mod pool;
 mod queries;
+mod retention;
 mod rows;
 mod sightings;
 mod tls;
@@ -26,13 +29,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::issue::IssueId;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
-    Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
+    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress,
+    RECEIPT_HOLD, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Tenure,
+    Totals, Write,
 };
 use selfheal_runtime::ports::{Course, Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
@@ -40,10 +44,13 @@ use tokio_postgres::Row;
 
 use crate::nested;
 use columns::{Columns as _, micros};
-use connection::sql;
-use fault::{Reach, Trouble};
+pub(crate) use connection::{Bound, Connection, Sql, sql};
+use ears::Ears;
+use fault::Reach;
+pub(crate) use fault::Trouble;
 use inbox::Inbox;
 pub use open::{PostgresFault, PostgresFaultKind, PostgresSettings};
+pub(crate) use open::{connector, migrate};
 use pool::Pool;
 use writer::Writer;
 
@@ -65,6 +72,7 @@ pub struct PostgresJournal {
     pool: Pool,
     writer: Writer,
     inbox: Inbox,
+    ears: Ears,
 }
 
 impl PostgresJournal {
@@ -78,6 +86,7 @@ impl PostgresJournal {
         Ok(Self {
             pool: Pool::new(Arc::clone(&connector)),
             inbox: Inbox::start(&connector, RECEIPT_HOLD),
+            ears: Ears::open(Arc::clone(&connector)),
             writer: Writer::start(connector),
         })
     }
@@ -109,9 +118,6 @@ impl PostgresJournal {
     }
 }
 
-/// How long a notification belongs to the replica that received it.
-const RECEIPT_HOLD: Duration = Duration::from_secs(30);
-
 fn read<T>(rows: &[Row], of: impl Fn(&Row) -> Result<T, Trouble>) -> Result<Vec<T>, JournalFault> {
     rows.iter().map(of).collect::<Result<_, _>>().map_err(|trouble| trouble.fault())
 }
@@ -124,6 +130,13 @@ fn first<T>(rows: &[Row], of: impl Fn(&Row) -> Result<T, Trouble>) -> Result<Opt
 impl Journal for PostgresJournal {
     async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault> {
         self.inbox.receive(receipt).await
+    }
+
+    async fn take_receipts(&self, _: Timestamp, most: usize) -> Result<Vec<Receipt>, JournalFault> {
+        let taken = self.pool.change(holds::take_receipts(most)).await?;
+        let mut taken = read(&taken.rows, rows::receipt)?;
+        taken.sort_by_key(|receipt| receipt.id);
+        Ok(taken)
     }
 
     async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault> {
@@ -184,13 +197,71 @@ impl Journal for PostgresJournal {
         }))
     }
 
-    async fn wakes(
+    async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
+        let remediating = self.pool.change(holds::take_remediating(most)).await?;
+        let mut taken = read(&remediating.rows, holds::taken)?;
+        if taken.len() < most {
+            let due = self.pool.change(holds::take_due(now, most - taken.len())).await?;
+            let mut due = read(&due.rows, holds::taken)?;
+            due.sort_by_key(|(issue, _)| (issue.wake_at, issue.id));
+            taken.extend(due);
+        }
+        Ok(taken)
+    }
+
+    async fn take_one(&self, issue: IssueId, _: Timestamp) -> Result<Option<Tenure>, JournalFault> {
+        let taken = self.pool.change(holds::take_one(issue)).await?;
+        first(&taken.rows, |row| Ok(Tenure { issue, epoch: row.value("epoch")? }))
+    }
+
+    async fn keep(
         &self,
-        after: Option<(Timestamp, IssueId)>,
-        most: usize,
-    ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault> {
-        let rows = self.pool.ask(queries::wakes(after, most)).await?;
-        read(&rows, |row| Ok((row.time("wake_at")?, IssueId(row.value("id")?))))
+        tenures: Vec<Tenure>,
+        _: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Tenure>, JournalFault> {
+        let kept = self.pool.change(holds::keep(&tenures, lease)).await?;
+        read(&kept.rows, |row| Ok(Tenure { issue: IssueId(row.value("id")?), epoch: row.value("epoch")? }))
+    }
+
+    async fn next_look(&self, _: Timestamp) -> Result<Option<Timestamp>, JournalFault> {
+        first(&self.pool.ask(holds::next_look()).await?, |row| row.time("wake_at"))
+    }
+
+    async fn due(&self, now: Timestamp, most: usize) -> Result<usize, JournalFault> {
+        let count = first(&self.pool.ask(holds::due(now, most)).await?, |row| row.number("due"))?;
+        Ok(count.unwrap_or_default())
+    }
+
+    async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
+        _: Timestamp,
+        lease: Duration,
+    ) -> Result<bool, JournalFault> {
+        let change = holds::lease(name.to_owned(), holder.to_owned(), lease);
+        Ok(self.pool.change(change).await?.count == 1)
+    }
+
+    async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault> {
+        let mut forgotten = 0;
+        // Each by itself: what is forgotten first needs nothing of what is forgotten later.
+        for forget in retention::forget(horizons, most) {
+            forgotten += self.pool.change(forget).await?.count;
+        }
+        Ok(usize::try_from(forgotten).unwrap_or(usize::MAX))
+    }
+
+    async fn free(&self) -> Result<(), JournalFault> {
+        for free in holds::free() {
+            self.pool.change(free).await?;
+        }
+        Ok(())
+    }
+
+    async fn heard(&self) {
+        self.ears.heard().await;
     }
 
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
@@ -254,6 +325,18 @@ impl Journal for PostgresJournal {
         let question = queries::failures_since(rule.to_owned(), resource.to_owned(), since);
         let count = first(&self.pool.ask(question).await?, |row| row.number("tries"))?;
         Ok(count.unwrap_or_default())
+    }
+
+    async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault> {
+        let question = queries::openings_since(rule.to_owned(), since);
+        let count = first(&self.pool.ask(question).await?, |row| row.number("issues"))?;
+        Ok(count.unwrap_or_default())
+    }
+
+    async fn endings_since(&self, since: Timestamp) -> Result<Vec<(Outcome, u64)>, JournalFault> {
+        read(&self.pool.ask(queries::endings_since(since)).await?, |row| {
+            Ok((row.name("outcome")?, row.number("remediations")?))
+        })
     }
 
     async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault> {

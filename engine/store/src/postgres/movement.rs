@@ -18,11 +18,16 @@ fn statement(event: Event) -> String {
     assert!(closes || ways.iter().all(|(_, to)| to.is_open()), "an event either closes or does not");
     let to: Vec<String> = ways.iter().map(|(from, to)| format!("WHEN '{from}' THEN '{to}'")).collect();
     let from: Vec<String> = ways.iter().map(|(from, _)| format!("'{from}'")).collect();
+    // What was called for since it was taken is looked at again.
     // Only what is resolved may close, and what is resolved is looked at until it is closed.
     let (how, only_if) = if closes {
         ("wake_at = $2, closed_at = $5::bigint", " AND resolved_at IS NOT NULL")
     } else {
-        ("wake_at = coalesce($2, CASE WHEN resolved_at IS NOT NULL THEN $5::bigint END)", "")
+        (
+            "wake_at = CASE WHEN again THEN least($2, $5::bigint)
+                 ELSE coalesce($2, CASE WHEN resolved_at IS NOT NULL THEN $5::bigint END) END",
+            "",
+        )
     };
     format!(
         "UPDATE issues SET phase = CASE phase {} END, {how}, outcome = coalesce($3, outcome), why = $4

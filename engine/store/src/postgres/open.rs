@@ -65,7 +65,7 @@ fn fault(kind: PostgresFaultKind, what: impl Into<String>) -> PostgresFault {
 }
 
 /// Makes the connector of checked settings.
-pub(super) fn connector(settings: &PostgresSettings) -> Result<Connector, PostgresFault> {
+pub(crate) fn connector(settings: &PostgresSettings) -> Result<Connector, PostgresFault> {
     let unusable = |what: String| fault(PostgresFaultKind::Settings, what);
     let (url, word) = take_sslmode(&settings.url);
     let tls = Tls::of(word.as_deref().unwrap_or("prefer"))
@@ -98,7 +98,7 @@ fn take_sslmode(url: &str) -> (String, Option<String>) {
 }
 
 /// Brings the schema up to date; gives the version that was found and the one that is there now.
-pub(super) async fn migrate(connector: &Arc<Connector>) -> Result<(usize, usize), PostgresFault> {
+pub(crate) async fn migrate(connector: &Arc<Connector>) -> Result<(usize, usize), PostgresFault> {
     let mut connection = connector
         .connect()
         .await

@@ -6,7 +6,7 @@ use selfheal_core::remediation::RemediationId;
 use selfheal_runtime::ports::journal::{IssueFilter, ReceiptId, RemediationFilter};
 
 use super::columns::{self, micros};
-use super::connection::{Sql, Value, sql};
+use super::connection::{Bound, Sql, sql};
 use super::rows::{APPROVAL, INTENT, ISSUE, MESSAGE, RECEIPT, RECORD, REMEDIATION};
 
 /// The most issues of one answer.
@@ -38,7 +38,7 @@ fn holding(text: &str) -> String {
 #[derive(Default)]
 struct Conditions {
     texts: Vec<String>,
-    values: Vec<Value<'static>>,
+    values: Vec<Bound<'static>>,
 }
 
 impl Conditions {
@@ -47,7 +47,7 @@ impl Conditions {
     }
 
     /// A comparison with a value, which comes behind it.
-    fn with(&mut self, text: &str, value: Value<'static>) {
+    fn with(&mut self, text: &str, value: Bound<'static>) {
         self.values.push(value);
         self.texts.push(format!("{text} ${}", self.values.len()));
     }
@@ -131,15 +131,15 @@ pub(super) fn story(id: IssueId) -> Vec<Sql<'static>> {
     ]
 }
 
-pub(super) fn wakes(after: Option<(Timestamp, IssueId)>, most: usize) -> Sql<'static> {
-    let (time, id) = after.map_or((i64::MIN, 0), |(time, id)| (micros(time), id.0));
+pub(super) fn openings_since(rule: String, since: Timestamp) -> Sql<'static> {
+    sql!("SELECT count(*) AS issues FROM issues WHERE rule = $1 AND received_at >= $2", rule, micros(since))
+}
+
+pub(super) fn endings_since(since: Timestamp) -> Sql<'static> {
     sql!(
-        "SELECT wake_at, id FROM issues
-         WHERE wake_at IS NOT NULL AND closed_at IS NULL AND (wake_at, id) > ($1, $2)
-         ORDER BY wake_at, id LIMIT $3",
-        time,
-        id,
-        limit(most)
+        "SELECT outcome, count(*) AS remediations FROM remediations
+         WHERE ended_at >= $1 AND outcome IS NOT NULL GROUP BY outcome ORDER BY outcome",
+        micros(since)
     )
 }
 

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::changes::{Change, change};
 use super::columns::Columns as _;
 use super::connection::{Connection, Connector, Sql, sql};
+use super::ears;
 use super::fault::{Reach, Trouble};
 use crate::nested::Nested;
 
@@ -231,7 +232,7 @@ async fn transact(
         Ok(()) => requests.iter().map(|_| Ok(())).collect(),
         Err(trouble) if trouble.reach() == Reach::Request => {
             roll_back(session).await?;
-            apart(session, identity.id, requests).await.map_err(Failure::Nothing)?
+            apart(session, identity.id, requests).await?
         }
         Err(trouble) => {
             if trouble.reach() == Reach::Transaction {
@@ -247,7 +248,11 @@ async fn transact(
         batch,
         identity.generation,
     );
-    let committed = match session.pipeline(&[mark, sql!("COMMIT")]).await {
+    let told = requests.iter().flat_map(|request| &request.writes).any(|(write, _)| is_for_others(write));
+    let mut ending = vec![mark];
+    ending.extend(told.then(ears::tell));
+    ending.push(sql!("COMMIT"));
+    let committed = match session.pipeline(&ending).await {
         Ok(answers) => answers.into_iter().collect::<Result<Vec<_>, _>>(),
         Err(trouble) => Err(trouble),
     };
@@ -258,6 +263,11 @@ async fn transact(
         // The server says that it did not commit.
         Err(trouble) => Err(trouble.into()),
     }
+}
+
+/// Whether other replicas should hear of it at once.
+fn is_for_others(write: &Write) -> bool {
+    matches!(write, Write::Wake { .. } | Write::Set { .. })
 }
 
 async fn roll_back(session: &mut Connection) -> Result<(), Trouble> {

@@ -1,14 +1,15 @@
 //! What a transaction of the runtime changes: every [`Write`] goes to the room that its rows live in.
 
 use rusqlite::params;
+use selfheal_core::guard::later;
 use selfheal_core::issue::IssueId;
-use selfheal_runtime::ports::journal::{Delivery, Record, Write};
+use selfheal_runtime::ports::journal::{Delivery, Record, Tenure, Write};
 
 use super::columns::Time;
 use super::fault::Trouble;
 use super::statements::Statements;
 use super::writer::Work;
-use super::{effects, movement, people};
+use super::{effects, holds, movement, people};
 use crate::nested::{self, Nested};
 
 /// About what a write costs beside its nested values, in bytes; only the bound of a batch depends on it.
@@ -46,6 +47,16 @@ fn apply(statements: &Statements<'_>, write: &Write, nested: &Nested) -> Result<
             let step = movement::Step { event: *event, wake_at: *wake_at, outcome: *outcome, why, at: *at };
             movement::advance(statements, *issue, &step)
         }
+        Write::Hold { tenure, at, lease } => {
+            let Tenure { issue, epoch } = *tenure;
+            if holds::hold(statements, *tenure, later(*at, *lease))? {
+                return Ok(());
+            }
+            Err(Trouble::Fenced(format!(
+                "{issue} is not in epoch {epoch} any more: somebody else has taken it"
+            )))
+        }
+        Write::Wake { issue, at } => holds::wake(statements, *issue, *at),
         Write::AssignRule { issue, rule, priority, component } => {
             let mut update =
                 statements.get("UPDATE issues SET rule = ?2, priority = ?3, component = ?4 WHERE id = ?1")?;

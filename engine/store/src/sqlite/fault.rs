@@ -10,6 +10,9 @@ pub(super) enum Trouble {
     /// A precondition of the request does not hold.
     #[error("{0}")]
     Conflict(String),
+    /// The issue is in another epoch.
+    #[error("{0}")]
+    Fenced(String),
     /// SQLite, or the way of a value into it, failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
@@ -30,7 +33,7 @@ impl Trouble {
     /// Whom it concerns when it comes from a statement within a transaction.
     pub(super) fn reach(&self) -> Reach {
         match self {
-            Self::Conflict(_) => Reach::Request,
+            Self::Conflict(_) | Self::Fenced(_) => Reach::Request,
             Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => match error.code {
                 _ if is_sync(error.extended_code) => Reach::Journal,
                 ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch => {
@@ -47,6 +50,7 @@ impl Trouble {
     pub(super) fn fault(self) -> JournalFault {
         match self {
             Self::Conflict(what) => JournalFault { kind: JournalFaultKind::Conflict, what },
+            Self::Fenced(what) => JournalFault { kind: JournalFaultKind::Fenced, what },
             Self::Sqlite(error) => unavailable(&error),
         }
     }

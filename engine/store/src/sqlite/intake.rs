@@ -6,9 +6,10 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use selfheal_core::alert::Alert;
+use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
-use selfheal_runtime::ports::journal::{Record, Sighted, Sighting};
+use selfheal_runtime::ports::journal::{HOLD, Record, Sighted, Sighting};
 use serde_json::Value;
 
 use super::columns::{Json, Print, Time};
@@ -144,10 +145,11 @@ fn open(
 ) -> Result<IssueId, Trouble> {
     let mut insert = statements.get(
         "INSERT INTO issues (fingerprint, starts_at, seen, resolved_at, closed_at, wake_at,
-             received_at, phase, outcome, priority, component, rule, why, resource, trace, alert)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             received_at, phase, outcome, priority, component, rule, why, resource, trace, alert, epoch, held_until)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
     )?;
     let Sighting { alert, opening, .. } = sighting;
+    let held_until = sighting.take_at.filter(|_| beginning.phase.is_open()).map(|at| Time(later(at, HOLD)));
     let closed_at = (!beginning.phase.is_open()).then_some(sighting.received_at);
     let id = insert.insert(params![
         Print(alert.fingerprint),
@@ -166,6 +168,8 @@ fn open(
         opening.resource,
         sighting.trace,
         Json(alert),
+        i64::from(held_until.is_some()),
+        held_until,
     ])?;
     Ok(IssueId(id))
 }
@@ -179,7 +183,8 @@ fn update(
     wake_at: Option<Timestamp>,
 ) -> Result<(), Trouble> {
     let mut update = statements.get(
-        "UPDATE issues SET starts_at = ?2, seen = ?3, resolved_at = ?4, alert = ?5, wake_at = coalesce(?6, wake_at)
+        "UPDATE issues SET starts_at = ?2, seen = ?3, resolved_at = ?4, alert = ?5, wake_at = coalesce(?6, wake_at),
+             again = CASE WHEN ?6 IS NULL THEN again ELSE 1 END
          WHERE id = ?1",
     )?;
     let alert = &sighting.alert;

@@ -2,7 +2,8 @@
 //!
 //! The file is a `database`. Changes go through a queue to the one thread that writes it (`writer`), which commits them in
 //! groups: `intake` turns alerts into issues; `commit` carries out the runtime's writes, by `movement` for issues, `effects` for
-//! remediations and `people` for approvals and news. Questions (`queries`, `history`) go to connections of their own (`readers`).
+//! remediations, `holds` for who looks at what, and `people` for approvals and news; `retention` forgets. Questions (`queries`,
+//! `history`) go to connections of their own (`readers`).
 //! `open` has the lock, the settings and the schema; `fault` says what a failure means.
 
 mod columns;
@@ -11,37 +12,42 @@ mod database;
 mod effects;
 mod fault;
 mod history;
+mod holds;
 mod intake;
 mod movement;
 mod open;
 mod people;
 mod queries;
 mod readers;
+mod retention;
 mod rows;
 mod statements;
 #[cfg(test)]
 mod tests;
 mod writer;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
-use selfheal_core::issue::IssueId;
+use selfheal_core::guard::later;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
-    Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
+    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt,
+    ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Tenure, Totals, Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
 
 use crate::breakage::Breakage;
-use crate::inbox::Inbox;
+use crate::inbox::{Content, Inbox};
 use database::Database;
 pub use open::{OpenFault, OpenFaultKind};
 
@@ -96,6 +102,22 @@ impl SqliteJournal {
     }
 }
 
+/// A journal that nobody uses, to be read as it is.
+pub(crate) struct Source {
+    pub(crate) journal: Connection,
+    pub(crate) inbox: Content,
+    _lock: File,
+}
+
+/// Opens a journal to read all of it, bringing its schema up to date.
+pub(crate) fn source(path: &Path) -> Result<Source, OpenFault> {
+    let lock = open::lock(path)?;
+    let journal = open::open(path, open::JOURNAL, 0)?.writer;
+    let folder = inbox(path);
+    let inbox = Content::read(&folder).map_err(|fault| open::no_inbox(&folder, &fault))?;
+    Ok(Source { journal, inbox, _lock: lock })
+}
+
 /// The folder of notifications beside a journal: `data/journal-inbox` for `data/journal.sqlite`.
 fn inbox(journal: &Path) -> PathBuf {
     let mut name = journal.file_stem().unwrap_or_default().to_owned();
@@ -107,6 +129,10 @@ fn inbox(journal: &Path) -> PathBuf {
 impl Journal for SqliteJournal {
     async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault> {
         self.inbox.receive(receipt).await
+    }
+
+    async fn take_receipts(&self, now: Timestamp, most: usize) -> Result<Vec<Receipt>, JournalFault> {
+        self.inbox.take(now, most).await
     }
 
     async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault> {
@@ -145,12 +171,53 @@ impl Journal for SqliteJournal {
         self.query(move |connection| queries::story(connection, id)).await
     }
 
-    async fn wakes(
+    async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
+        self.submit(holds::Take { now, most }).await
+    }
+
+    async fn take_one(&self, issue: IssueId, now: Timestamp) -> Result<Option<Tenure>, JournalFault> {
+        self.submit(holds::TakeOne { issue, now }).await
+    }
+
+    async fn keep(
         &self,
-        after: Option<(Timestamp, IssueId)>,
-        most: usize,
-    ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault> {
-        self.query(move |connection| queries::wakes(connection, after, most)).await
+        tenures: Vec<Tenure>,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Tenure>, JournalFault> {
+        self.submit(holds::Keep { tenures, until: later(now, lease) }).await
+    }
+
+    async fn next_look(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalFault> {
+        self.query(move |connection| queries::next_look(connection, now)).await
+    }
+
+    async fn due(&self, now: Timestamp, most: usize) -> Result<usize, JournalFault> {
+        self.query(move |connection| queries::due(connection, now, most)).await
+    }
+
+    async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<bool, JournalFault> {
+        self.submit(holds::Lease { name: name.to_owned(), holder: holder.to_owned(), now, lease }).await
+    }
+
+    async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault> {
+        self.submit(retention::Forget { horizons, most }).await
+    }
+
+    async fn free(&self) -> Result<(), JournalFault> {
+        self.inbox.free();
+        self.submit(holds::Free).await
+    }
+
+    async fn heard(&self) {
+        // One process has the file, and hears itself.
+        std::future::pending().await
     }
 
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
@@ -197,6 +264,15 @@ impl Journal for SqliteJournal {
     ) -> Result<u32, JournalFault> {
         let (rule, resource) = (rule.to_owned(), resource.to_owned());
         self.query(move |connection| queries::failures_since(connection, &rule, &resource, since)).await
+    }
+
+    async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault> {
+        let rule = rule.to_owned();
+        self.query(move |connection| queries::openings_since(connection, &rule, since)).await
+    }
+
+    async fn endings_since(&self, since: Timestamp) -> Result<Vec<(Outcome, u64)>, JournalFault> {
+        self.query(move |connection| queries::endings_since(connection, since)).await
     }
 
     async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault> {

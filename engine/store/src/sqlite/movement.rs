@@ -41,9 +41,14 @@ static WAYS: LazyLock<Vec<Way>> = LazyLock::new(|| {
 fn statement(to: Phase, from: &str) -> String {
     // CASE instead of IN: that would build a table of the phases for every movement.
     // Only a closing statement names `closed_at`: naming it makes SQLite rewrite the index of open issues.
+    // What was called for since it was taken is looked at again.
     // Only what is resolved may close, and what is resolved is looked at until it is closed.
     let (how, only_if) = if to.is_open() {
-        ("wake_at = coalesce(?2, CASE WHEN resolved_at IS NOT NULL THEN ?5 END)", "")
+        (
+            "wake_at = CASE WHEN again THEN min(coalesce(?2, ?5), ?5)
+                 ELSE coalesce(?2, CASE WHEN resolved_at IS NOT NULL THEN ?5 END) END",
+            "",
+        )
     } else {
         ("wake_at = ?2, closed_at = ?5", " AND resolved_at IS NOT NULL")
     };

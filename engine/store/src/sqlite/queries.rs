@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::types::Value as Column;
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row, params, params_from_iter};
-use selfheal_core::issue::IssueId;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
@@ -144,18 +144,34 @@ pub(super) fn story(connection: &Connection, id: IssueId) -> Result<Option<Story
     }))
 }
 
-pub(super) fn wakes(
-    connection: &Connection,
-    after: Option<(Timestamp, IssueId)>,
-    most: usize,
-) -> Result<Vec<(Timestamp, IssueId)>> {
-    let (time, id) = after.map_or((i64::MIN, 0), |(time, id)| (micros(time), id.0));
-    let sql = "SELECT wake_at, id FROM issues
-               WHERE wake_at IS NOT NULL AND closed_at IS NULL AND (wake_at, id) > (?1, ?2)
-               ORDER BY wake_at, id LIMIT ?3";
-    all(connection, sql, [time, id, limit(most)], |row| {
-        let Time(wake_at) = row.get(0)?;
-        Ok((wake_at, IssueId(row.get(1)?)))
+pub(super) fn next_look(connection: &Connection, now: Timestamp) -> Result<Option<Timestamp>> {
+    let sql = "SELECT wake_at FROM issues
+               WHERE wake_at IS NOT NULL AND closed_at IS NULL AND (held_until IS NULL OR held_until <= ?1)
+               ORDER BY wake_at LIMIT 1";
+    let soonest = one(connection, sql, [micros(now)], |row| row.get(0))?;
+    Ok(soonest.map(|Time(time)| time))
+}
+
+pub(super) fn due(connection: &Connection, now: Timestamp, most: usize) -> Result<usize> {
+    let sql = "SELECT count(*) FROM (
+                   SELECT 1 FROM issues
+                   WHERE wake_at <= ?1 AND wake_at IS NOT NULL AND closed_at IS NULL
+                       AND (held_until IS NULL OR held_until <= ?1) LIMIT ?2)";
+    let count: Option<i64> = one(connection, sql, [micros(now), limit(most)], |row| row.get(0))?;
+    Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default())
+}
+
+pub(super) fn openings_since(connection: &Connection, rule: &str, since: Timestamp) -> Result<u32> {
+    let sql = "SELECT count(*) FROM issues WHERE rule = ?1 AND received_at >= ?2";
+    connection.prepare_cached(sql)?.query_row(params![rule, Time(since)], |row| row.get(0))
+}
+
+pub(super) fn endings_since(connection: &Connection, since: Timestamp) -> Result<Vec<(Outcome, u64)>> {
+    let sql = "SELECT outcome, count(*) FROM remediations
+               WHERE ended_at >= ?1 AND outcome IS NOT NULL GROUP BY outcome ORDER BY outcome";
+    all(connection, sql, [micros(since)], |row| {
+        let (Name(outcome), count): (_, i64) = (row.get(0)?, row.get(1)?);
+        Ok((outcome, count.cast_unsigned()))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Issues on their way: movement, lists, wakes, the story.
+//! Issues on their way: movement, lists, the story.
 
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use selfheal_core::remediation::IntentState;
@@ -74,9 +74,9 @@ pub async fn what_is_resolved_is_looked_at_until_it_is_closed(journal: &dyn Jour
         journal.commit(vec![step(id, event)]).await.unwrap();
         assert_eq!(wake_at().await, Some(at(100)), "{event:?}");
     }
-    assert_eq!(journal.wakes(None, 10).await.unwrap(), [(at(100), id)]);
+    assert_eq!(journal.next_look(at(7)).await.unwrap(), Some(at(100)));
     journal.commit(vec![step(id, Event::Close)]).await.unwrap();
-    assert_eq!((wake_at().await, journal.wakes(None, 10).await.unwrap()), (None, Vec::new()));
+    assert_eq!((wake_at().await, journal.next_look(at(7)).await.unwrap()), (None, None));
 }
 
 pub async fn a_conflict_changes_nothing_of_its_transaction(journal: &dyn Journal) {
@@ -184,46 +184,6 @@ pub async fn issues_are_listed_newest_first_and_by_filter(journal: &dyn Journal)
     }
     assert_eq!(journal.issue(IssueId(6)).await.unwrap(), None);
     assert_eq!(journal.story(IssueId(6)).await.unwrap(), None);
-}
-
-pub async fn wakes_come_soonest_first_and_in_pages(journal: &dyn Journal) {
-    let mut expected = Vec::new();
-    for (name, wake) in [("a", 50), ("b", 20), ("c", 20), ("d", 90), ("e", 10)] {
-        let id = opened(journal, name).await;
-        let wake_at = Some(at(wake));
-        let why = String::new();
-        journal
-            .commit(vec![Write::Move {
-                issue: id,
-                event: Event::Hold,
-                wake_at,
-                outcome: None,
-                why,
-                at: at(5),
-            }])
-            .await
-            .unwrap();
-        expected.push((at(wake), id));
-    }
-    // Neither a closed issue nor one without a time is waited for.
-    let (closed, rested) = (opened(journal, "closed").await, opened(journal, "rested").await);
-    resolved(journal, "closed").await;
-    let wake_at = Some(at(1));
-    let why = String::new();
-    let close = Write::Move { issue: closed, event: Event::Close, wake_at, outcome: None, why, at: at(5) };
-    journal.commit(vec![close, step(rested, Event::Rest)]).await.unwrap();
-    expected.sort_unstable();
-    for most in [1, 2, 100] {
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let page = journal.wakes(after, most).await.unwrap();
-            assert!(page.len() <= most);
-            let Some(last) = page.last() else { break };
-            after = Some(*last);
-            found.extend(page);
-        }
-        assert_eq!(found, expected, "{most}");
-    }
 }
 
 pub async fn rule_and_level_are_replaced(journal: &dyn Journal) {

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
 mod effects;
+mod holds;
 mod intake;
 mod issues;
 mod people;
 mod place;
+mod retention;
 mod sample;
 
 /// Runs every case against a fresh journal of each kind.
@@ -47,17 +49,28 @@ cases! {
     issues::what_is_resolved_is_looked_at_until_it_is_closed,
     issues::a_conflict_changes_nothing_of_its_transaction,
     issues::issues_are_listed_newest_first_and_by_filter,
-    issues::wakes_come_soonest_first_and_in_pages,
     issues::rule_and_level_are_replaced,
     issues::a_story_has_everything_in_order,
     issues::concurrent_commits_move_an_issue_once,
     issues::episodes_tell_each_issue_with_its_remediations,
+    holds::what_is_due_is_taken_soonest_first_and_once,
+    holds::what_is_under_remediation_is_taken_without_a_time,
+    holds::a_new_issue_is_taken_by_whoever_opens_it,
+    holds::nothing_is_written_in_an_earlier_epoch,
+    holds::one_is_taken_whatever_its_time,
+    holds::what_was_called_for_during_a_look_is_looked_at_again,
+    holds::a_call_never_puts_a_look_off,
+    holds::everything_is_free_for_the_only_process,
+    holds::a_lease_is_had_by_one_holder,
+    holds::many_take_without_coming_across_each_other,
+    holds::alerts_that_come_twice_at_once_open_one_issue,
     effects::a_remediation_begins_once_and_ends_once,
     effects::intents_go_by_the_table,
     effects::reverts_are_found_when_they_are_due,
     effects::remediations_are_listed_newest_first_and_by_filter,
     effects::failures_and_results_are_counted,
     effects::totals_add_up,
+    retention::what_is_over_is_forgotten_by_its_kind,
     people::an_approval_is_answered_once_and_for_its_plan,
     people::approvals_are_listed_newest_first,
     people::the_outbox_gives_what_is_due,

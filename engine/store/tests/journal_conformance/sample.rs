@@ -61,6 +61,7 @@ pub fn sighting(receipt: ReceiptId, alert: Alert, received: i64) -> Sighting {
         trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         alert,
         opening,
+        take_at: None,
     }
 }
 

@@ -5,7 +5,10 @@
 pub enum JournalFaultKind {
     /// A precondition did not hold: somebody else moved first.
     Conflict,
-    /// It cannot be written at the moment (disk full, connection lost). Nothing was changed.
+    /// The issue is not held any more: somebody else has taken it, and may be at work on it. Nothing was changed.
+    Fenced,
+    /// It cannot be written at the moment (disk full, connection lost). Nothing was changed, unless the text says that this
+    /// is not known; what was changed all the same is found by reading it again.
     Unavailable,
     /// It cannot be known whether the write is on disk (a failed fsync). The process must end.
     Broken,

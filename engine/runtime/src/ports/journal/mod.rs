@@ -2,11 +2,14 @@
 //!
 //! [`Journal::commit`] takes a list of [`Write`]s as one transaction: all of them are on disk when it returns, or none
 //! is. Writes carry their precondition (the phase or state that they lead on from); when it does not hold, the whole
-//! transaction is a [`JournalFaultKind::Conflict`] and nothing is changed. The conformance tests in `store` hold for
+//! transaction is a [`JournalFaultKind::Conflict`] and nothing is changed. Several processes can share a journal: what is
+//! about an issue that one of them looks at begins with a [`Write::Hold`]. The conformance tests in `store` hold for
 //! every implementation.
 
 mod approval;
 mod fault;
+mod hold;
+mod horizons;
 mod issue;
 mod outbox;
 mod receipt;
@@ -15,9 +18,11 @@ mod sighting;
 mod story;
 mod write;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::issue::IssueId;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
@@ -27,6 +32,8 @@ use super::history::Episode;
 
 pub use approval::{Answer, Approval};
 pub use fault::{JournalFault, JournalFaultKind};
+pub use hold::{HOLD, RECEIPT_HOLD, Tenure};
+pub use horizons::Horizons;
 pub use issue::{Issue, IssueFilter};
 pub use outbox::{Delivery, OutboxMessage};
 pub use receipt::{NewReceipt, Progress, Receipt, ReceiptId};
@@ -38,10 +45,13 @@ pub use write::Write;
 /// Durable truth.
 #[async_trait]
 pub trait Journal: Send + Sync {
-    /// Stores a notification. It is on disk when this returns.
+    /// Stores a notification. It is on disk when this returns, and is held by the caller for [`RECEIPT_HOLD`].
     async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault>;
 
-    /// Receipts after `after` that are not fully expanded, oldest first.
+    /// Takes receipts that are not fully expanded and that nobody holds, oldest first: those of processes that are gone.
+    async fn take_receipts(&self, now: Timestamp, most: usize) -> Result<Vec<Receipt>, JournalFault>;
+
+    /// Receipts after `after` that are not fully expanded, whoever holds them, oldest first.
     async fn unexpanded(&self, after: ReceiptId, most: usize) -> Result<Vec<Receipt>, JournalFault>;
 
     /// Expands alerts to issues, by the table of `selfheal_core::sighting`, and notes how far the receipts are done.
@@ -54,6 +64,41 @@ pub trait Journal: Send + Sync {
         progress: Vec<Progress>,
     ) -> Result<Vec<Sighted>, JournalFault>;
 
+    /// Takes issues that are to be looked at and that nobody holds: open, and under remediation or due at `now`. Those
+    /// under remediation come first, then the soonest; at most `most`. Each is held for [`HOLD`] in a new epoch.
+    async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<(Issue, Tenure)>, JournalFault>;
+    /// Takes one issue, open or closed, due or not; nothing while somebody else holds it.
+    async fn take_one(&self, issue: IssueId, now: Timestamp) -> Result<Option<Tenure>, JournalFault>;
+    /// Holds issues for another lease, or gives them back with a lease of nothing. Answers those that were still held;
+    /// the others have been taken by somebody else.
+    async fn keep(
+        &self,
+        tenures: Vec<Tenure>,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<Vec<Tenure>, JournalFault>;
+    /// The soonest time at which an issue that nobody holds is to be looked at.
+    async fn next_look(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalFault>;
+    /// How many issues that nobody holds are due, counted up to `most`.
+    async fn due(&self, now: Timestamp, most: usize) -> Result<usize, JournalFault>;
+    /// Takes or keeps what only one process does at a time, for a lease. False while another holder has it.
+    async fn lease(
+        &self,
+        name: &str,
+        holder: &str,
+        now: Timestamp,
+        lease: Duration,
+    ) -> Result<bool, JournalFault>;
+    /// Gives back everything that anybody holds: for the only process that uses the journal, when it starts.
+    async fn free(&self) -> Result<(), JournalFault>;
+    /// Waits until another process has called for a look or changed a setting. It may miss that: whoever waits also asks
+    /// from time to time.
+    async fn heard(&self);
+
+    /// Forgets what has been over for long enough, at most about `most` rows or issues with what belongs to them; gives
+    /// how many. Nothing of an issue that is open or has a change to be taken back, no setting and no total.
+    async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault>;
+
     /// All writes in one transaction, or none.
     async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault>;
 
@@ -63,12 +108,6 @@ pub trait Journal: Send + Sync {
     async fn issues(&self, filter: IssueFilter) -> Result<Vec<Issue>, JournalFault>;
     /// An issue's whole story.
     async fn story(&self, id: IssueId) -> Result<Option<Story>, JournalFault>;
-    /// The open issues that have a time to be looked at, soonest first. Pages by `after`.
-    async fn wakes(
-        &self,
-        after: Option<(Timestamp, IssueId)>,
-        most: usize,
-    ) -> Result<Vec<(Timestamp, IssueId)>, JournalFault>;
     /// The history of the issues that were open at `since` or later, at most `most` of them, newest first.
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault>;
     /// Open firing issues (not resolved), for the reconciler: fingerprint, issue, start of the alert.
@@ -94,6 +133,10 @@ pub trait Journal: Send + Sync {
     /// Failed tries of a rule at a resource since a time.
     async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp)
     -> Result<u32, JournalFault>;
+    /// Issues that a rule was for and that were received since a time.
+    async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault>;
+    /// Remediations that ended since a time, by outcome.
+    async fn endings_since(&self, since: Timestamp) -> Result<Vec<(Outcome, u64)>, JournalFault>;
     /// How often each action helped, for all rules: `(rule, action)`.
     async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault>;
 

@@ -20,6 +20,8 @@ pub struct Sighting {
     pub alert: Alert,
     /// What to do with it if it opens an issue.
     pub opening: Opening,
+    /// When whoever expands it takes the issue that it opens, if so: with [`Tenure::first`](super::Tenure::first).
+    pub take_at: Option<Timestamp>,
 }
 
 /// How a new issue begins.

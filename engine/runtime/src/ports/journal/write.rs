@@ -1,5 +1,7 @@
 //! What a transaction changes.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{Event, IssueId, Outcome};
@@ -8,6 +10,7 @@ use selfheal_core::rule::{Component, Priority};
 use serde_json::Value;
 
 use super::approval::{Answer, Approval};
+use super::hold::Tenure;
 use super::remediation::{Intent, Remediation};
 use super::story::Record;
 use crate::ports::sink::News;
@@ -23,13 +26,31 @@ pub enum Write {
         /// What happens to it.
         event: Event,
         /// When to look at it next; replaces what was there. Without one, an issue whose alert is resolved is looked
-        /// at once more at `at`, unless it is closed.
+        /// at once more at `at`, unless it is closed. One that was called for since it was taken, by a sighting or by
+        /// [`Write::Wake`], is looked at again at `at`.
         wake_at: Option<Timestamp>,
         /// Replaces the outcome, if given.
         outcome: Option<Outcome>,
         /// Why; replaces what was there.
         why: String,
         /// The time of the change (becomes `closed_at` when the event closes it).
+        at: Timestamp,
+    },
+    /// The issue is held for another lease, by the journal's clock; a lease of nothing gives it back. Fenced unless the
+    /// tenure's epoch is still the issue's.
+    Hold {
+        /// Whose.
+        tenure: Tenure,
+        /// The caller's time, for a journal that has no clock.
+        at: Timestamp,
+        /// How long.
+        lease: Duration,
+    },
+    /// Calls for a look at an issue, no later than a time. Changes nothing when it is closed or is not there.
+    Wake {
+        /// The issue.
+        issue: IssueId,
+        /// When.
         at: Timestamp,
     },
     /// The rule that treats an issue from now on.

@@ -40,6 +40,7 @@ fn every_setting_behind_a_hash_is_valid_too() {
             ("WEBHOOK_PASSWORD", "0123456789abcdef"),
             ("WEBHOOK_SECRET", "0123456789abcdef"),
             ("API_TOKEN", "0123456789abcdef"),
+            ("JOURNAL_PASSWORD", "x"),
             ("LEDGER_PASSWORD", "x"),
             ("ALERTMANAGER_PASSWORD", "x"),
         ],

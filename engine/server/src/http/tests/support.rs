@@ -242,6 +242,8 @@ impl House {
             adopt: Arc::new(|_, _| {}),
             switch_on: true,
             learning: true,
+            shared: false,
+            retention: selfheal_runtime::retention::Retention::default(),
             backlog_max: 1000,
         };
         let (engine, rooms) = Engine::start(parts, rules()).await.unwrap();

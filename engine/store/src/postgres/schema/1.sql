@@ -30,6 +30,7 @@ CREATE INDEX issues_by_fingerprint ON issues (fingerprint, id DESC);
 CREATE UNIQUE INDEX issues_open_once ON issues (fingerprint) WHERE closed_at IS NULL;
 CREATE INDEX issues_open ON issues (id) WHERE closed_at IS NULL;
 CREATE INDEX issues_by_wake ON issues (wake_at, id) WHERE wake_at IS NOT NULL AND closed_at IS NULL;
+CREATE INDEX issues_by_close ON issues (closed_at) WHERE closed_at IS NOT NULL;
 CREATE INDEX issues_remediating ON issues (id) WHERE phase = 'remediating';
 CREATE INDEX issues_by_rule ON issues (rule, received_at);
 
@@ -63,6 +64,7 @@ CREATE TABLE records (
     facts   text
 );
 CREATE INDEX records_by_issue ON records (issue, id) WHERE issue IS NOT NULL;
+CREATE INDEX records_of_none ON records (id) WHERE issue IS NULL;
 
 CREATE TABLE remediations (
     sequence    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- the order of beginning

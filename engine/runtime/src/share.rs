@@ -1,0 +1,148 @@
+//! What processes that share a journal have in common: where the switch stands, how often actions helped, how many new
+//! issues a rule has; and what only one of them does at a time.
+//!
+//! A process that has its journal alone knows all of this by itself, and asks nothing.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use selfheal_core::policy::RATE_WINDOW;
+use serde_json::{Value, json};
+
+use crate::engine::Engine;
+use crate::ports::JournalFault;
+use crate::ports::journal::Write;
+use crate::storm::{RELEASE, StormReading, WINDOW};
+use crate::switch::{self, Position};
+
+/// How often the journal is asked where the switch stands, when nobody says that it was turned.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often the counts of helpful actions are read again.
+const LEARN_EVERY: Duration = Duration::from_secs(60);
+/// How long a task that only one process does at a time is this one's without asking again.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// The tasks that are this process's, each since when that was last confirmed.
+#[derive(Default)]
+pub(crate) struct Leads {
+    confirmed: Mutex<HashMap<String, Duration>>,
+}
+
+/// Keeps what is shared up to date, for as long as the process runs.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    let mut stored = None;
+    let mut learnt = engine.clock.monotonic();
+    loop {
+        if let Err(fault) = refresh_switch(&engine, &mut stored).await {
+            tracing::warn!(%fault, "cannot read where the switch stands");
+        }
+        if let Err(fault) = engine.refresh_maintenance().await {
+            tracing::warn!(%fault, "cannot read which maintenance windows stand");
+        }
+        if engine.clock.monotonic().saturating_sub(learnt) >= LEARN_EVERY {
+            learnt = engine.clock.monotonic();
+            match engine.journal.successes().await {
+                Ok(successes) => engine.learn(successes),
+                Err(fault) => tracing::warn!(%fault, "cannot read how often actions helped"),
+            }
+        }
+        tokio::select! {
+            () = engine.journal.heard() => {}
+            () = engine.clock.sleep(LOOK) => {}
+        }
+    }
+}
+
+/// Takes over where the switch stands in the journal, when that has changed since it was last read. What this process
+/// has turned off and could not journal stays off until somebody turns it anywhere.
+async fn refresh_switch(engine: &Engine, stored: &mut Option<Value>) -> Result<(), JournalFault> {
+    let now = engine.journal.setting(switch::SETTING).await?;
+    if now == *stored {
+        return Ok(());
+    }
+    stored.clone_from(&now);
+    let position: Option<Position> = now.and_then(|value| serde_json::from_value(value).ok());
+    if let Some(position) = position.filter(|position| *position != engine.switch.position()) {
+        tracing::warn!(on = position.on, by = position.by, why = position.why, "the switch was turned");
+        engine.metrics.switch_on.set(i64::from(position.on));
+        engine.switch.turn(position);
+    }
+    Ok(())
+}
+
+fn ago(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(Timestamp::MIN)
+}
+
+/// The setting that holds until when a person lets a rule go on despite a storm.
+fn released_key(rule: &str) -> String {
+    format!("storm_released/{rule}")
+}
+
+impl Engine {
+    /// Whether a task is this process's to do: one at a time among those that share the journal.
+    pub(crate) async fn leads(&self, task: &str) -> bool {
+        self.leads_for(task, LEASE).await
+    }
+
+    /// The same for a time of its own.
+    pub(crate) async fn leads_for(&self, task: &str, lease: Duration) -> bool {
+        if !self.shared {
+            return true;
+        }
+        let now = self.clock.monotonic();
+        let confirmed =
+            self.leads.confirmed.lock().unwrap_or_else(PoisonError::into_inner).get(task).copied();
+        if confirmed.is_some_and(|at| now.saturating_sub(at) < lease / 2) {
+            return true;
+        }
+        let led = self.journal.lease(task, &self.replica, self.clock.now(), lease).await;
+        let mut leads = self.leads.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        match led {
+            Ok(true) => drop(leads.insert(task.to_owned(), now)),
+            Ok(false) => drop(leads.remove(task)),
+            Err(ref fault) => tracing::warn!(task, %fault, "it cannot be told whose task it is"),
+        }
+        led.unwrap_or(false)
+    }
+
+    /// How many new issues a rule has, in all processes.
+    pub(crate) async fn storm(&self, rule: &str, now: Timestamp) -> StormReading {
+        let here = self.storms.read(rule, now);
+        if !self.shared {
+            return here;
+        }
+        let everywhere = self.journal.openings_since(rule, ago(now, WINDOW)).await;
+        let new_issues = everywhere.map_or(here.new_issues, |count| count.max(here.new_issues));
+        if here.released || new_issues <= self.policy.storm_per_minute {
+            return StormReading { new_issues, ..here };
+        }
+        let until = self.journal.setting(&released_key(rule)).await.ok().flatten();
+        let until = until.and_then(|until| serde_json::from_value::<Timestamp>(until).ok());
+        StormReading { new_issues, released: until.is_some_and(|until| until > now) }
+    }
+
+    /// What makes a person's word about a storm known to all processes.
+    pub(crate) fn release_everywhere(&self, rule: &str, at: Timestamp) -> Option<Write> {
+        let until = selfheal_core::guard::later(at, RELEASE);
+        self.shared.then(|| Write::Set { key: released_key(rule), value: json!(until) })
+    }
+
+    /// Why the switch must be turned off because of remediations in all processes, if so.
+    pub(crate) async fn too_many_failures(&self) -> Option<String> {
+        let since = ago(self.clock.now(), RATE_WINDOW).max(self.switch.position().at);
+        let endings = self.journal.endings_since(since).await;
+        let endings = endings
+            .inspect_err(|fault| tracing::warn!(%fault, "cannot read how many remediations failed"))
+            .ok()?;
+        let count = |wanted: bool| -> u64 {
+            let wanted = endings.iter().filter(|(outcome, _)| outcome.success() == Some(wanted));
+            wanted.map(|(_, count)| count).sum()
+        };
+        let capped = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let (failed, helped) = (count(false), count(true));
+        self.switch.judge(capped(failed + helped), capped(failed), &self.policy)
+    }
+}

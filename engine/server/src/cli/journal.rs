@@ -1,0 +1,73 @@
+//! `migrate` and `journal move`: what is done to a journal while selfheal does not run, or before a new version does.
+
+use std::io::Write;
+
+use selfheal_store::{PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings};
+use serde_json::json;
+
+use super::exit::{Exit, Failure};
+use super::output::{self, Output};
+use crate::assemble;
+use crate::config::Configuration;
+use crate::load::{self, Place};
+
+/// Brings the schema up to date.
+pub(super) async fn migrate(place: &Place, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
+    let (_, settings) = target(place)?;
+    let (found, now) = PostgresJournal::migrate(&settings).await.map_err(failure)?;
+    match output {
+        Output::Json => output::json(out, &json!({ "found": found, "version": now }))?,
+        Output::Text if found == now => writeln!(out, "the journal's schema has version {now} already")?,
+        Output::Text => writeln!(out, "the journal's schema went from version {found} to {now}")?,
+    }
+    Ok(Exit::Good)
+}
+
+/// Copies the SQLite journal to PostgreSQL.
+pub(super) async fn move_to_postgres(
+    place: &Place,
+    output: Output,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    let (configuration, settings) = target(place)?;
+    let path = configuration.journal_path();
+    if !path.exists() {
+        let help = "set data and journal.path to where the SQLite journal is";
+        return Err(Failure::usage(format!("there is no journal at {}; {help}", path.display())));
+    }
+    let moved = selfheal_store::move_journal(&path, &settings).await;
+    let moved = moved.map_err(|fault| Failure::findings(fault.to_string()))?;
+    match output {
+        Output::Json => output::json(out, &json!({ "tables": moved }))?,
+        Output::Text => {
+            for table in &moved {
+                writeln!(out, "{:<14}{:>10}  {}", table.name, table.rows, table.hash.short())?;
+            }
+            writeln!(
+                out,
+                "everything is on PostgreSQL and was compared; {} was left as it is",
+                path.display()
+            )?;
+        }
+    }
+    Ok(Exit::Good)
+}
+
+fn target(place: &Place) -> Result<(Configuration, PostgresSettings), Failure> {
+    let configuration = load::configuration(place).map_err(|fault| Failure::usage(fault.to_string()))?;
+    let settings = assemble::postgres(&configuration.journal).ok_or_else(|| {
+        Failure::usage(
+            "there is no journal on PostgreSQL; set journal.url, or JOURNAL_URL, to postgres://...",
+        )
+    })?;
+    Ok((configuration, settings))
+}
+
+fn failure(fault: PostgresFault) -> Failure {
+    let exit = match fault.kind {
+        PostgresFaultKind::Settings => Exit::Usage,
+        PostgresFaultKind::Newer => Exit::Findings,
+        PostgresFaultKind::Unreachable | PostgresFaultKind::Migration => Exit::Unreachable,
+    };
+    Failure::new(exit, fault.to_string())
+}

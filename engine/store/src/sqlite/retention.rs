@@ -1,0 +1,85 @@
+//! Forgetting what has been over for long enough.
+
+use std::collections::BTreeSet;
+
+use rusqlite::params;
+use selfheal_runtime::ports::journal::Horizons;
+
+use super::columns::Time;
+use super::fault::Trouble;
+use super::statements::Statements;
+use super::writer::Work;
+
+/// About what a row costs, in bytes.
+const ROW_BYTES: usize = 512;
+
+/// Forgets what ended before the horizons.
+pub(super) struct Forget {
+    pub(super) horizons: Horizons,
+    pub(super) most: usize,
+}
+
+/// Issues of which a change is still to be taken back are kept whole.
+const TO_REVERT: &str = "SELECT issue FROM intents WHERE revert_at IS NOT NULL AND state = 'done'";
+
+impl Work for Forget {
+    type Answer = usize;
+
+    fn run(&self, statements: &Statements<'_>) -> Result<usize, Trouble> {
+        let most = i64::try_from(self.most).unwrap_or(i64::MAX);
+        let Horizons { failures, actions, events } = self.horizons;
+        let mut forget = statements.get(
+            "DELETE FROM failures WHERE (rule, resource, at) IN
+                 (SELECT rule, resource, at FROM failures WHERE at < ?1 LIMIT ?2)",
+        )?;
+        let mut forgotten = forget.execute(params![Time(failures), most])?;
+        let mut forget = statements.get(
+            "DELETE FROM records WHERE id IN
+                 (SELECT id FROM records WHERE issue IS NULL AND at < ?1 ORDER BY id LIMIT ?2)",
+        )?;
+        forgotten += forget.execute(params![Time(events), most])?;
+
+        let with_actions = issues(statements, WITH_ACTIONS, params![Time(actions), most])?;
+        let over = issues(statements, OVER, params![Time(events), most])?;
+        for issue in with_actions.union(&over) {
+            for table in [
+                "DELETE FROM intents WHERE issue = ?1",
+                "DELETE FROM remediations WHERE issue = ?1",
+                "DELETE FROM approvals WHERE issue = ?1",
+            ] {
+                statements.get(table)?.execute([issue])?;
+            }
+        }
+        for issue in &over {
+            statements.get("DELETE FROM records WHERE issue = ?1")?.execute([issue])?;
+            statements.get("DELETE FROM issues WHERE id = ?1")?.execute([issue])?;
+        }
+        Ok(forgotten + with_actions.union(&over).count())
+    }
+
+    fn bytes(&self) -> usize {
+        ROW_BYTES * self.most
+    }
+}
+
+/// Closed issues with remediations or approvals, found by these: there may be far more issues without any.
+const WITH_ACTIONS: &str = "
+    SELECT issue FROM (
+        SELECT issue FROM remediations WHERE started_at < ?1
+        UNION SELECT issue FROM approvals WHERE asked_at < ?1)
+    WHERE (SELECT closed_at FROM issues WHERE issues.id = issue) < ?1 LIMIT ?2";
+/// Closed issues.
+const OVER: &str = "
+    SELECT id FROM issues WHERE closed_at < ?1 AND closed_at IS NOT NULL ORDER BY closed_at LIMIT ?2";
+
+fn issues(
+    statements: &Statements<'_>,
+    find: &'static str,
+    params: impl rusqlite::Params,
+) -> Result<BTreeSet<i64>, Trouble> {
+    let found =
+        statements.get(find)?.query_map(params, |row| row.get(0))?.collect::<Result<BTreeSet<i64>, _>>()?;
+    let mut kept = statements.get(TO_REVERT)?;
+    let kept = kept.query_map([], |row| row.get(0))?.collect::<Result<BTreeSet<i64>, _>>()?;
+    Ok(&found - &kept)
+}

@@ -1,0 +1,184 @@
+//! Several processes on one journal: whatever becomes of one of them, the others do its work, and nobody does it twice.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use selfheal_core::issue::{Outcome, Phase};
+use selfheal_core::remediation::IntentState;
+
+use crate::double::Turn;
+use crate::loss::Death;
+use crate::world::{World, minutes, rule, seconds};
+
+/// Longer than an issue is held.
+const PAST_THE_LEASE: Duration = seconds(60);
+
+fn once(world: &World) {
+    let mut seen = HashSet::new();
+    for done in world.target.log() {
+        assert!(
+            seen.insert((done.intent, done.what.clone())),
+            "{} twice: {:?}",
+            done.what,
+            world.target.did()
+        );
+    }
+}
+
+#[tokio::test]
+async fn each_issue_is_treated_by_one() {
+    let world = World::with_plan(r#"double::set(alert.labels.instance, 1)"#).shared();
+    let (one, two) = (world.start().await, world.start().await);
+    for number in 0..20 {
+        let house = if number % 2 == 0 { &one } else { &two };
+        house.fire("load", &format!("i{number}")).await;
+    }
+    // An alert that comes to both is one issue.
+    one.fire("load", "both").await;
+    two.fire("load", "both").await;
+    one.advance(minutes(2)).await;
+    let issues = one.issues().await;
+    assert_eq!(issues.len(), 21);
+    let treated = issues.iter().filter(|issue| issue.outcome == Some(Outcome::Applied)).count();
+    let held = issues.iter().filter(|issue| issue.phase == Phase::Waiting).count();
+    assert_eq!(treated + held, 21, "{issues:#?}");
+    assert_eq!(world.target.log().len(), treated);
+    once(&world);
+}
+
+#[tokio::test]
+async fn what_a_dead_one_had_under_way_is_taken_up() {
+    let verified = r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#;
+    let world = World::with_plan(verified).shared();
+    world.target.put("load", 90);
+    let (one, two) = (world.start().await, world.start().await);
+    one.fire("load", "one").await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+    one.life.end();
+    two.advance(seconds(10)).await;
+    world.target.put("load", 10);
+    assert_eq!(two.only().await.phase, Phase::Remediating, "it is held for as long as its lease lasts");
+    two.advance(PAST_THE_LEASE).await;
+    assert_eq!(two.outcome().await, Some(Outcome::Recovered));
+    assert_eq!(world.target.did(), ["set a=1"]);
+}
+
+#[tokio::test]
+async fn a_notification_that_a_dead_one_received_is_expanded() {
+    for write in 1..12 {
+        let world = World::with_plan(r#"double::set("a", 1)"#).shared();
+        let two = world.start().await;
+        let Some(one) = world.start_mortal(Death::After(write)).await else { continue };
+        let acknowledged = one.send(&[crate::world::alert("load", "one", one.now(), None)]).await.is_ok();
+        two.advance(minutes(3)).await;
+        if acknowledged {
+            assert_eq!(two.outcome().await, Some(Outcome::Applied), "died after write {write}");
+        }
+        once(&world);
+    }
+}
+
+/// A process is frozen within an effect, within a verification, or between two steps; it wakes when another has ended
+/// its work.
+#[tokio::test]
+async fn one_that_was_frozen_writes_nothing_and_does_nothing_any_more() {
+    let plan = r#"sequence([double::set("a", 1).verify(double::read("load").below(50), "5m"),
+                            double::set("b", 2)])"#;
+    for turn in [Turn::Works, Turn::HangsAfter, Turn::HangsBefore, Turn::LostAfter, Turn::LostBefore] {
+        let world = World::new(vec![rule("load", "cooldown: \"2h\"", plan)]).shared();
+        world.target.put("load", 90);
+        world.target.applies("a", &[turn]);
+        let (one, two) = (world.start().await, world.start().await);
+        one.fire("load", "one").await;
+        one.life.freeze();
+        two.advance(seconds(5)).await;
+        world.target.put("load", 10);
+        two.advance(PAST_THE_LEASE).await;
+        let story = two.story(two.only().await.id).await;
+        assert_eq!(story.issue.outcome, Some(Outcome::Recovered), "{turn:?}: {story:#?}");
+        let did = world.target.did();
+        one.life.thaw();
+        two.advance(minutes(3)).await;
+        assert_eq!(world.target.did(), did, "{turn:?}: the one that was frozen did something");
+        let after = two.story(story.issue.id).await;
+        assert_eq!(after, story, "{turn:?}: the one that was frozen wrote something");
+        let unsettled = after.intents.iter().filter(|intent| intent.state != IntentState::Done).count();
+        assert_eq!((unsettled, after.remediations.len()), (0, 1), "{turn:?}");
+        once(&world);
+        // It is of use again.
+        one.fire("load", "two").await;
+        one.advance(minutes(1)).await;
+        assert_eq!(one.issues().await.len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_switch_is_turned_for_all() {
+    let world = World::with_plan(r#"double::set("a", 1)"#).shared();
+    let (one, two) = (world.start().await, world.start().await);
+    one.engine.turn_switch(false, "anna", "wait").await.unwrap();
+    two.advance(seconds(2)).await;
+    assert!(!two.engine.switch.position().on);
+    two.fire("load", "one").await;
+    two.advance(seconds(5)).await;
+    assert_eq!((two.outcome().await, world.target.log().len()), (Some(Outcome::Refused), 0));
+    two.engine.turn_switch(true, "bob", "go on").await.unwrap();
+    one.advance(seconds(2)).await;
+    assert!(one.engine.switch.position().on);
+    assert_eq!(world.target.did(), ["set a=1"], "what was refused is looked at again");
+}
+
+#[tokio::test]
+async fn failures_of_all_turn_the_switch_off() {
+    let mut world = World::with_plan(r#"double::set(alert.labels.instance, 1)"#).shared();
+    world.policy.failure_sample_min = 6;
+    world.policy.concurrent = 100;
+    let (one, two) = (world.start().await, world.start().await);
+    for number in 0..6 {
+        let instance = format!("i{number}");
+        world.target.applies(&instance, &[Turn::Refused]);
+        let house = if number % 2 == 0 { &one } else { &two };
+        house.fire("load", &instance).await;
+    }
+    one.advance(seconds(3)).await;
+    assert!(!one.engine.switch.position().on && !two.engine.switch.position().on);
+}
+
+#[tokio::test]
+async fn a_storm_is_counted_in_all() {
+    let mut world = World::with_plan(r#"double::set(alert.labels.instance, 1)"#).shared();
+    world.policy.storm_per_minute = 10;
+    world.policy.concurrent = 100;
+    let (one, two) = (world.start().await, world.start().await);
+    for number in 0..14 {
+        let house = if number % 2 == 0 { &one } else { &two };
+        house.fire("load", &format!("i{number}")).await;
+    }
+    let issues = one.issues().await;
+    let held = issues.iter().filter(|issue| issue.why.starts_with("storm")).count();
+    assert_eq!(held, 4, "{issues:#?}");
+    one.engine.release_storm("load", "anna").await.unwrap();
+    one.advance(seconds(3)).await;
+    two.advance(seconds(3)).await;
+    let issues = one.issues().await;
+    assert!(issues.iter().all(|issue| issue.outcome == Some(Outcome::Applied)), "{issues:#?}");
+}
+
+#[tokio::test]
+async fn news_is_told_once() {
+    let world = World::with_plan(r#"double::set(alert.labels.instance, 1)"#).shared();
+    let (one, two) = (world.start().await, world.start().await);
+    for number in 0..6 {
+        let house = if number % 2 == 0 { &one } else { &two };
+        house.fire("load", &format!("i{number}")).await;
+    }
+    one.advance(seconds(5)).await;
+    let keys = world.sink.keys();
+    let distinct: HashSet<&String> = keys.iter().collect();
+    assert_eq!((keys.len(), distinct.len()), (6, 6));
+    // When the one that tells dies, the other goes on.
+    one.life.end();
+    two.fire("load", "last").await;
+    two.advance(PAST_THE_LEASE).await;
+    assert_eq!(world.sink.keys().len(), 7);
+}
