@@ -13,5 +13,6 @@ mod postgres;
 mod quickstart;
 mod redis;
 mod reload;
+mod replicas;
 mod selfheal;
 mod surroundings;
