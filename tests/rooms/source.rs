@@ -21,6 +21,7 @@ fn standing(instance: &str, starts_at: Timestamp, suppressed_by: Option<&str>) -
         starts_at,
         ends_at: None,
         generator_url: "".into(),
+        heard_by: None,
     };
     StandingAlert { alert, suppressed_by: suppressed_by.map(str::to_owned) }
 }
@@ -112,4 +113,19 @@ async fn what_was_cut_off_is_asked_for_at_once() {
     house.advance(seconds(2)).await;
     assert_eq!(house.issues().await.len(), 3);
     assert_eq!(world.target.log().len(), 3);
+}
+
+#[tokio::test]
+async fn what_a_watch_has_raised_is_for_the_watch_to_end() {
+    let (world, _source) = world();
+    let house = world.start().await;
+    let body = notification(&[alert("load", "one", house.now(), None)], 0).to_string().into_bytes();
+    house.engine.receive(body, "pods", None).await.unwrap();
+    house.advance(minutes(30)).await;
+    let issue = house.only().await;
+    assert_eq!(issue.alert.heard_by.as_deref(), Some("pods"));
+    assert!(issue.resolved_at.is_none(), "the source never knew of it");
+    house.resolve("load", "one").await;
+    house.advance(minutes(2)).await;
+    assert_eq!(house.only().await.phase, Phase::Closed);
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use selfheal_core::alert::Alert;
 
 use crate::right::Permission;
 
@@ -37,6 +38,12 @@ pub trait Intake: Send + Sync {
     /// # Errors
     /// It is not on disk.
     async fn take(&self, watch: &'static str, body: Vec<u8>) -> Result<(), NotTaken>;
+
+    /// The alerts of a watch that are still open: what an earlier process saw begin, and perhaps nobody saw end.
+    ///
+    /// # Errors
+    /// They cannot be read at the moment.
+    async fn open(&self, watch: &'static str) -> Result<Vec<Alert>, NotTaken>;
 }
 
 /// Why a notification was not taken.

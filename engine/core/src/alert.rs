@@ -92,6 +92,9 @@ pub struct Alert {
     /// Identifies the labels. As the sender gave it, which may know of labels it does not send; computed
     /// from the labels when it gave none.
     pub fingerprint: Fingerprint,
+    /// The watch of an adapter that raised it; none for what Alertmanager sent. Not part of its identity. Set by the intake,
+    /// written as `heardBy`.
+    pub heard_by: Option<Box<str>>,
 }
 
 /// What makes two received alerts one: peers, retries and repeated notifications of the same state share it.
@@ -138,7 +141,7 @@ impl fmt::Display for AlertKey {
 
 impl Serialize for Alert {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut alert = serializer.serialize_struct("Alert", 7)?;
+        let mut alert = serializer.serialize_struct("Alert", 8)?;
         alert.serialize_field("status", &self.status)?;
         alert.serialize_field("labels", &self.labels)?;
         alert.serialize_field("annotations", &self.annotations)?;
@@ -149,6 +152,10 @@ impl Serialize for Alert {
         }
         alert.serialize_field("generatorURL", &self.generator_url)?;
         alert.serialize_field("fingerprint", &self.fingerprint)?;
+        match &self.heard_by {
+            Some(watch) => alert.serialize_field("heardBy", watch)?,
+            None => alert.skip_field("heardBy")?,
+        }
         alert.end()
     }
 }
@@ -168,6 +175,7 @@ mod tests {
             generator_url: "http://prometheus:9090/graph".into(),
             fingerprint: labels.fingerprint(),
             labels,
+            heard_by: None,
         }
     }
 
@@ -183,6 +191,7 @@ mod tests {
                 ..alert(AlertStatus::Firing, None)
             },
             Alert { fingerprint: Fingerprint(7), ..alert(AlertStatus::Firing, None) },
+            Alert { heard_by: Some("kubernetes_pods".into()), ..alert(AlertStatus::Firing, None) },
         ];
         for alert in cases {
             let json = serde_json::to_string(&alert).unwrap();

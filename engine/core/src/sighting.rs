@@ -71,6 +71,7 @@ mod tests {
             starts_at: Timestamp::from_microsecond(1_000_000_500 + later_by).unwrap(),
             ends_at: None,
             generator_url: "".into(),
+            heard_by: None,
             fingerprint: crate::labels::Fingerprint(1),
         };
         meaning(Some(LatestIssue { open, starts_at: start, resolved }), &alert)

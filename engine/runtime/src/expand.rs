@@ -17,9 +17,10 @@ use tracing::Instrument as _;
 
 use crate::desk;
 use crate::engine::Engine;
+use crate::intake::heard_by;
 use crate::known::Known;
 use crate::news;
-use crate::ports::journal::{Issue, Opening, Progress, ReceiptId, Sighted, Sighting, Tenure};
+use crate::ports::journal::{Issue, Opening, Progress, Receipt, ReceiptId, Sighted, Sighting, Tenure};
 use crate::ports::{JournalFault, JournalFaultKind};
 use crate::resource::resource;
 use crate::rules::Generation;
@@ -37,15 +38,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(crate) enum Work {
     /// With its alerts.
     Alerts { receipt: ReceiptId, received_at: Timestamp, trace: String, alerts: Vec<Alert> },
-    /// With its stored body, LZ4; the first `skip` alerts are expanded already.
-    Stored {
-        receipt: ReceiptId,
-        received_at: Timestamp,
-        trace: String,
-        body: Vec<u8>,
-        skip: u32,
-        alerts: usize,
-    },
+    /// As it was stored, with the number of its alerts.
+    Stored { receipt: Receipt, alerts: usize },
 }
 
 /// What intake and expansion share: how much waits, and what is known.
@@ -133,9 +127,9 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
                     batch.add(&engine, receipt, received_at, &trace, alerts);
                     batch.progress.push(Progress { receipt, expanded, finished: true });
                 }
-                Work::Stored { receipt, received_at, trace, body, skip, alerts } => {
+                Work::Stored { receipt, alerts } => {
                     batch.write(&engine).await;
-                    expand_stored(&engine, receipt, received_at, trace, body, skip).await;
+                    expand_stored(&engine, receipt).await;
                     engine.intake.take_back(alerts);
                 }
             }
@@ -157,23 +151,16 @@ async fn left_over(engine: &Arc<Engine>) -> Result<(), JournalFault> {
         }
         for receipt in page {
             tracing::info!(receipt = receipt.id.0, "expanding a notification that another process has left");
-            let (id, at) = (receipt.id, receipt.received_at);
-            expand_stored(engine, id, at, receipt.trace, receipt.body, receipt.expanded).await;
+            expand_stored(engine, receipt).await;
         }
     }
 }
 
 /// Expands a stored body, piece by piece, so that it never sits in memory as a tree.
-async fn expand_stored(
-    engine: &Arc<Engine>,
-    receipt: ReceiptId,
-    received_at: Timestamp,
-    trace: String,
-    body: Vec<u8>,
-    skip: u32,
-) {
+async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
+    let Receipt { id: receipt, received_at, source, trace, body, expanded: skip } = receipt;
     let (pieces, mut received) = mpsc::channel::<Vec<Alert>>(2);
-    let reading = tokio::task::spawn_blocking(move || read_stored(&body, skip, &pieces));
+    let reading = tokio::task::spawn_blocking(move || read_stored(&body, skip, heard_by(&source), &pieces));
     let mut expanded = skip;
     while let Some(alerts) = received.recv().await {
         expanded = expanded.saturating_add(u32::try_from(alerts.len()).unwrap_or(u32::MAX));
@@ -192,11 +179,17 @@ async fn expand_stored(
     batch.write(engine).await;
 }
 
-fn read_stored(body: &[u8], skip: u32, pieces: &mpsc::Sender<Vec<Alert>>) -> Result<(), String> {
+fn read_stored(
+    body: &[u8],
+    skip: u32,
+    heard_by: Option<&str>,
+    pieces: &mpsc::Sender<Vec<Alert>>,
+) -> Result<(), String> {
     let body = lz4_flex::decompress_size_prepended(body).map_err(|fault| fault.to_string())?;
     let (mut piece, mut good) = (Vec::with_capacity(BATCH), 0_u32);
     notification::parse(&body, &mut |_, alert| {
-        let Ok(alert) = alert else { return };
+        let Ok(mut alert) = alert else { return };
+        alert.heard_by = heard_by.map(Into::into);
         good += 1;
         if good <= skip {
             return;

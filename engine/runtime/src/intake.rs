@@ -13,7 +13,8 @@ use selfheal_core::notification::{self, AlertFault, BodyFault, Envelope};
 use crate::engine::Engine;
 use crate::expand::Work;
 use crate::ports::JournalFaultKind;
-use crate::ports::journal::NewReceipt;
+use crate::ports::journal::{NewReceipt, Receipt};
+use crate::reconcile::RECONCILER;
 
 /// Bodies up to this many alerts are handed on in memory; larger ones are read again from the journal's copy, piece by
 /// piece.
@@ -83,10 +84,10 @@ impl Engine {
     ) -> Result<Received, NotReceived> {
         let received_at = self.clock.now();
         let parsed = if body.len() > PARSE_IN_PLACE_BYTES_MAX {
-            let parsed = tokio::task::spawn_blocking(move || parse(body)).await;
+            let parsed = tokio::task::spawn_blocking(move || parse(body, source)).await;
             parsed.map_err(|lost| NotReceived::Unavailable(lost.to_string()))?
         } else {
-            parse(body)
+            parse(body, source)
         };
         let parsed = parsed.map_err(|fault| {
             self.metrics.validation_failures.with_label_values(&["notification", fault.kind.as_str()]).inc();
@@ -160,7 +161,9 @@ impl Engine {
                         (Some(alerts), _) => Work::Alerts { receipt: id, received_at, trace, alerts },
                         (None, stored) => {
                             let body = stored.unwrap_or_default();
-                            Work::Stored { receipt: id, received_at, trace, body, skip: 0, alerts: count }
+                            let source = source.to_owned();
+                            let receipt = Receipt { id, received_at, source, trace, body, expanded: 0 };
+                            Work::Stored { receipt, alerts: count }
                         }
                     });
                     Ok(())
@@ -195,11 +198,19 @@ impl Engine {
     }
 }
 
-fn parse(body: Vec<u8>) -> Result<Parsed, BodyFault> {
+/// The watch that notifications of this source come from, if they do not come from Alertmanager. Only what Alertmanager
+/// tells of can be asked for there.
+pub(crate) fn heard_by(source: &str) -> Option<&str> {
+    Some(source).filter(|source| !matches!(*source, "alertmanager" | RECONCILER))
+}
+
+fn parse(body: Vec<u8>, source: &str) -> Result<Parsed, BodyFault> {
+    let heard_by = heard_by(source);
     let (mut keys, mut alerts) = (Vec::new(), Some(Vec::new()));
     let (mut malformed, mut faults) = (0, Vec::new());
     let envelope = notification::parse(&body, &mut |_, alert| match alert {
-        Ok(alert) => {
+        Ok(mut alert) => {
+            alert.heard_by = heard_by.map(Into::into);
             keys.push(alert.key());
             match &mut alerts {
                 Some(kept) if kept.len() < ALERTS_IN_MEMORY_MAX => kept.push(alert),

@@ -4,9 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use selfheal_contract::{Intake, NotTaken, Watch};
+use selfheal_core::alert::Alert;
 
 use crate::engine::Engine;
 use crate::intake::NotReceived;
+use crate::ports::journal::{Issue, IssueFilter};
+
+/// Issues read at a time.
+const PAGE: u32 = 1000;
 
 /// The door through which watches hand on what they saw.
 pub(crate) struct Door(pub(crate) Arc<Engine>);
@@ -18,6 +23,22 @@ impl Intake for Door {
             Ok(_) => Ok(()),
             Err(NotReceived::Malformed(fault)) => Err(NotTaken::Malformed(fault.to_string())),
             Err(later) => Err(NotTaken::Later(later.to_string())),
+        }
+    }
+
+    async fn open(&self, watch: &'static str) -> Result<Vec<Alert>, NotTaken> {
+        let mut filter = IssueFilter { open: Some(true), limit: PAGE, ..IssueFilter::default() };
+        let mut alerts = Vec::new();
+        loop {
+            let page = self.0.journal.issues(filter.clone()).await;
+            let page = page.map_err(|fault| NotTaken::Later(fault.to_string()))?;
+            filter.before = page.last().map(|issue| issue.id).filter(|_| page.len() == PAGE as usize);
+            let own =
+                |issue: &Issue| issue.resolved_at.is_none() && issue.alert.heard_by.as_deref() == Some(watch);
+            alerts.extend(page.into_iter().filter(own).map(|issue| issue.alert));
+            if filter.before.is_none() {
+                return Ok(alerts);
+            }
         }
     }
 }

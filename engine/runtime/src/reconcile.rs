@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 use crate::engine::Engine;
 use crate::ports::{AlertSource, JournalFault};
 
+/// The source of what the reconciler finds.
+pub(crate) const RECONCILER: &str = "reconciler";
 /// Alerts in one notification that the reconciler makes.
 const CHUNK: usize = 500;
 /// The least time between two looks that cut notifications ask for.
@@ -114,6 +116,10 @@ async fn look(
             continue;
         }
         let Some(issue) = engine.journal.issue(*id).await.map_err(told)? else { continue };
+        if issue.alert.heard_by.is_some() {
+            // It never was at this source; the watch that raised it says when it is over.
+            continue;
+        }
         tracing::info!(issue = %id, "the alert is gone from its source without a word; it counts as resolved");
         let gone = Alert { status: AlertStatus::Resolved, ends_at: Some(now), ..issue.alert };
         receive(engine, &[&gone]).await?;
@@ -130,7 +136,7 @@ fn is_newer(alert: &Alert, known: jiff::Timestamp) -> bool {
 async fn receive(engine: &Arc<Engine>, alerts: &[&Alert]) -> Result<u64, String> {
     let body = json!({
         "version": "4",
-        "receiver": "reconciler",
+        "receiver": RECONCILER,
         "status": "firing",
         "groupKey": "reconciler",
         "groupLabels": {},
@@ -139,7 +145,7 @@ async fn receive(engine: &Arc<Engine>, alerts: &[&Alert]) -> Result<u64, String>
         "externalURL": "",
         "alerts": alerts,
     });
-    let received = engine.receive(body.to_string().into_bytes(), "reconciler", None).await;
+    let received = engine.receive(body.to_string().into_bytes(), RECONCILER, None).await;
     let received = received.map_err(|fault| fault.to_string())?;
     Ok(if received.known { 0 } else { received.alerts as u64 })
 }

@@ -111,6 +111,14 @@ impl Episodes {
         notices
     }
 
+    /// What fires at this moment.
+    pub(crate) fn firing(&self) -> impl Iterator<Item = Notice> {
+        let of = |ailing: &Ailing, episode: &Episode| Notice::firing(&ailing.subject, &episode.symptom);
+        self.ailing
+            .values()
+            .flat_map(move |ailing| ailing.episodes.iter().map(move |episode| of(ailing, episode)))
+    }
+
     /// Pods that ail.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

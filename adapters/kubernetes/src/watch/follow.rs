@@ -11,11 +11,13 @@ use kube::Api;
 use kube::runtime::watcher::{self, Event, watcher};
 use selfheal_cluster::{Cluster, Selection, kinds};
 use selfheal_contract::{Failure, Intake, NotTaken};
+use selfheal_core::alert::Alert;
+use serde_json::{Map, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::NAME;
 use super::episodes::Episodes;
-use super::notice::{Notice, body};
+use super::notice::{self, Notice, body};
 use super::pod::{Pod, resource};
 
 /// Pods in one piece of a list: what is in memory at a time while listing.
@@ -58,10 +60,11 @@ impl Follower<'_> {
     /// Follows for as long as the process lives.
     pub(super) async fn run(self) {
         let mut episodes = Episodes::default();
+        let mut reviewed = false;
         let mut pause = PAUSE_MIN;
         loop {
             let began = Instant::now();
-            if let Err(failure) = self.follow(&mut episodes).await {
+            if let Err(failure) = self.follow(&mut episodes, &mut reviewed).await {
                 tracing::warn!(watch = NAME, cluster = self.cluster.name(), %failure, "pods cannot be followed; trying again");
             }
             // A watch that held for a while was no failed attempt.
@@ -71,7 +74,7 @@ impl Follower<'_> {
     }
 
     /// Follows until the login is no longer accepted, or the server cannot be asked at all.
-    async fn follow(&self, episodes: &mut Episodes) -> Result<(), Failure> {
+    async fn follow(&self, episodes: &mut Episodes, reviewed: &mut bool) -> Result<(), Failure> {
         let time = self.server_time().await?;
         let client = self.cluster.client().await?;
         let pods: Api<Pod> = match self.namespace {
@@ -88,11 +91,13 @@ impl Follower<'_> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failures: u32 = 0;
         loop {
+            let mut listed = false;
             let notices = tokio::select! {
                 event = events.next() => match event {
                     None => return Ok(()),
                     Some(Ok(event)) => {
                         failures = 0;
+                        listed = matches!(event, Event::InitDone);
                         Self::take(episodes, event, time.now())
                     }
                     Some(Err(fault)) if is_unauthorized(&fault) => {
@@ -110,7 +115,11 @@ impl Follower<'_> {
                 _ = tick.tick() => episodes.expire(time.now()),
             };
             for notices in notices.chunks(NOTIFICATION_MAX) {
-                self.hand_on(notices).await;
+                self.hand_on(body(notices, &self.labels)).await;
+            }
+            if listed && !*reviewed {
+                self.review(episodes, time.now()).await;
+                *reviewed = true;
             }
         }
     }
@@ -138,11 +147,42 @@ impl Follower<'_> {
         Ok(ServerTime { at, since })
     }
 
+    /// Ends what an earlier process saw begin and what is over by now.
+    async fn review(&self, episodes: &Episodes, now: Timestamp) {
+        let mut pause = PAUSE_MIN;
+        let open = loop {
+            match self.intake.open(NAME).await {
+                Ok(open) => break open,
+                Err(why) => {
+                    tracing::warn!(watch = NAME, %why, "what was open before cannot be read yet");
+                    sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        };
+        let firing: Vec<_> = episodes.firing().map(|notice| notice.labels(&self.labels)).collect();
+        let is_own = |alert: &Alert| {
+            self.labels.iter().all(|(name, value)| alert.labels.get(name) == Some(value))
+                && self.namespace.is_none_or(|namespace| alert.labels.get("namespace") == Some(namespace))
+        };
+        let fires = |alert: &Alert| {
+            let same = |labels: &Map<String, Value>| {
+                labels.len() == alert.labels.iter().count()
+                    && labels.iter().all(|(name, value)| alert.labels.get(name) == value.as_str())
+            };
+            firing.iter().any(same)
+        };
+        let over: Vec<Alert> = open.into_iter().filter(|alert| is_own(alert) && !fires(alert)).collect();
+        for alerts in over.chunks(NOTIFICATION_MAX) {
+            self.hand_on(notice::over(alerts, now)).await;
+        }
+    }
+
     /// Hands on until it is on disk. Meanwhile nothing is read from the server, which keeps what comes.
-    async fn hand_on(&self, notices: &[Notice]) {
+    async fn hand_on(&self, body: Vec<u8>) {
         let mut pause = PAUSE_MIN;
         loop {
-            match self.intake.take(NAME, body(notices, &self.labels)).await {
+            match self.intake.take(NAME, body.clone()).await {
                 Ok(()) => return,
                 Err(NotTaken::Malformed(fault)) => {
                     tracing::error!(watch = NAME, fault, "a notification of selfheal's own cannot be read");

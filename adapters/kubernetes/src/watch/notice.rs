@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use selfheal_cluster::Object;
+use selfheal_core::alert::{Alert, AlertStatus};
 use serde_json::{Map, Value, json};
 
 use super::NAME;
@@ -64,9 +65,10 @@ impl Notice {
         self.ended.is_none()
     }
 
-    fn json(&self, more_labels: &[(String, String)]) -> Value {
+    /// What identifies the alert.
+    pub(crate) fn labels(&self, more_labels: &[(String, String)]) -> Map<String, Value> {
         let Subject { namespace, pod, workload } = &self.subject;
-        let Symptom { ailment, container, since, detail, .. } = &self.symptom;
+        let Symptom { ailment, container, .. } = &self.symptom;
         let mut labels: Map<String, Value> =
             more_labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         labels.insert("alertname".to_owned(), json!(ailment.alert()));
@@ -79,11 +81,17 @@ impl Notice {
         if let Some((kind, name)) = workload {
             labels.insert((*kind).to_owned(), json!(name));
         }
+        labels
+    }
+
+    fn json(&self, more_labels: &[(String, String)]) -> Value {
+        let Subject { namespace, pod, .. } = &self.subject;
+        let Symptom { ailment, container, since, detail, .. } = &self.symptom;
         let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
         let of = if container.is_empty() { pod.clone() } else { format!("{container} of {pod}") };
         json!({
             "status": if self.ended.is_some() { "resolved" } else { "firing" },
-            "labels": labels,
+            "labels": self.labels(more_labels),
             "annotations": {
                 "summary": format!("{of} in {namespace}: {}", ailment.alert()),
                 "description": detail,
@@ -100,11 +108,24 @@ impl Notice {
 pub(crate) fn body(notices: &[Notice], labels: &[(String, String)]) -> Vec<u8> {
     let firing = notices.iter().any(|notice| notice.ended.is_none());
     let alerts: Vec<Value> = notices.iter().map(|notice| notice.json(labels)).collect();
+    notification(if firing { "firing" } else { "resolved" }, &alerts)
+}
+
+/// One notification that these alerts of an earlier process are over.
+pub(crate) fn over(alerts: &[Alert], now: Timestamp) -> Vec<u8> {
+    let resolved = alerts.iter().map(|alert| {
+        let ends_at = Some(now.max(alert.starts_at));
+        json!(Alert { status: AlertStatus::Resolved, ends_at, ..alert.clone() })
+    });
+    notification("resolved", &resolved.collect::<Vec<_>>())
+}
+
+fn notification(status: &str, alerts: &[Value]) -> Vec<u8> {
     json!({
         "version": "4",
         "groupKey": NAME,
         "receiver": NAME,
-        "status": if firing { "firing" } else { "resolved" },
+        "status": status,
         "groupLabels": {},
         "commonLabels": {},
         "commonAnnotations": {},
@@ -119,7 +140,6 @@ pub(crate) fn body(notices: &[Notice], labels: &[(String, String)]) -> Vec<u8> {
 mod tests {
     use super::super::symptom::{symptoms, tests::pod};
     use super::*;
-    use selfheal_core::alert::AlertStatus;
     use selfheal_core::notification::Notification;
 
     #[test]

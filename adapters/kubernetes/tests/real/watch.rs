@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use selfheal_contract::{Intake, NotTaken};
+use selfheal_core::alert::Alert;
 use selfheal_core::notification::Notification;
 use selfheal_test_kubernetes::{ApiDouble, Fault, PodTrouble};
 use serde_json::{Value, json};
@@ -16,6 +17,9 @@ use crate::support::{adapter_with, pod};
 struct Inbox {
     alerts: Mutex<Vec<(Instant, String)>>,
     refusals: Mutex<u32>,
+    /// What an earlier process has left open.
+    left: Vec<Alert>,
+    last: Mutex<Option<Alert>>,
 }
 
 #[async_trait]
@@ -38,8 +42,13 @@ impl Intake for Inbox {
             let line =
                 format!("{} {} {} {:?}", label("alertname"), label("pod"), label("deployment"), alert.status);
             self.alerts.lock().unwrap().push((Instant::now(), line));
+            *self.last.lock().unwrap() = Some(alert);
         }
         Ok(())
+    }
+
+    async fn open(&self, _watch: &'static str) -> Result<Vec<Alert>, NotTaken> {
+        Ok(self.left.clone())
     }
 }
 
@@ -78,8 +87,13 @@ impl Drop for Listening {
 }
 
 fn listen(cluster: Value, events: Value) -> Listening {
+    listen_after(Vec::new(), cluster, events)
+}
+
+/// Listens as a process does after one that has left these alerts open.
+fn listen_after(left: Vec<Alert>, cluster: Value, events: Value) -> Listening {
     let adapter = adapter_with(cluster, events);
-    let inbox = Arc::new(Inbox::default());
+    let inbox = Arc::new(Inbox { left, ..Inbox::default() });
     let (watch, intake) = (Arc::clone(&adapter.watches[0]), Arc::clone(&inbox));
     Listening { inbox, task: tokio::spawn(async move { watch.run(intake).await }) }
 }
@@ -213,4 +227,24 @@ async fn thousands_of_pods_take_little_memory() {
     let more = resident_mib() - before;
     println!("{PODS} pods: {more:.1} MiB more than before listening, the stand-in's own share included");
     assert!(more < 64.0, "{more} MiB");
+}
+
+/// What an earlier process told of, and what ended while nobody was looking, is ended; what still fires is not.
+#[tokio::test]
+async fn what_ended_while_nobody_looked_is_over() {
+    let double = ApiDouble::start().await;
+    drop(double.create(pod("web-1")));
+    double.trouble("shop", "web-1", "app", PodTrouble::CrashLoopBackOff);
+    let first = listen(json!({ "url": double.url() }), json!({ "enabled": true }));
+    let still = "KubernetesPodCrashLooping web-1 web Firing";
+    first.inbox.holds(&[still]).await;
+    let firing: Alert = first.inbox.last.lock().unwrap().clone().unwrap();
+    drop(first);
+
+    let renamed =
+        firing.labels.iter().map(|(name, value)| (name, if name == "pod" { "web-2" } else { value }));
+    let gone = Alert { labels: renamed.collect(), ..firing.clone() };
+    let left = vec![firing.clone(), gone];
+    let second = listen_after(left, json!({ "url": double.url() }), json!({ "enabled": true }));
+    second.inbox.holds(&[still, "KubernetesPodCrashLooping web-2 web Resolved"]).await;
 }

@@ -106,6 +106,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
         let trail = self.trail;
         let (mut status, mut labels, mut annotations) = (None, None, Labels::default());
         let (mut starts_at, mut ends_at, mut generator_url, mut fingerprint) = (None, None, "".into(), None);
+        let mut heard_by = None;
         while let Some(field) = map.next_key::<Field>()? {
             match field {
                 Field::Status => status = Some(text(&mut map, trail, field, "a string", None, read_status)?),
@@ -125,6 +126,10 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
                             .map(Some)
                             .map_err(|fault| refuse(AlertFaultKind::BadFingerprint, fault)),
                     })?;
+                }
+                Field::HeardBy => {
+                    heard_by =
+                        text(&mut map, trail, field, "a string", Some(None), |watch| Ok(Some(watch.into())))?;
                 }
                 Field::Other => {
                     map.next_value::<IgnoredAny>()?;
@@ -146,7 +151,7 @@ impl<'de> Visitor<'de> for AlertSeed<'_> {
             trail.fail("startsAt", missing, A::Error::custom(format_args!("missing, expected {TIME}")))
         })?;
         let fingerprint = fingerprint.unwrap_or_else(|| labels.fingerprint());
-        Ok(Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint })
+        Ok(Alert { status, labels, annotations, starts_at, ends_at, generator_url, fingerprint, heard_by })
     }
 }
 
@@ -161,6 +166,7 @@ enum Field {
     StartsAt,
     EndsAt,
     GeneratorUrl,
+    HeardBy,
     Fingerprint,
     Other,
 }
@@ -174,6 +180,7 @@ impl Field {
             Self::StartsAt => "startsAt",
             Self::EndsAt => "endsAt",
             Self::GeneratorUrl => "generatorURL",
+            Self::HeardBy => "heardBy",
             Self::Fingerprint => "fingerprint",
             Self::Other => "",
         }
@@ -198,6 +205,7 @@ impl<'de> Deserialize<'de> for Field {
                     "startsAt" => Field::StartsAt,
                     "endsAt" => Field::EndsAt,
                     "generatorURL" => Field::GeneratorUrl,
+                    "heardBy" => Field::HeardBy,
                     "fingerprint" => Field::Fingerprint,
                     _ => Field::Other,
                 })

@@ -65,6 +65,7 @@ pub fn view_of(labels: &[(&str, &str)]) -> View {
         starts_at: "2026-11-22T03:34:39Z".parse().expect("a time"),
         ends_at: None,
         generator_url: "http://prometheus/graph".into(),
+        heard_by: None,
     };
     View::new(alert, Span::from_millis(90_500), 1)
 }

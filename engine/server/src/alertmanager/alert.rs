@@ -64,6 +64,7 @@ pub(super) fn read(json: &[u8]) -> Result<StandingAlert, String> {
         starts_at,
         ends_at: None,
         generator_url,
+        heard_by: None,
     };
     Ok(StandingAlert { alert, suppressed_by: suppressed_by(read.status) })
 }
@@ -117,6 +118,7 @@ mod tests {
             ends_at: None,
             generator_url: "http://prometheus/graph".into(),
             fingerprint: "96468a65712ade25".parse().unwrap(),
+            heard_by: None,
         };
         assert_eq!(read, StandingAlert { alert: expected, suppressed_by: None });
     }

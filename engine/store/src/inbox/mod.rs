@@ -181,6 +181,7 @@ impl Inbox {
         let whole = receipts.into_iter().map(|receipt| Receipt {
             id: ReceiptId(receipt.number),
             received_at: receipt.received_at,
+            source: receipt.source,
             trace: receipt.trace,
             expanded: if receipt.number == partial.0 { partial.1 } else { 0 },
             body: receipt.body,

@@ -15,12 +15,13 @@ use super::fault::Trouble;
 
 type Result<T> = std::result::Result<T, Trouble>;
 
-pub(super) const RECEIPT: &str = "id, received_at, trace, body, expanded";
+pub(super) const RECEIPT: &str = "id, received_at, source, trace, body, expanded";
 
 pub(super) fn receipt(row: &Row) -> Result<Receipt> {
     Ok(Receipt {
         id: ReceiptId(row.value("id")?),
         received_at: row.time("received_at")?,
+        source: row.value("source")?,
         trace: row.value("trace")?,
         body: row.value("body")?,
         expanded: row.number("expanded")?,

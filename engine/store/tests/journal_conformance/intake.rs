@@ -27,6 +27,7 @@ pub async fn receipts_are_numbered_and_listed_until_they_are_expanded(journal: &
     let expected = Receipt {
         id: ReceiptId(2),
         received_at: sent.received_at,
+        source: sent.source.to_owned(),
         trace: sent.trace,
         body: sent.body,
         expanded: 5,

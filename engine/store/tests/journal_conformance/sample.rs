@@ -31,6 +31,7 @@ pub fn alert(name: &str, starts: i64, ends: Option<i64>) -> Alert {
         starts_at: at(starts),
         ends_at: ends.map(at),
         generator_url: "http://prometheus:9090/graph".into(),
+        heard_by: None,
         fingerprint: labels.fingerprint(),
         labels,
     }

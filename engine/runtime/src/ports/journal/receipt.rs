@@ -12,7 +12,7 @@ pub struct ReceiptId(pub i64);
 pub struct NewReceipt {
     /// When.
     pub received_at: Timestamp,
-    /// Who sent it: `alertmanager`, `reconciler`.
+    /// Who sent it: `alertmanager`, `reconciler`, or the name of a watch.
     pub source: &'static str,
     /// The trace that it belongs to, 32 hexadecimal digits.
     pub trace: String,
@@ -27,6 +27,8 @@ pub struct Receipt {
     pub id: ReceiptId,
     /// When it was received.
     pub received_at: Timestamp,
+    /// Who sent it: `alertmanager`, `reconciler`, or the name of a watch.
+    pub source: String,
     /// Its trace.
     pub trace: String,
     /// The body, LZ4 block with its size in front.
