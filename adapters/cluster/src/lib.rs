@@ -28,6 +28,7 @@
 mod change;
 mod cluster;
 mod clusters;
+mod contest;
 mod diff;
 mod exchange;
 mod fault;
@@ -43,6 +44,7 @@ mod source;
 pub use change::{Before, Edit, INTENT_ANNOTATION, Tries, guarded, same_object};
 pub use cluster::{Cluster, Listed, Selection};
 pub use clusters::Clusters;
+pub use contest::contest;
 pub use diff::changes;
 pub use exchange::{PatchKind, Run};
 pub use gitops::{GitOps, Keeper, gitops, managers};
