@@ -4,6 +4,8 @@ use selfheal_contract::RosterEntry;
 
 /// The adapters that this build has.
 pub const ROSTER: &[RosterEntry] = &[
+    #[cfg(feature = "argo_rollouts")]
+    selfheal_argo_rollouts::ENTRY,
     #[cfg(feature = "kafka")]
     selfheal_kafka::ENTRY,
     #[cfg(feature = "kubernetes")]

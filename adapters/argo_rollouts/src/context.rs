@@ -1,0 +1,51 @@
+//! What all actions and the probe share: the clusters, and the checks of parameters.
+
+use std::sync::Arc;
+
+use selfheal_cluster::{Cluster, Clusters, Reference, kinds, label_name, object_name, part};
+use selfheal_contract::{Assessment, BlastRadius, Failure, Reversal};
+
+/// What all actions and the probe share.
+pub(crate) struct Context {
+    clusters: Arc<Clusters>,
+}
+
+/// A rollout that a call is about, its names checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) of: Reference<'a>,
+}
+
+impl Context {
+    pub(crate) fn new(clusters: Arc<Clusters>) -> Self {
+        Self { clusters }
+    }
+
+    /// The rollout of this name.
+    pub(crate) fn rollout<'a>(
+        &'a self,
+        cluster: &Option<String>,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> Result<Place<'a>, Failure> {
+        label_name("the namespace", namespace)?;
+        object_name("the rollout", name)?;
+        let cluster = self.clusters.find(cluster.as_deref())?;
+        Ok(Place { cluster, of: Reference::new(&kinds::ROLLOUT, namespace, name) })
+    }
+}
+
+impl Place<'_> {
+    /// What the guards are told: a change of this rollout. One that refers to a deployment counts as itself.
+    pub(crate) fn assessment(&self, reversal: Reversal) -> Assessment {
+        let names = [self.cluster.name(), self.of.namespace, self.of.kind.word, self.of.name].map(part);
+        Assessment {
+            target: format!("argo_rollouts/{}", names.join("/")),
+            blast_radius: BlastRadius::Object,
+            reversal,
+            replicas: None,
+            approval: None,
+        }
+    }
+}
