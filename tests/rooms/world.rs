@@ -424,6 +424,14 @@ impl Ledger for Faulty {
         self.reached()?.release(claim, now).await
     }
 
+    async fn is_lost(&self) -> Result<bool, LedgerFault> {
+        self.reached()?.is_lost().await
+    }
+
+    async fn restored(&self) -> Result<(), LedgerFault> {
+        self.reached()?.restored().await
+    }
+
     async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault> {
         self.reached()?.restore(claim, granted_at, running).await
     }

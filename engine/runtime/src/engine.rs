@@ -27,6 +27,7 @@ use crate::ports::journal::{Issue, IssueFilter, Journal, JournalFault, Record, W
 use crate::ports::ledger::Claim;
 use crate::ports::{AlertSource, Clock, Entropy, Ledger, Sink};
 use crate::reconcile::{self, Reconciler};
+use crate::restore;
 use crate::retention::{self, Retention};
 use crate::reverts::{self, Reverts};
 use crate::rules::{Generation, Refusal, Rules};
@@ -207,6 +208,7 @@ impl Engine {
         rooms.spawn(expand::run(Arc::clone(&engine), work));
         rooms.spawn(desk::run(Arc::clone(&engine)));
         rooms.spawn(hold::run(Arc::clone(&engine)));
+        rooms.spawn(restore::run(Arc::clone(&engine)));
         rooms.spawn(retention::run(Arc::clone(&engine), parts.retention));
         if engine.shared {
             rooms.spawn(share::run(Arc::clone(&engine)));
@@ -308,6 +310,17 @@ impl Engine {
     /// Why not.
     pub async fn check_ledger(&self) -> Result<(), crate::ports::LedgerFault> {
         self.ledger.check().await
+    }
+
+    /// Gives back the issues that this process holds, when it is about to end: others need not wait for its leases. From
+    /// then on nothing has an effect.
+    pub async fn leave(&self) {
+        let held = self.holds.drop_all();
+        if !held.is_empty()
+            && let Err(fault) = self.journal.keep(held, self.clock.now(), Duration::ZERO).await
+        {
+            tracing::warn!(%fault, "what is held could not be given back; its leases end by themselves");
+        }
     }
 
     /// Whether nothing is under way or due at this moment.
@@ -429,7 +442,9 @@ impl Engine {
     /// The journal cannot be written; nothing was called for.
     pub async fn call(&self, issues: impl IntoIterator<Item = IssueId>) -> Result<(), JournalFault> {
         let at = self.clock.now();
-        let issues: Vec<IssueId> = issues.into_iter().collect();
+        let mut issues: Vec<IssueId> = issues.into_iter().collect();
+        // In the order in which everybody locks them.
+        issues.sort_unstable();
         if !issues.is_empty() {
             self.journal
                 .commit(issues.iter().map(|issue| Write::Wake { issue: *issue, at }).collect())

@@ -43,6 +43,11 @@ impl Holds {
         self.confirmed().remove(&tenure).is_some()
     }
 
+    /// Nothing is needed any more; gives what was held.
+    pub(crate) fn drop_all(&self) -> Vec<Tenure> {
+        self.confirmed().drain().map(|(tenure, _)| tenure).collect()
+    }
+
     /// Whether nobody else can hold the issue at this time.
     pub(crate) fn is_certain(&self, tenure: Tenure, now: Duration) -> bool {
         self.confirmed().get(&tenure).is_some_and(|at| now.saturating_sub(*at) < CERTAIN)

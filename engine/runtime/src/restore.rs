@@ -1,5 +1,6 @@
-//! Restore: at start, takes in what an earlier process left in the journal.
+//! Restore: at start, takes in what earlier processes left in the journal; and later, when the ledger has lost it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,20 +9,39 @@ use selfheal_core::policy::RATE_WINDOW;
 
 use crate::engine::Engine;
 use crate::ports::JournalFault;
-use crate::ports::journal::RemediationFilter;
-use crate::ports::ledger::Claim;
+use crate::ports::journal::{Remediation, RemediationFilter};
+
+/// How often it is looked whether the ledger still knows what it should.
+const LOOK: Duration = Duration::from_secs(5);
+
+fn ago(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(Timestamp::MIN)
+}
 
 impl Engine {
-    /// Takes in what an earlier process left: claims that still count, and the last hour's results.
+    /// Takes in what earlier processes left: claims that still count, and the last hour's results.
     pub(crate) async fn restore(&self, now: Timestamp) -> Result<(), JournalFault> {
+        let recent = self.recent(now).await?;
+        // What failed before a person turned the switch on again has been looked at.
+        let counted_from = ago(now, RATE_WINDOW).max(self.switch.position().at);
+        for remediation in recent.iter().rev() {
+            let at = remediation.ended_at.unwrap_or(remediation.started_at);
+            if let Some(success) =
+                remediation.outcome.and_then(Outcome::success).filter(|_| at >= counted_from)
+            {
+                let _ = self.switch.count(success, at, &self.policy);
+            }
+        }
+        self.restore_ledger(&recent).await
+    }
+
+    /// The remediations whose claims may still count, newest first.
+    async fn recent(&self, now: Timestamp) -> Result<Vec<Remediation>, JournalFault> {
         let rules = self.rules.current();
         let cooldowns = rules.set.rules().iter().map(|rule| Duration::from(rule.header().cooldown));
         let reach = cooldowns.max().unwrap_or_default().max(self.policy.cooldown_min).max(RATE_WINDOW);
-        let ago = |by: Duration| {
-            now.checked_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(Timestamp::MIN)
-        };
         let mut filter =
-            RemediationFilter { since: Some(ago(reach)), limit: 10_000, ..RemediationFilter::default() };
+            RemediationFilter { since: Some(ago(now, reach)), limit: 10_000, ..RemediationFilter::default() };
         let mut recent = Vec::new();
         loop {
             let page = self.journal.remediations(filter.clone()).await?;
@@ -32,30 +52,41 @@ impl Engine {
                 break;
             }
         }
-        // What failed before a person turned the switch on again has been looked at.
-        let counted_from = ago(RATE_WINDOW).max(self.switch.position().at);
-        for remediation in recent.into_iter().rev() {
-            let at = remediation.ended_at.unwrap_or(remediation.started_at);
-            if let Some(success) =
-                remediation.outcome.and_then(Outcome::success).filter(|_| at >= counted_from)
-            {
-                let _ = self.switch.count(success, at, &self.policy);
-            }
-            let running = remediation.ended_at.is_none();
-            self.restore_claim(&remediation.claim, remediation.started_at, running).await;
-        }
+        Ok(recent)
+    }
+
+    /// Brings claims that still count into the ledger. What cannot be restored now is restored later: until then the
+    /// ledger cannot be asked, or says that it has forgotten.
+    async fn restore_ledger(&self, recent: &[Remediation]) -> Result<(), JournalFault> {
         let running =
             RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
-        for remediation in self.journal.remediations(running).await? {
-            self.restore_claim(&remediation.claim, remediation.started_at, true).await;
+        let running = self.journal.remediations(running).await?;
+        // Oldest first.
+        for remediation in recent.iter().rev().chain(&running) {
+            let (claim, running) = (&remediation.claim, remediation.ended_at.is_none());
+            if let Err(fault) = self.ledger.restore(claim, remediation.started_at, running).await {
+                tracing::warn!(holder = claim.holder, %fault, "claims could not be restored");
+                return Ok(());
+            }
+        }
+        if let Err(fault) = self.ledger.restored().await {
+            tracing::warn!(%fault, "claims could not be restored");
         }
         Ok(())
     }
+}
 
-    async fn restore_claim(&self, claim: &Claim, granted_at: Timestamp, running: bool) {
-        if let Err(fault) = self.ledger.restore(claim, granted_at, running).await {
-            // Guards ask the ledger again before anything is done, and hold while it cannot be asked.
-            tracing::warn!(holder = claim.holder, %fault, "a claim could not be restored");
+/// Restores a ledger that has lost what it knew, for as long as the process runs.
+pub(crate) async fn run(engine: Arc<Engine>) {
+    loop {
+        engine.clock.sleep(LOOK).await;
+        if !matches!(engine.ledger.is_lost().await, Ok(true)) {
+            continue;
+        }
+        tracing::warn!("the ledger has lost what it knew; it is restored from the journal");
+        let restored = async { engine.restore_ledger(&engine.recent(engine.clock.now()).await?).await };
+        if let Err(fault) = restored.await {
+            tracing::error!(%fault, "the ledger cannot be restored");
         }
     }
 }

@@ -144,6 +144,17 @@ fn ledger(settings: &config::Ledger) -> Result<Arc<dyn Ledger>, AssembleFault> {
     Ok(Arc::new(ledger.map_err(|fault| AssembleFault::Ledger(fault.to_string()))?))
 }
 
+/// Refuses a Redis that would lose safety limits, if it can be asked; one that is merely down is no fault.
+///
+/// # Errors
+/// It evicts keys, or is a replica.
+pub async fn fit_ledger(settings: &config::Ledger) -> Result<(), AssembleFault> {
+    let Some(url) = &settings.url else { return Ok(()) };
+    let ledger = RedisLedger::connect(url.expose(), &settings.prefix, settings.timeout.into())
+        .map_err(|fault| AssembleFault::Ledger(fault.to_string()))?;
+    ledger.unfit().await.map_or(Ok(()), |why| Err(AssembleFault::Ledger(why)))
+}
+
 fn sinks(
     configuration: &Configuration,
     catalog: &Catalog,

@@ -84,6 +84,7 @@ async fn run(
         Some(wrap) => wrap(journal),
         None => journal,
     };
+    assemble::fit_ledger(&configuration.ledger).await?;
     let registry = Registry::new();
     let outside = Outside { clock, journal, registry: registry.clone() };
     let parts = assemble::parts(configuration, outside)?;
@@ -122,6 +123,9 @@ async fn run(
     let _ = serving.await;
     finish(&engine).await;
     rooms.shutdown().await;
+    if tokio::time::timeout(STOP_LIMIT, engine.leave()).await.is_err() {
+        tracing::warn!("the journal does not answer; what is held is free when its leases end");
+    }
     Ok(())
 }
 

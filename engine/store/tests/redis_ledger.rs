@@ -35,9 +35,13 @@ fn with(args: &[&str]) -> RedisOptions {
     RedisOptions { args: args.iter().map(|arg| (*arg).to_owned()).collect() }
 }
 
+/// As the runtime does, restores a ledger that has lost its memory.
 async fn until_granted(ledger: &RedisLedger, claim: &Claim) {
     let deadline = Instant::now() + PATIENCE;
     loop {
+        if matches!(ledger.is_lost().await, Ok(true)) {
+            let _ = ledger.restored().await;
+        }
         match ledger.reserve(claim, Timestamp::UNIX_EPOCH).await {
             Ok(answer) => return assert!(answer.granted, "{answer:?}"),
             Err(fault) => assert!(Instant::now() < deadline, "{fault}"),
@@ -100,12 +104,53 @@ async fn every_key_is_in_the_hash_tag_and_ends() {
     let mut connection =
         redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
-    assert_eq!(keys.len(), 10, "{keys:?}");
+    assert_eq!(keys.len(), 11, "{keys:?}");
     for key in keys {
         assert!(key.starts_with("{selfheal:test}:"), "{key}");
         let remaining: i64 = redis::cmd("PTTL").arg(&key).query_async(&mut connection).await.unwrap();
         assert!(remaining > 0, "{key} lives for ever");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_has_forgotten_grants_nothing_until_it_is_restored() {
+    let server = require!(Redis::start());
+    let ledger = ledger(&server, "selfheal");
+    assert!(ledger.is_lost().await.unwrap(), "it was never told anything");
+    let mut connection =
+        redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let (seconds, _): (i64, i64) = redis::cmd("TIME").query_async(&mut connection).await.unwrap();
+    let now = Timestamp::from_second(seconds).unwrap();
+    until_granted(&ledger, &claim("a")).await;
+    assert!(!ledger.is_lost().await.unwrap());
+    // Without persistence.
+    server.kill();
+    server.restart().unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !matches!(ledger.is_lost().await, Ok(true)) {
+        assert!(Instant::now() < deadline);
+    }
+    let fault = ledger.reserve(&claim("b"), now).await.unwrap_err().to_string();
+    assert!(fault.contains("lost the cooldowns"), "{fault}");
+    for _ in 0..2 {
+        ledger.restore(&claim("a"), now, false).await.unwrap();
+    }
+    ledger.restored().await.unwrap();
+    let held = ledger.reserve(&claim("b"), now).await.unwrap();
+    assert!(!held.granted && held.reading.cooling_until.is_some(), "{held:?}");
+    // Restored twice, counted once.
+    let second =
+        Claim { per_target_max: 2, cooldown: Duration::ZERO, rule: "other".to_owned(), ..claim("c") };
+    assert!(ledger.reserve(&second, now).await.unwrap().granted);
+    let third = Claim {
+        holder: "d".to_owned(),
+        duplicate_key: "d".to_owned(),
+        targets: vec!["t".to_owned()],
+        ..second
+    };
+    ledger.release(&claim("c"), now).await.unwrap();
+    let full = ledger.reserve(&third, now).await.unwrap();
+    assert!(full.reading.target_full.is_some(), "{full:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,8 +65,18 @@ pub trait Ledger: Send + Sync {
     /// Gives back the targets and the place; cooldowns and rates stay counted. Releasing twice is releasing once.
     async fn release(&self, claim: &Claim, now: Timestamp) -> Result<(), LedgerFault>;
 
-    /// Takes in what the journal knows of claims granted at `granted_at`, after a restart. Implementations that keep
-    /// their state elsewhere need not do anything.
+    /// Whether it has forgotten, or never knew, claims that the journal knows: nothing is granted until they are restored.
+    async fn is_lost(&self) -> Result<bool, LedgerFault> {
+        Ok(false)
+    }
+
+    /// Everything that the journal knows has been restored.
+    async fn restored(&self) -> Result<(), LedgerFault> {
+        Ok(())
+    }
+
+    /// Takes in what the journal knows of a claim granted at `granted_at`. What the ledger knows already is not counted
+    /// again.
     async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault>;
 
     /// Whether it can be used, for `/ready`.

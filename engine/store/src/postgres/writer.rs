@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use selfheal_core::issue::IssueId;
 use selfheal_runtime::ports::journal::Write;
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use tokio::sync::{mpsc, oneshot};
@@ -86,6 +87,8 @@ impl Task {
     async fn run(mut self, mut receiver: mpsc::Receiver<Request>) {
         let mut requests = Vec::with_capacity(BATCH_REQUESTS_MAX);
         while receiver.recv_many(&mut requests, BATCH_REQUESTS_MAX).await > 0 {
+            // Whoever locks several issues locks them in this order, so that nobody waits in a circle.
+            requests.sort_by_key(first_issue);
             let outcomes = self.carry_out(&requests).await;
             for (request, outcome) in requests.drain(..).zip(outcomes) {
                 // The caller may have stopped waiting.
@@ -263,6 +266,15 @@ async fn transact(
         // The server says that it did not commit.
         Err(trouble) => Err(trouble.into()),
     }
+}
+
+/// The issue that a request locks first.
+fn first_issue(request: &Request) -> Option<IssueId> {
+    request.writes.iter().find_map(|(write, _)| match write {
+        Write::Hold { tenure, .. } => Some(tenure.issue),
+        Write::Move { issue, .. } | Write::Wake { issue, .. } => Some(*issue),
+        _ => None,
+    })
 }
 
 /// Whether other replicas should hear of it at once.

@@ -7,6 +7,9 @@
 //! - All keys share a hash tag, so that a cluster keeps them together, and every key has a time to live, so that what is
 //!   forgotten goes away. For the same reason Redis must not evict: a cooldown that is evicted is a safety limit lost.
 //!
+//! - A Redis that has lost its memory grants nothing: a key names the run of Redis that was told everything that the journal
+//!   knows. Where that is gone, or another run answers, the claims that still count are restored from the journal.
+//!
 //! `scripts` has the Lua, `health` what `check` looks at.
 
 mod health;
@@ -18,7 +21,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
-use redis::{Client, ErrorKind, IntoConnectionInfo, RedisError};
+use redis::{AsyncCommands as _, Client, ErrorKind, IntoConnectionInfo, RedisError, SetExpiry, SetOptions};
 use selfheal_core::guard::later;
 use selfheal_runtime::ports::ledger::LedgerReading;
 use selfheal_runtime::ports::{Claim, Ledger, LedgerFault, Reserved};
@@ -29,6 +32,9 @@ use scripts::{Found, Scripts};
 const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(50);
 /// The most tries that one loss of the connection gives rise to; the next operation begins anew.
 const RECONNECTS_MAX: usize = 2;
+
+/// How long Redis is known to know, without anybody looking.
+const MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What is wrong with a ledger's settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +100,27 @@ impl RedisLedger {
         Ok(Self { connection, scripts: Scripts::new(prefix), timeout })
     }
 
+    /// Why this Redis must not be used, if it says so itself; nothing when it cannot be asked.
+    pub async fn unfit(&self) -> Option<String> {
+        let report = self.within(health::ask(&mut self.connection.clone())).await.ok()?;
+        health::judge(&report).err()
+    }
+
+    /// The run of Redis that was told everything, and the one that answers now. After a restart without persistence the
+    /// first is gone; after one with it, or a fail-over to a replica that may be behind, the two differ.
+    async fn memory(&self) -> redis::RedisResult<(Option<String>, String)> {
+        let mut connection = self.connection.clone();
+        let (known, server): (Option<String>, String) = redis::pipe()
+            .cmd("GET")
+            .arg(self.scripts.memory())
+            .cmd("INFO")
+            .arg("server")
+            .query_async(&mut connection)
+            .await?;
+        let run = server.lines().find_map(|line| line.trim_end().strip_prefix("run_id:")).unwrap_or_default();
+        Ok((known, run.to_owned()))
+    }
+
     /// Runs one operation within the time-out.
     async fn within<T>(
         &self,
@@ -134,8 +161,27 @@ impl Ledger for RedisLedger {
         self.within(self.scripts.release(&mut self.connection.clone(), claim)).await
     }
 
-    async fn restore(&self, _: &Claim, _: Timestamp, _: bool) -> Result<(), LedgerFault> {
-        Ok(())
+    async fn is_lost(&self) -> Result<bool, LedgerFault> {
+        let (known, run) = self.within(self.memory()).await?;
+        if known.as_deref() != Some(run.as_str()) {
+            return Ok(true);
+        }
+        // What knows lives as long as somebody looks.
+        self.restored().await?;
+        Ok(false)
+    }
+
+    async fn restored(&self) -> Result<(), LedgerFault> {
+        let (_, run) = self.within(self.memory()).await?;
+        let options = SetOptions::default().with_expiration(SetExpiry::EX(MEMORY.as_secs()));
+        let mut connection = self.connection.clone();
+        self.within(connection.set_options(self.scripts.memory(), run, options)).await
+    }
+
+    async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault> {
+        // By the wall clock, which this process and Redis agree about well enough for windows of minutes and hours.
+        let at = granted_at.as_millisecond();
+        self.within(self.scripts.restore(&mut self.connection.clone(), claim, at, running)).await
     }
 
     async fn check(&self) -> Result<(), LedgerFault> {

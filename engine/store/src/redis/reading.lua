@@ -1,7 +1,9 @@
 -- What stands in the way of a claim, by Redis's own clock. Shared by the scripts that ask.
 --
--- KEYS: running, granted, duplicate, released mark, then for each target: its holder, its cooldown, its grants.
--- ARGV: holder, lease, cooldown, rate window (milliseconds), most per target, most in all, most at once, then the targets.
+-- KEYS: running, granted, duplicate, released mark, then for each target: its holder, its cooldown, its grants; last, what
+-- says that Redis has not forgotten.
+-- ARGV: holder, lease, cooldown, rate window (milliseconds), most per target, most in all, most at once, when
+-- it was granted (milliseconds, to restore), whether it runs, then the targets.
 --
 -- Whatever belongs to the holder who asks does not stand in its way: that makes a repeated reservation the same as the
 -- first.
@@ -10,9 +12,9 @@ local holder, lease, cooldown, window = ARGV[1], tonumber(ARGV[2]), tonumber(ARG
 local per_target_max, in_all_max, concurrent_max = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local target_count = #ARGV - 7
+local target_count = #ARGV - 9
 
-local function target(index) return ARGV[7 + index] end
+local function target(index) return ARGV[9 + index] end
 local function target_keys(index)
     local first = 4 + (index - 1) * 3
     return KEYS[first + 1], KEYS[first + 2], KEYS[first + 3]

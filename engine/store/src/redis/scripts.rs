@@ -14,6 +14,7 @@ pub(super) struct Scripts {
     look: Script,
     renew: Script,
     release: Script,
+    restore: Script,
 }
 
 /// A ledger's answer, in time that remains instead of moments.
@@ -43,6 +44,7 @@ impl Scripts {
             look: script!("look.lua"),
             renew: script!("renew.lua"),
             release: script!("release.lua"),
+            restore: script!("restore.lua"),
         }
     }
 
@@ -71,11 +73,37 @@ impl Scripts {
         self.run(connection, &self.release, claim).await
     }
 
+    /// Takes in a claim of the past.
+    pub(super) async fn restore(
+        &self,
+        connection: &mut ConnectionManager,
+        claim: &Claim,
+        granted_at: i64,
+        running: bool,
+    ) -> RedisResult<()> {
+        self.run_at(connection, &self.restore, claim, (granted_at, running)).await
+    }
+
+    /// What says that Redis has not forgotten: the key, which holds the run of Redis that knows.
+    pub(super) fn memory(&self) -> String {
+        format!("{}memory", self.prefix)
+    }
+
     async fn run<T: FromRedisValue>(
         &self,
         connection: &mut ConnectionManager,
         script: &Script,
         claim: &Claim,
+    ) -> RedisResult<T> {
+        self.run_at(connection, script, claim, (0, false)).await
+    }
+
+    async fn run_at<T: FromRedisValue>(
+        &self,
+        connection: &mut ConnectionManager,
+        script: &Script,
+        claim: &Claim,
+        (granted_at, running): (i64, bool),
     ) -> RedisResult<T> {
         let mut call = script.prepare_invoke();
         for key in self.keys(claim) {
@@ -88,7 +116,9 @@ impl Scripts {
             .arg(millis(claim.rate_window))
             .arg(claim.per_target_max)
             .arg(claim.in_all_max)
-            .arg(claim.concurrent_max);
+            .arg(claim.concurrent_max)
+            .arg(granted_at)
+            .arg(u8::from(running));
         for target in &claim.targets {
             call.arg(target);
         }
@@ -110,6 +140,7 @@ impl Scripts {
             keys.push(format!("{prefix}cooldown:{}:{}:{target}", claim.rule.len(), claim.rule));
             keys.push(format!("{prefix}granted:{target}"));
         }
+        keys.push(self.memory());
         keys
     }
 }

@@ -25,7 +25,7 @@ macro_rules! cases {
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $case() {
                     let server = selfheal_test_servers::require!(selfheal_test_servers::Redis::start());
-                    super::cases::$case(&super::place::Place::redis(&server)).await;
+                    super::cases::$case(&super::place::Place::redis(&server).await).await;
                 }
             )+
         }

@@ -25,10 +25,10 @@ impl Place {
         Self::of(Box::new(EmbeddedLedger::new()))
     }
 
-    pub fn redis(server: &Redis) -> Self {
-        Self::of(Box::new(
-            RedisLedger::connect(&server.url(), "conformance", Duration::from_secs(20)).unwrap(),
-        ))
+    pub async fn redis(server: &Redis) -> Self {
+        let ledger = RedisLedger::connect(&server.url(), "conformance", Duration::from_secs(20)).unwrap();
+        ledger.restored().await.unwrap();
+        Self::of(Box::new(ledger))
     }
 
     fn of(ledger: Box<dyn Ledger>) -> Self {
