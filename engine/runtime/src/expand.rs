@@ -1,6 +1,6 @@
 //! Expand and match: stored notifications become issues, each with the rule that is for it.
 //!
-//! One task does it, in the order of receipt and many alerts in one transaction. What a crash leaves unexpanded is
+//! One task does it, in the order in which they came and many alerts in one transaction. What a crash leaves unexpanded is
 //! found in the journal at start; expanding twice changes nothing.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use selfheal_core::alert::Alert;
 use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::notification;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
 use crate::desk;
@@ -34,10 +34,16 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How long to wait before trying again when the journal cannot be written.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// A stored notification that is to be expanded.
+/// A notification that is to be expanded.
 pub(crate) enum Work {
-    /// With its alerts.
-    Alerts { receipt: ReceiptId, received_at: Timestamp, trace: String, alerts: Vec<Alert> },
+    /// With its alerts. It may still be on its way to the disk: both go on at the same time, for an alert that was expanded
+    /// and then not acknowledged is only sent once more. Its number comes when it is there.
+    Alerts {
+        receipt: oneshot::Receiver<ReceiptId>,
+        received_at: Timestamp,
+        trace: String,
+        alerts: Vec<Alert>,
+    },
     /// As it was stored, with the number of its alerts.
     Stored { receipt: Receipt, alerts: usize },
 }
@@ -124,8 +130,8 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
                 Work::Alerts { receipt, received_at, trace, alerts } => {
                     let expanded = u32::try_from(alerts.len()).unwrap_or(u32::MAX);
                     batch.admitted += alerts.len();
-                    batch.add(&engine, receipt, received_at, &trace, alerts);
-                    batch.progress.push(Progress { receipt, expanded, finished: true });
+                    batch.add(&engine, received_at, &trace, alerts);
+                    batch.coming.push((receipt, expanded));
                 }
                 Work::Stored { receipt, alerts } => {
                     batch.write(&engine).await;
@@ -165,7 +171,7 @@ async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
     while let Some(alerts) = received.recv().await {
         expanded = expanded.saturating_add(u32::try_from(alerts.len()).unwrap_or(u32::MAX));
         let mut batch = Batch::default();
-        batch.add(engine, receipt, received_at, &trace, alerts);
+        batch.add(engine, received_at, &trace, alerts);
         batch.progress.push(Progress { receipt, expanded, finished: false });
         batch.write(engine).await;
     }
@@ -212,6 +218,8 @@ fn read_stored(
 struct Batch {
     sightings: Vec<Sighting>,
     progress: Vec<Progress>,
+    /// Receipts that are done with this batch and may not have their numbers yet.
+    coming: Vec<(oneshot::Receiver<ReceiptId>, u32)>,
     /// How many of the alerts the intake counts as waiting.
     admitted: usize,
     /// The oldest generation of rules that any of the alerts was matched against.
@@ -219,18 +227,10 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(
-        &mut self,
-        engine: &Engine,
-        receipt: ReceiptId,
-        received_at: Timestamp,
-        trace: &str,
-        alerts: Vec<Alert>,
-    ) {
+    fn add(&mut self, engine: &Engine, received_at: Timestamp, trace: &str, alerts: Vec<Alert>) {
         let rules = engine.rules.current();
         self.generation.get_or_insert(rules.generation);
         self.sightings.extend(alerts.into_iter().map(|alert| Sighting {
-            receipt,
             received_at,
             trace: trace.to_owned(),
             opening: opening(engine, &rules, &alert, received_at),
@@ -239,11 +239,25 @@ impl Batch {
         }));
     }
 
+    /// Notes those receipts as done whose numbers are there; gives the others.
+    fn arrived(&mut self) -> Vec<(oneshot::Receiver<ReceiptId>, u32)> {
+        let mut later = Vec::new();
+        for (mut receipt, expanded) in self.coming.drain(..) {
+            match receipt.try_recv() {
+                Ok(receipt) => self.progress.push(Progress { receipt, expanded, finished: true }),
+                Err(oneshot::error::TryRecvError::Empty) => later.push((receipt, expanded)),
+                Err(oneshot::error::TryRecvError::Closed) => {}
+            }
+        }
+        later
+    }
+
     /// Writes the batch, however long the journal cannot be written, and hands the issues on.
     async fn write(&mut self, engine: &Arc<Engine>) {
-        if self.sightings.is_empty() && self.progress.is_empty() {
+        if self.sightings.is_empty() && self.progress.is_empty() && self.coming.is_empty() {
             return;
         }
+        let later = self.arrived();
         let (mut sightings, progress) =
             (std::mem::take(&mut self.sightings), std::mem::take(&mut self.progress));
         let now = engine.clock.now();
@@ -269,6 +283,7 @@ impl Batch {
             }
         };
         let Some((seen, began)) = seen.instrument(span).await else { return };
+        note_later(engine, later);
         tell_opened(engine, &sightings, &seen).await;
         engine.intake.take_back(std::mem::take(&mut self.admitted));
         let reloaded =
@@ -285,6 +300,26 @@ impl Batch {
             tracing::warn!(%fault, "issues without a rule could not be matched again");
         }
     }
+}
+
+/// Notes receipts as done when they are on the disk.
+fn note_later(engine: &Arc<Engine>, coming: Vec<(oneshot::Receiver<ReceiptId>, u32)>) {
+    if coming.is_empty() {
+        return;
+    }
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move {
+        let mut progress = Vec::with_capacity(coming.len());
+        for (receipt, expanded) in coming {
+            // One that could not be stored was not acknowledged, and there is nothing to note.
+            let Ok(receipt) = receipt.await else { continue };
+            progress.push(Progress { receipt, expanded, finished: true });
+        }
+        // What is not noted is expanded again after a crash, which changes nothing.
+        if let Err(fault) = engine.journal.expand(Vec::new(), progress).await {
+            tracing::warn!(%fault, "notifications that are expanded are kept until the next start");
+        }
+    });
 }
 
 /// How an alert's issue begins, if it opens one.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use selfheal_core::alert::{Alert, AlertKey};
 use selfheal_core::notification::{self, AlertFault, BodyFault, Envelope};
+use tokio::sync::oneshot;
 
 use crate::engine::Engine;
 use crate::expand::Work;
@@ -151,25 +152,30 @@ impl Engine {
         // A body that is expanded from its stored form needs its copy; one that is handed on in memory does not.
         let stored = alerts.is_none().then(|| body.clone());
         let receipt = NewReceipt { received_at, source, trace: trace.clone(), body };
+        let (number, coming) = oneshot::channel();
+        let expanding = alerts.map(|alerts| {
+            let trace = trace.clone();
+            self.intake.hand_on(Work::Alerts { receipt: coming, received_at, trace, alerts });
+        });
         // The write goes on when the sender has gone away: what is on disk must be expanded, too.
         let engine = Arc::clone(self);
         let writing = tokio::spawn(async move {
             match engine.journal.receive(receipt).await {
                 Ok(id) => {
                     engine.intake.known.add(&keys);
-                    engine.intake.hand_on(match (alerts, stored) {
-                        (Some(alerts), _) => Work::Alerts { receipt: id, received_at, trace, alerts },
-                        (None, stored) => {
-                            let body = stored.unwrap_or_default();
-                            let source = source.to_owned();
-                            let receipt = Receipt { id, received_at, source, trace, body, expanded: 0 };
-                            Work::Stored { receipt, alerts: count }
-                        }
-                    });
+                    // Nobody waits for it when the process ends.
+                    let _ = number.send(id);
+                    if let Some(body) = stored {
+                        let source = source.to_owned();
+                        let receipt = Receipt { id, received_at, source, trace, body, expanded: 0 };
+                        engine.intake.hand_on(Work::Stored { receipt, alerts: count });
+                    }
                     Ok(())
                 }
                 Err(fault) => {
-                    engine.intake.take_back(count);
+                    if expanding.is_none() {
+                        engine.intake.take_back(count);
+                    }
                     if fault.kind == JournalFaultKind::Broken {
                         engine.stop.broken(&fault);
                     }

@@ -57,8 +57,7 @@ async fn fill(journal: &SqliteJournal) {
     resolved(journal, "closed").await;
     journal.commit(vec![step(IssueId(2), Event::Close)]).await.unwrap();
     let many = journal.receive(receipt(9)).await.unwrap();
-    let sightings =
-        (0..1200).map(|number| sighting(many, alert(&format!("m{number}"), 0, None), 1)).collect();
+    let sightings = (0..1200).map(|number| sighting(alert(&format!("m{number}"), 0, None), 1)).collect();
     journal.expand(sightings, vec![finished(many, 1200)]).await.unwrap();
     journal.receive(receipt(11)).await.unwrap();
 }

@@ -17,12 +17,15 @@ use super::answer::{Fault, json};
 use super::{App, body};
 use crate::telemetry::{self, Incoming};
 
-/// Alertmanager's URL may be a template that appends something; whatever follows is the same door.
+/// Alertmanager's URL may be a template that appends something; whatever follows is the same door. The plain path is a
+/// resource of its own, for it is found by comparison, and a pattern by a search.
 const PATHS: [&str; 2] = ["/webhook/alertmanager", "/webhook/alertmanager/{tail:.*}"];
 
 pub(super) fn routes(service: &mut ServiceConfig) {
-    let resource = web::resource(PATHS).route(web::post().to(receive)).default_service(web::to(wrong_method));
-    service.service(resource);
+    for path in PATHS {
+        let resource = web::resource(path);
+        service.service(resource.route(web::post().to(receive)).default_service(web::to(wrong_method)));
+    }
 }
 
 /// What a sender is told.

@@ -144,7 +144,10 @@ impl Journal for SqliteJournal {
         sightings: Vec<Sighting>,
         progress: Vec<Progress>,
     ) -> Result<Vec<Sighted>, JournalFault> {
-        let seen = self.submit(intake::Expand(sightings)).await?;
+        let seen = match sightings.is_empty() {
+            true => Vec::new(),
+            false => self.submit(intake::Expand(sightings)).await?,
+        };
         if let Err(fault) = self.inbox.note(progress).await {
             tracing::warn!(%fault, "notifications that are expanded stay in the inbox until the next start");
         }

@@ -71,10 +71,8 @@ pub async fn what_is_under_remediation_is_taken_without_a_time(journal: &dyn Jou
 pub async fn a_new_issue_is_taken_by_whoever_opens_it(journal: &dyn Journal) {
     let first = journal.receive(receipt(1)).await.unwrap();
     let take_at = Some(at(1));
-    let sightings = vec![
-        Sighting { take_at, ..sighting(first, alert("a", 0, None), 1) },
-        sighting(first, alert("b", 0, None), 1),
-    ];
+    let sightings =
+        vec![Sighting { take_at, ..sighting(alert("a", 0, None), 1) }, sighting(alert("b", 0, None), 1)];
     journal.expand(sightings, vec![finished(first, 2)]).await.unwrap();
     assert_eq!(taken(journal, 2, 9).await, [(2, 1)]);
     let tenure = Tenure::first(IssueId(1));
@@ -189,7 +187,7 @@ pub async fn a_lease_is_had_by_one_holder(journal: &dyn Journal) {
 pub async fn many_take_without_coming_across_each_other(journal: &dyn Journal) {
     let first = journal.receive(receipt(1)).await.unwrap();
     let sightings: Vec<_> =
-        (0..100).map(|number| sighting(first, alert(&format!("a{number}"), 0, None), 1)).collect();
+        (0..100).map(|number| sighting(alert(&format!("a{number}"), 0, None), 1)).collect();
     journal.expand(sightings, vec![finished(first, 100)]).await.unwrap();
     let taking = async {
         let mut mine = Vec::new();
@@ -219,10 +217,10 @@ async fn in_small_bites(journal: &dyn Journal) -> Vec<Tenure> {
 
 /// Two processes that hear of the same alerts at the same time open one issue for each.
 pub async fn alerts_that_come_twice_at_once_open_one_issue(journal: &dyn Journal) {
-    let first = journal.receive(receipt(1)).await.unwrap();
+    journal.receive(receipt(1)).await.unwrap();
     let sightings = |order: fn(&mut Vec<Sighting>)| {
         let mut sightings: Vec<_> =
-            (0..50).map(|number| sighting(first, alert(&format!("a{number}"), 0, None), 1)).collect();
+            (0..50).map(|number| sighting(alert(&format!("a{number}"), 0, None), 1)).collect();
         order(&mut sightings);
         sightings
     };

@@ -85,10 +85,10 @@ pub async fn sightings_follow_the_table(journal: &dyn Journal) {
 pub async fn expanding_again_changes_nothing(journal: &dyn Journal) {
     let first = journal.receive(receipt(1)).await.unwrap();
     let batch = vec![
-        sighting(first, alert("a", 0, None), 1),
-        sighting(first, alert("b", 0, None), 1),
-        sighting(first, alert("a", 0, Some(5)), 1),
-        sighting(first, alert("c", 0, Some(5)), 1),
+        sighting(alert("a", 0, None), 1),
+        sighting(alert("b", 0, None), 1),
+        sighting(alert("a", 0, Some(5)), 1),
+        sighting(alert("c", 0, Some(5)), 1),
     ];
     let partly = vec![Progress { receipt: first, expanded: 4, finished: false }];
     let (a, b) = (IssueId(1), IssueId(2));
@@ -191,9 +191,8 @@ pub async fn many_sightings_are_answered_in_their_order(journal: &dyn Journal) {
         };
         Sighting { opening, ..sighting }
     };
-    let sightings: Vec<Sighting> = (0..1000)
-        .map(|number| resting(sighting(first, alert(&format!("a{}", number % 700), 0, None), 1)))
-        .collect();
+    let sightings: Vec<Sighting> =
+        (0..1000).map(|number| resting(sighting(alert(&format!("a{}", number % 700), 0, None), 1))).collect();
     let answers = journal.expand(sightings, vec![finished(first, 1000)]).await.unwrap();
     let id = |number: i64| IssueId(number + 1);
     let expected: Vec<Sighted> =

@@ -47,7 +47,7 @@ pub fn receipt(seconds: i64) -> NewReceipt {
     }
 }
 
-pub fn sighting(receipt: ReceiptId, alert: Alert, received: i64) -> Sighting {
+pub fn sighting(alert: Alert, received: i64) -> Sighting {
     let opening = Opening {
         rule: Some("connections".to_owned()),
         priority: Some(Priority::Critical),
@@ -57,7 +57,6 @@ pub fn sighting(receipt: ReceiptId, alert: Alert, received: i64) -> Sighting {
         outcome: None,
     };
     Sighting {
-        receipt,
         received_at: at(received),
         trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         alert,
@@ -73,7 +72,7 @@ pub fn finished(receipt: ReceiptId, expanded: u32) -> Progress {
 /// Receives and expands one alert.
 pub async fn see(journal: &dyn Journal, alert: Alert, received: i64) -> Sighted {
     let id = journal.receive(receipt(received)).await.unwrap();
-    let answers = journal.expand(vec![sighting(id, alert, received)], vec![finished(id, 1)]).await.unwrap();
+    let answers = journal.expand(vec![sighting(alert, received)], vec![finished(id, 1)]).await.unwrap();
     let [answer] = <[Sighted; 1]>::try_from(answers).unwrap();
     answer
 }

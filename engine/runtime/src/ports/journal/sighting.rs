@@ -5,13 +5,9 @@ use selfheal_core::alert::Alert;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::rule::{Component, Priority};
 
-use super::receipt::ReceiptId;
-
-/// One alert of a receipt, with what matching it gave.
+/// One alert of a notification, with what matching it gave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sighting {
-    /// The receipt.
-    pub receipt: ReceiptId,
     /// When it was received.
     pub received_at: Timestamp,
     /// Its trace.
