@@ -2,11 +2,12 @@
 //!
 //! Data flows one way: [`intake`] stores a notification, `expand` turns it into issues and finds their rules, the
 //! `desk` waits for their time, [`decide`] observes, plans and asks the guards, `execute` carries out, verifies and
-//! unwinds. `case` is one look at one issue through these rooms; [`dry_run`] is the same without an effect. [`by_hand`] and
+//! unwinds. [`checks`] raise alerts by themselves. `case` is one look at one issue through these rooms; [`dry_run`] is the same without an effect. [`by_hand`] and
 //! [`maintenance`] are for people; [`feed`] tells who watches what the journal has taken in.
 
 pub mod breaker;
 pub mod by_hand;
+pub mod checks;
 pub mod decide;
 pub mod dry_run;
 pub mod engine;

@@ -33,6 +33,10 @@ pub struct Metrics {
     pub latency_seconds: Histogram,
     /// Probes read, by adapter and result: `known`, `inconclusive`, `failed`.
     pub checks: IntCounterVec,
+    /// Rounds of scheduled checks, by check and what they found: `well`, `ill`, `inconclusive`, `cut_off`.
+    pub scheduled_checks: IntCounterVec,
+    /// 1 while the alert of a scheduled check fires.
+    pub scheduled_checks_firing: IntGaugeVec,
     /// Alerts received and not yet expanded, and issues waiting for a place.
     pub queue_size: IntGauge,
     /// What the queue may hold.
@@ -96,6 +100,16 @@ impl Metrics {
                 &seconds,
             )?,
             checks: make.counters("checks_total", "Probes read.", &["adapter", "result"])?,
+            scheduled_checks: make.counters(
+                "scheduled_checks_total",
+                "Rounds of scheduled checks, by what they found.",
+                &["check", "result"],
+            )?,
+            scheduled_checks_firing: make.int_gauges(
+                "scheduled_check_firing",
+                "1 while the alert of a scheduled check fires.",
+                &["check"],
+            )?,
             queue_size: make.int_gauge("queue_size", "Alerts and issues that wait for a place.")?,
             queue_capacity: make.int_gauge("queue_capacity", "What the queue may hold.")?,
             queue_overflow: make.counter("queue_overflow_total", "Notifications answered 503: the queue was full.")?,
