@@ -63,6 +63,8 @@ struct State {
     consequences: Vec<((String, i64), (String, i64))>,
     /// Neither probes nor actions reach it.
     down: bool,
+    /// Probes never get an answer.
+    hanging: bool,
     /// `effect` cannot tell.
     blind: bool,
     /// Names about which somebody else decides.
@@ -101,6 +103,11 @@ impl Target {
     /// Takes it away or brings it back.
     pub fn down(&self, down: bool) {
         self.state.lock().unwrap().down = down;
+    }
+
+    /// Keeps probes waiting for ever, from the next on.
+    pub fn hang(&self, hanging: bool) {
+        self.state.lock().unwrap().hanging = hanging;
     }
 
     /// Makes it unable to tell whether an effect happened.
@@ -369,6 +376,9 @@ impl Probe for Read {
 
     async fn read(&self, params: &Named) -> Result<Reading, Failure> {
         self.connection.call(format!("read {}", params.name)).await?;
+        if self.connection.target.state.lock().unwrap().hanging {
+            return std::future::pending().await;
+        }
         Ok(match self.connection.target.get(&params.name) {
             Some(value) => Reading::Known(json!({ "value": value })),
             None => Reading::Inconclusive(format!("there is no {}", params.name)),

@@ -9,6 +9,7 @@
 
 mod admission;
 mod approvals;
+mod checks;
 mod crash;
 mod double;
 mod escalation;
