@@ -6,6 +6,8 @@ use selfheal_contract::RosterEntry;
 pub const ROSTER: &[RosterEntry] = &[
     #[cfg(feature = "argo_rollouts")]
     selfheal_argo_rollouts::ENTRY,
+    #[cfg(feature = "health")]
+    selfheal_health::ENTRY,
     #[cfg(feature = "kafka")]
     selfheal_kafka::ENTRY,
     #[cfg(feature = "kubernetes")]
