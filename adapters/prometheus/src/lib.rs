@@ -1,4 +1,5 @@
-//! Prometheus as an adapter: `prom::query(..)` for a value now, `prom::query_range(..)` for what it did over a time.
+//! Prometheus as an adapter: `prom::query(..)` for a value now, `prom::query_range(..)` for what it did over a time,
+//! `prom::anomaly(..)` for how unusual it is, `prom::forecast(..)` for where it will be.
 //!
 //! It has probes only. Each asks one Prometheus (or whatever speaks its HTTP API) by `POST /api/v1/query` and trusts a
 //! number only when it is one number, finite, fresh and complete: everything else is an inconclusive reading that says
@@ -8,14 +9,17 @@
 //! broken, the probe wraps the expression so that the answer shows how fresh it is, `client` asks within bounds,
 //! `answer` judges what came, the probe makes it a reading.
 
+mod anomaly;
 mod answer;
 pub mod bind;
 mod caret;
 mod client;
 pub mod expression;
+mod forecast;
 mod freshness;
 mod query;
 mod query_range;
+mod series;
 mod settings;
 mod text;
 mod tls;
@@ -53,7 +57,9 @@ fn adapter(server: Option<Arc<Server>>) -> Adapter {
         actions: Vec::new(),
         probes: vec![
             Arc::new(query::Query::new(server.clone())),
-            Arc::new(query_range::QueryRange::new(server)),
+            Arc::new(query_range::QueryRange::new(server.clone())),
+            Arc::new(anomaly::Anomaly::new(server.clone())),
+            Arc::new(forecast::Forecast::new(server)),
         ],
         ..Adapter::default()
     }

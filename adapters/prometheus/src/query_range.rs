@@ -5,23 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use selfheal_contract::{AboutProbe, Failure, FieldSpec, Probe, Reading, parameters};
 use selfheal_core::span::Span;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::answer::{Answer, Data, Point, Series};
 use crate::bind::bind;
 use crate::client::{Server, permission, unconfigured};
-use crate::freshness::{Beside, Question, spelled};
-use crate::query::{histogram, shown_labels, stale, too_many, why_nothing};
+use crate::query::shown_labels;
+use crate::series::{self, Moved, check_times};
 use crate::trend::Trend;
-
-/// The shortest step: no series is scraped more often.
-const STEP_MIN: Span = Span::from_secs(1);
-
-/// The longest time that is looked over.
-const OVER_MAX: Span = Span::from_hours(30 * 24);
-
-/// The most evaluations of the expression that one reading may cost the server.
-const STEPS_MAX: u128 = 1000;
 
 parameters! {
     /// Asks how a value moved.
@@ -89,168 +79,55 @@ impl Probe for QueryRange {
     }
 
     fn check(&self, params: &QueryRangeParameters) -> Result<(), Failure> {
-        check_times(params.over, params.step)?;
+        check_times("query_range", "over", params.over, params.step)?;
         bind(&params.expr, params.bind.as_deref().unwrap_or_default()).map(drop)
     }
 
     async fn read(&self, params: &QueryRangeParameters) -> Result<Reading, Failure> {
-        check_times(params.over, params.step)?;
-        let (expression, syntax) = bind(&params.expr, params.bind.as_deref().unwrap_or_default())?;
+        Probe::check(self, params)?;
         let server = self.server.as_ref().ok_or_else(unconfigured)?;
-        let question = Question::range(&expression, syntax.is_plain_selector, params.over, params.step);
-        let series = match server.ask(&question).await? {
-            Answer::Partial(why) => return Ok(Reading::Inconclusive(why)),
-            Answer::Complete(Data::Matrix(series)) => series,
-            Answer::Complete(_) => return Err(unfit("it is no range of values, which was asked for")),
-        };
-        let (beside, series): (Vec<_>, Vec<_>) =
-            series.into_iter().partition(|series| Beside::of(&series.metric).is_some());
-        let end_of = |kind| {
-            beside
-                .iter()
-                .find(|series| Beside::of(&series.metric) == Some(kind))
-                .and_then(|series| series.values.last().map(|last| (series.values.len(), *last)))
-        };
-        let Some((count, end)) = end_of(Beside::Steps) else {
-            return Err(unfit("the series that shows the steps is missing"));
-        };
-        let age = end_of(Beside::SampleTime).map(|(_, sampled)| sampled.at - sampled.value);
-        Ok(match series.as_slice() {
-            [] => Reading::Inconclusive(why_nothing(server, &expression).await),
-            [series] if series.values.is_empty() => Reading::Inconclusive(histogram()),
-            [series] => {
-                let ordered = series.values.windows(2).all(|pair| pair[0].at < pair[1].at);
-                if !ordered {
-                    return Err(unfit("its times are not in order"));
-                }
-                match age.and_then(|age| stale(age, server.stale_after())) {
-                    Some(why) => Reading::Inconclusive(why),
-                    None => summed_up(series, Steps { count, end: end.at }),
-                }
-            }
-            several => Reading::Inconclusive(too_many(several.len())),
-        })
+        let values = params.bind.as_deref().unwrap_or_default();
+        let moved = series::ask(server, &params.expr, values, params.over, params.step).await?;
+        Ok(moved.and_then(|moved| summed_up(&moved)).map_or_else(Reading::Inconclusive, Reading::Known))
     }
 }
 
-fn check_times(over: Span, step: Span) -> Result<(), Failure> {
-    let steps = over.duration().as_millis() / step.duration().as_millis().max(1);
-    let problem = if step < STEP_MIN {
-        format!("step is {step}, expected at least {STEP_MIN}")
-    } else if over > OVER_MAX {
-        format!("over is {over}, expected at most {OVER_MAX}")
-    } else if steps < 2 {
-        format!("step is {step}, expected at most half of over, which is {over}")
-    } else if steps > STEPS_MAX {
-        format!(
-            "{over} in steps of {step} are {steps} steps, expected at most {STEPS_MAX}; take a longer step"
-        )
-    } else {
-        return Ok(());
-    };
-    Err(Failure::refused(format!("query_range: {problem}")))
-}
-
-fn unfit(what: &str) -> Failure {
-    Failure::transient(format!("Prometheus' answer cannot be used: {what}"))
-}
-
-/// All evaluations: how many there were, and the time of the last in Unix seconds.
-#[derive(Clone, Copy)]
-struct Steps {
-    count: usize,
-    end: f64,
-}
-
-/// The reading of one series with at least one value.
-fn summed_up(series: &Series, steps: Steps) -> Reading {
-    let values = series.values.as_slice();
-    let last_at = values.last().map_or(f64::NEG_INFINITY, |last| last.at);
-    if last_at < steps.end {
-        return Reading::Inconclusive(format!(
-            "stale: the last step has no value, the latest is {} before it; see whether the target is up and being scraped",
-            spelled(steps.end - last_at)
-        ));
-    }
-    let odd: Vec<&Point> = values.iter().filter(|point| !point.value.is_finite()).collect();
-    if let [first, ..] = odd.as_slice() {
-        return Reading::Inconclusive(format!(
-            "{} of {} values are no numbers that can be compared (the first is {}); a share of nothing gives NaN",
-            odd.len(),
-            values.len(),
-            first.value
-        ));
-    }
-    let Some(trend) = Trend::of(values) else {
-        return Reading::Inconclusive(format!(
+/// The reading of one series.
+fn summed_up(moved: &Moved) -> Result<Value, String> {
+    let Some(trend) = Trend::of(&moved.values) else {
+        return Err(format!(
             "{} of {} steps have a value, and no trend can be told from them; look over a longer time",
-            values.len(),
-            steps.count
+            moved.values.len(),
+            moved.steps.count
         ));
     };
-    Reading::Known(json!({
+    Ok(json!({
         "first": trend.first,
         "last": trend.last,
         "min": trend.min,
         "max": trend.max,
         "avg": trend.avg,
         "slope_per_second": trend.slope_per_second,
-        "samples": values.len(),
-        "missing": steps.count.saturating_sub(values.len()),
-        "labels": shown_labels(&series.metric),
-        "at": steps.end,
+        "samples": moved.values.len(),
+        "missing": moved.missing(),
+        "labels": shown_labels(&moved.labels),
+        "at": moved.steps.end,
     }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn points(at: impl IntoIterator<Item = u32>, value: impl Fn(u32) -> f64) -> Vec<Point> {
-        at.into_iter().map(|at| Point { at: f64::from(at), value: value(at) }).collect()
-    }
+    use crate::series::tests::moved;
 
     #[test]
-    fn gaps_are_counted_and_an_end_without_a_value_is_stale() {
-        let steps = Steps { count: 10, end: 9.0 };
-        let cases: Vec<(Vec<Point>, Result<u64, &str>)> = vec![
-            (points(0..10, f64::from), Ok(0)),
-            (points([0, 1, 5, 9], f64::from), Ok(6)),
-            (points(0..9, f64::from), Err("stale: the last step has no value, the latest is 1s before")),
-            (points([9], f64::from), Err("1 of 10 steps")),
-            (points(0..10, |at| if at == 3 { f64::NAN } else { 1.0 }), Err("1 of 10 values are no numbers")),
-            (points(0..10, |_| f64::INFINITY), Err("the first is inf")),
-        ];
-        for (values, expected) in cases {
-            let series = Series { metric: Default::default(), values };
-            let found = summed_up(&series, steps);
-            match expected {
-                Ok(missing) => assert_eq!(found.field("missing").unwrap(), &json!(missing)),
-                Err(why) => assert!(found.field("last").unwrap_err().contains(why), "{found:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn times_are_bounded() {
-        let cases = [
-            ("1h", "1m", None),
-            ("1000s", "1s", None),
-            ("30d", "1h", None),
-            ("1h", "0s", Some("at least 1s")),
-            ("1h", "999ms", Some("at least 1s")),
-            ("31d", "1h", Some("at most 30d")),
-            ("1m", "31s", Some("at most half of over")),
-            ("0s", "1s", Some("at most half of over")),
-            ("1001s", "1s", Some("1001 steps")),
-        ];
-        for (over, step, expected) in cases {
-            let found = check_times(over.parse().unwrap(), step.parse().unwrap()).err().map(|f| f.what);
-            match (expected, &found) {
-                (None, None) => {}
-                (Some(expected), Some(found)) if found.contains(expected) => {}
-                _ => panic!("{over} in {step}: {found:?}"),
-            }
-        }
+    fn one_value_is_no_trend() {
+        assert!(summed_up(&moved([1.0])).unwrap_err().contains("1 of 1 steps have a value"));
+        let reading = summed_up(&moved([1.0, 3.0, 2.0])).unwrap();
+        assert_eq!(
+            (&reading["first"], &reading["last"], &reading["max"]),
+            (&json!(1.0), &json!(2.0), &json!(3.0))
+        );
+        assert_eq!((&reading["samples"], &reading["missing"]), (&json!(3), &json!(0)));
     }
 }

@@ -170,6 +170,43 @@ async fn ranges_are_summed_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_unusual_and_what_will_be_is_told() {
+    let prometheus = require!(Prometheus::start(&PrometheusOptions::default()));
+    let adapter = adapter(&[("url", &prometheus.url())]);
+    let read = async |name: &str, given: Value| probe(&adapter, name).read(&params(given)).await;
+
+    let ahead = read("forecast", json!({ "expr": "vector(time())", "window": "1m", "horizon": "30s" })).await;
+    let field = |name: &str| number(ahead.clone(), name);
+    assert!((field("value") - field("at") - 30.0).abs() < 1e-3, "{ahead:?}");
+    assert!(field("high") - field("low") < 1e-3 && field("fit") > 0.999, "{ahead:?}");
+    assert!((field("slope_per_second") - 1.0).abs() < 1e-6, "{ahead:?}");
+    assert!(field("samples") >= 60.0, "{ahead:?}");
+
+    // 0 to 4 over and over, and 1000 since just now.
+    let usual = "vector(time() % 5)";
+    let now = server_time(&prometheus);
+    let jumped = format!("(vector(time()) > {}) * 0 + 1000 or {usual}", now - 5.0);
+    let given = |expr: &str| json!({ "expr": expr, "window": "2m", "step": "1s" });
+    assert!(number(read("anomaly", given(&jumped)).await, "score") > 100.0);
+    assert!(number(read("anomaly", given(usual)).await, "distance") < 3.0);
+    assert_eq!(number(read("anomaly", given(usual)).await, "median"), 2.0);
+
+    let short = read("anomaly", json!({ "expr": usual, "window": "10s" })).await;
+    assert!(why(short).contains("at least 31 are needed"));
+    let short = read("forecast", json!({ "expr": usual, "window": "5s", "horizon": "5s" })).await;
+    assert!(why(short).contains("at least 10 are needed"));
+    for (name, given) in [
+        ("anomaly", json!({ "expr": "nowhere", "window": "1h" })),
+        ("forecast", json!({ "expr": "nowhere", "window": "1h", "horizon": "1h" })),
+    ] {
+        assert!(why(read(name, given).await).contains("no data"), "{name}");
+    }
+    let far = read("forecast", json!({ "expr": usual, "window": "1h", "horizon": "2h" })).await.unwrap_err();
+    assert_eq!(far.kind, FailureKind::Refused);
+    assert!(far.what.contains("horizon is 2h, expected at most window, which is 1h"), "{far}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refusals_show_the_place_in_the_rule_s_own_expression() {
     let prometheus = require!(Prometheus::start(&PrometheusOptions::default()));
     let adapter = adapter(&[("url", &prometheus.url())]);
@@ -238,6 +275,8 @@ async fn the_contract_holds() {
     for (name, given) in [
         ("query", json!({ "expr": "queue{name=\"$1\"}", "bind": ["a"] })),
         ("query_range", json!({ "expr": "vector(time())", "over": "1m", "step": "5s" })),
+        ("anomaly", json!({ "expr": "vector(time())", "window": "1m" })),
+        ("forecast", json!({ "expr": "vector(time())", "window": "1m", "horizon": "30s" })),
     ] {
         conformance::try_probe(&*probe(&adapter, name), &params(given), &observe).await.unwrap();
     }
