@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a journey ends where something is not as it must be")]
 
+mod checks;
 mod full;
 mod killed;
 mod ledger;

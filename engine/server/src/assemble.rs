@@ -32,6 +32,9 @@ pub enum AssembleFault {
     /// An adapter's settings cannot be used.
     #[error("adapters: {0}")]
     Adapter(String),
+    /// The checks cannot be run.
+    #[error("{0}")]
+    Checks(String),
     /// A sink's settings cannot be used.
     #[error("{0}")]
     Sink(String),

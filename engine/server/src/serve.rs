@@ -18,7 +18,7 @@ use crate::config::{Configuration, LogFormat, RULES_DEFAULT};
 use crate::http;
 use crate::load::{self, LoadFault, Place};
 use crate::telemetry::{self, OtlpSettings, TelemetryGuard, TelemetrySettings};
-use crate::{rights, shipped, watch};
+use crate::{checks, rights, shipped, watch};
 
 /// How long requests and looks that are under way may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -88,12 +88,14 @@ async fn run(
     let registry = Registry::new();
     let outside = Outside { clock, journal, registry: registry.clone() };
     let parts = assemble::parts(configuration, outside)?;
+    let checks = checks::prepare(&configuration.checks, &parts.catalog).map_err(AssembleFault::Checks)?;
     let (engine, mut rooms) =
         Engine::start(parts, rules).await.map_err(|fault| ServeFault::Journal(fault.to_string()))?;
     if let Some(refusal) = engine.rules.refusal() {
         watch::tell_refusal(&refusal.diagnostics);
     }
     tokio::spawn(rights::check(Arc::clone(&engine)));
+    rooms.spawn(selfheal_runtime::checks::run(Arc::clone(&engine), checks));
     match directory {
         Some(directory) => drop(rooms.spawn(watch::run(Arc::clone(&engine), directory))),
         None => tracing::info!("no directory of rules: the shipped rules are in use"),

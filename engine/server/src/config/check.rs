@@ -13,7 +13,7 @@ use super::overlay::Overlay;
 use super::reading::is_written;
 use super::refused::Refused;
 use super::{Configuration, Overrides, Switch, yaml};
-use super::{access, adapters, alertmanager, intake, policy, settings, sinks, storage, telemetry};
+use super::{access, adapters, alertmanager, checks, intake, policy, settings, sinks, storage, telemetry};
 
 /// Checks a whole configuration.
 ///
@@ -63,6 +63,8 @@ fn sections(
     let api_locked = is_written(&mut api, "tokens");
     access::forbid_open_doors(root, listen, webhook_locked, api_locked);
     let policy = policy::check(&mut root.section("policy"));
+    let settings = settings::check(root, &policy, collector, &mut notes);
+    let adapters = adapters::check(&mut root.section("adapters"), roster);
     let mut configuration = Configuration {
         listen,
         data: directory(root, "data", "./data"),
@@ -74,7 +76,8 @@ fn sections(
         api: access::api(&mut api),
         switch: switch(&mut root.section("switch")),
         learning: root.bool_or("learning", true),
-        settings: settings::check(root, &policy, collector, &mut notes),
+        checks: checks::check(&mut root.section("checks"), &settings, &adapters),
+        settings,
         policy,
         journal: storage::journal(&mut root.section("journal")),
         retention: storage::retention(&mut root.section("retention")),
@@ -82,7 +85,7 @@ fn sections(
         alertmanager: alertmanager::check(&mut root.section("alertmanager"), collector),
         sinks: sinks::check(root),
         telemetry: telemetry::check(&mut root.section("telemetry")),
-        adapters: adapters::check(&mut root.section("adapters"), roster),
+        adapters,
         notes,
     };
     root.finish();

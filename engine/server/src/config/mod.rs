@@ -13,6 +13,7 @@ mod adapters;
 mod alertmanager;
 mod bytes;
 mod check;
+mod checks;
 mod intake;
 pub mod interpolate;
 mod maintenance;
@@ -47,6 +48,7 @@ pub use adapters::{Adapters, CheckedAdapter};
 pub use alertmanager::{ALERTMANAGERS_MAX, Alertmanager, ClientCredentials};
 pub use bytes::{Bytes, NoAmount};
 pub use check::check;
+pub use checks::{Bound, CHECKS_MAX, Check, Checks};
 pub use intake::{BACKLOG_SHARE_MAX, Intake};
 pub use interpolate::Sources;
 pub use refused::{Refusal, Refused};
@@ -88,6 +90,8 @@ pub struct Configuration {
     pub ledger: Ledger,
     /// Alertmanager's own API.
     pub alertmanager: Alertmanager,
+    /// What selfheal looks at by itself.
+    pub checks: Checks,
     /// Where news goes, by name; at least one.
     pub sinks: BTreeMap<String, Sink>,
     /// Logs and traces.

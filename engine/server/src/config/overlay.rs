@@ -59,7 +59,6 @@ impl Overlay<'_> {
         let Variable { name, path, .. } = variable;
         let value = match variable.said(text) {
             Said::Nothing => return,
-            Said::Note(why) => return traces.notes.push(format!("{name} is set, but does nothing: {why}")),
             Said::Value(text) => Ok(Value::Open(literal(&text))),
             Said::Fault(expected) => Err(format!("{expected}, found {:?}", shortened(text))),
         };

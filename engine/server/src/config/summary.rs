@@ -33,6 +33,7 @@ impl Configuration {
             ("learning", if self.learning { "on" } else { "off" }.to_owned()),
             ("ledger", self.ledger_kind()),
             ("alertmanager", self.alertmanagers()),
+            ("checks", self.check_names()),
             ("adapters", self.adapter_names()),
             ("sinks", self.sink_names()),
             ("log", format!("{}, as {}", self.telemetry.log.level, self.telemetry.log.format.name())),
@@ -95,6 +96,12 @@ impl Configuration {
             return "not configured: alerts that no notification brings are missed".to_owned();
         }
         format!("{}, every {}", alertmanager.urls.join(", "), alertmanager.interval)
+    }
+
+    fn check_names(&self) -> String {
+        let check = |(name, check): (&String, &super::Check)| format!("{name} (every {})", check.interval);
+        let checks: Vec<String> = self.checks.each.iter().map(check).collect();
+        if checks.is_empty() { "none".to_owned() } else { checks.join(", ") }
     }
 
     fn adapter_names(&self) -> String {

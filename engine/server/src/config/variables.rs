@@ -27,8 +27,6 @@ enum Reads {
     /// A port. Kubernetes and Docker put an address (`tcp://10.0.0.1:5432`) for a service of the same name
     /// into a variable of this name, which nobody meant as a setting.
     Port,
-    /// Nothing: the name is known from similar programs, and the operator is told why it does nothing.
-    Nothing(&'static str),
 }
 
 /// What a variable says.
@@ -38,8 +36,6 @@ pub(super) enum Said {
     Value(String),
     /// Nothing.
     Nothing,
-    /// Nothing, and the operator should know why.
-    Note(&'static str),
     /// Something that cannot be understood: what was expected.
     Fault(&'static str),
 }
@@ -73,13 +69,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("MEMORY_THRESHOLD", &["settings", "memory_threshold"], Reads::Plain),
     variable("ALERTMANAGER_URL", &["alertmanager", "urls"], Reads::Plain),
     variable("SCAN_INTERVAL_SECONDS", &["alertmanager", "interval"], Reads::Seconds),
-    variable(
-        "CHECK_INTERVAL",
-        &["alertmanager", "interval"],
-        Reads::Nothing(
-            "selfheal runs no checks on a schedule; how often it asks Alertmanager is SCAN_INTERVAL_SECONDS",
-        ),
-    ),
+    variable("CHECK_INTERVAL", &["checks", "interval"], Reads::Seconds),
     variable("PROMETHEUS_URL", &["adapters", "prometheus", "url"], Reads::Plain),
     variable("POSTGRES_HOST", &["adapters", "postgres", "targets", "main", "host"], Reads::Plain),
     variable("POSTGRES_PORT", &["adapters", "postgres", "targets", "main", "port"], Reads::Port),
@@ -120,7 +110,6 @@ impl Variable {
             Reads::Seconds => Said::Value(text.to_owned()),
             Reads::Port if text.starts_with("tcp://") => Said::Nothing,
             Reads::Port => Said::Value(text.to_owned()),
-            Reads::Nothing(why) => Said::Note(why),
         }
     }
 }

@@ -40,6 +40,7 @@ fn each_variable_arrives() {
             r#"["http://a:9093","http://b"]"#,
         ),
         ("SCAN_INTERVAL_SECONDS", "30", "/alertmanager/interval", r#""30s""#),
+        ("CHECK_INTERVAL", "30", "/checks/interval", r#""30s""#),
         ("PROMETHEUS_URL", "http://p:9090", "/adapters/prometheus", r#""configured""#),
         ("REDIS_URL", "redis://r", "/adapters/redis", r#""configured""#),
         ("KAFKA_BOOTSTRAP_SERVERS", "kafka-0:9092,kafka-1:9092", "/adapters/kafka", r#""configured""#),
@@ -134,20 +135,14 @@ selfheal.yaml:3:3: policy.forbiden: unknown key
 
 #[test]
 fn what_does_nothing_is_noted() {
-    let around = around([
-        ("CHECK_INTERVAL", "60"),
-        ("KAFKA_BOOTSTRAP_SERVERS", ""),
-        ("KUBERNETES_URL", "http://k:6443"),
-        ("POSTGRES_FOO", "x"),
-    ]);
+    let around =
+        around([("KAFKA_BOOTSTRAP_SERVERS", ""), ("KUBERNETES_URL", "http://k:6443"), ("POSTGRES_FOO", "x")]);
     let file = "settings: {kafka_lag_treshold: 5, my_own: 1}";
     let notes =
         check_around(Some(file), &around).map(|configuration| configuration.notes).unwrap_or_default();
     assert_eq!(
         notes,
         [
-            "CHECK_INTERVAL is set, but does nothing: selfheal runs no checks on a schedule; how often it asks \
-             Alertmanager is SCAN_INTERVAL_SECONDS",
             "KUBERNETES_URL is set, but does nothing: there is no adapter kubernetes in this program",
             "settings.kafka_lag_treshold is no name that selfheal knows; did you mean kafka_lag_threshold?",
         ]

@@ -1,5 +1,6 @@
 //! Whole configurations, from text, environment and flags to what is in force or what the operator is told.
 
+mod checks;
 mod environment;
 mod example;
 mod faults;
@@ -79,11 +80,23 @@ fn kafka(section: &mut Section<'_>) -> Box<dyn Prepared> {
     Box::new(Nothing)
 }
 
-const ROSTER: [RosterEntry; 4] = [
+fn health(section: &mut Section<'_>) -> Box<dyn Prepared> {
+    for (_, mut target) in section.map("targets") {
+        target.optional_url("http", &["http", "https"]);
+        target.optional_integer("status", 100_u16..=599);
+        ["tcp", "contains", "timeout"].map(|name| target.optional_text(name));
+        target.finish();
+    }
+    section.finish();
+    Box::new(Nothing)
+}
+
+const ROSTER: [RosterEntry; 5] = [
     RosterEntry { section: "postgres", check: postgres },
     RosterEntry { section: "redis", check: redis },
     RosterEntry { section: "prometheus", check: prometheus },
     RosterEntry { section: "kafka", check: kafka },
+    RosterEntry { section: "health", check: health },
 ];
 
 fn check_around(text: Option<&str>, around: &Around) -> Result<Configuration, Refused> {

@@ -95,7 +95,8 @@ policy        mode auto; 10 an hour for a target, 100 in all, 10 at once; cooldo
 learning      on
 ledger        embedded
 alertmanager  not configured: alerts that no notification brings are missed
-adapters      postgres (nothing set), redis (nothing set), prometheus (nothing set), kafka (nothing set)
+checks        none
+adapters      postgres (nothing set), redis (nothing set), prometheus (nothing set), kafka (nothing set), health (nothing set)
 sinks         log (log)
 log           info, as json
 traces        not sent
