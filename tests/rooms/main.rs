@@ -22,4 +22,5 @@ mod reload;
 mod replicas;
 mod source;
 mod time;
+mod told;
 mod world;

@@ -12,6 +12,7 @@ use prometheus::Registry;
 use selfheal_contract::Catalog;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::policy::Policy;
+use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::intake::{NotReceived, Received};
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::journal::{Approval, Issue, IssueFilter, ReceiptId, Story};
@@ -76,6 +77,10 @@ pub struct World {
     pub target: Arc<Target>,
     /// Where news goes.
     pub sink: Arc<Recorder>,
+    /// Further receivers, by name.
+    pub more_sinks: Vec<Arc<Recorder>>,
+    /// Who is told when nobody takes an issue in hand.
+    pub escalation: Escalation,
     /// What stands at the source of alerts; a house asks only where there is one.
     pub source: Option<Arc<Standing>>,
     /// Whether the ledger can be asked.
@@ -104,6 +109,8 @@ impl World {
             timeline: Timeline::new(time::began(), Arc::clone(&pulse)),
             target: Arc::default(),
             sink: Arc::default(),
+            more_sinks: Vec::new(),
+            escalation: Escalation::default(),
             source: None,
             ledger_down: Arc::default(),
             shared_ledger: None,
@@ -139,7 +146,8 @@ impl World {
         let catalog = Catalog::new([connection.adapter()]);
         let compiler =
             Compiler::with_clock(&catalog, BTreeMap::new(), Limits::default(), Arc::new(|| Duration::ZERO));
-        let sink: Arc<dyn Sink> = Arc::<Recorder>::clone(&self.sink);
+        let sinks = std::iter::once(&self.sink).chain(&self.more_sinks);
+        let sinks = sinks.map(|sink| Arc::<Recorder>::clone(sink) as Arc<dyn Sink>);
         let source = self.source.clone().map(|source| (source as Arc<dyn AlertSource>, minutes(1)));
         let parts = Parts {
             journal: Arc::new(journal),
@@ -153,7 +161,8 @@ impl World {
             policy: self.policy.clone(),
             compiler,
             scripts: Scripts::start(0).unwrap(),
-            sinks: vec![sink],
+            sinks: sinks.collect(),
+            escalation: self.escalation.clone(),
             source,
             metrics: Metrics::new(&Registry::new()).unwrap(),
             adopt: Arc::new(|_, _| {}),
@@ -312,15 +321,22 @@ pub fn notification(alerts: &[Value], truncated: u64) -> Value {
     })
 }
 
-/// A receiver of news that writes down what it gets.
+/// A receiver of news that writes down what it gets. It takes what is meant for people.
 #[derive(Default)]
 pub struct Recorder {
+    name: Option<&'static str>,
+    takes: Option<&'static [NewsKind]>,
     got: Mutex<Vec<(News, String)>>,
     tries: AtomicU32,
     failures: AtomicU32,
 }
 
 impl Recorder {
+    /// One of this name, which takes these kinds.
+    pub fn named(name: &'static str, takes: &'static [NewsKind]) -> Arc<Self> {
+        Arc::new(Self { name: Some(name), takes: Some(takes), ..Self::default() })
+    }
+
     /// Everything delivered so far.
     pub fn got(&self) -> Vec<News> {
         self.got.lock().unwrap().iter().map(|(news, _)| news.clone()).collect()
@@ -350,11 +366,11 @@ impl Recorder {
 #[async_trait]
 impl Sink for Recorder {
     fn name(&self) -> &str {
-        "recorder"
+        self.name.unwrap_or("recorder")
     }
 
     fn wants(&self, news: &News) -> bool {
-        news.kind.is_for_people()
+        self.takes.unwrap_or(&NewsKind::FOR_PEOPLE).contains(&news.kind)
     }
 
     async fn deliver(&self, news: &News, key: &str) -> Result<(), SinkFault> {

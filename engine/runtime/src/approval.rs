@@ -155,6 +155,12 @@ pub(crate) async fn void(
         && approval.answer.is_none()
     {
         deny(pen, &approval, engine.clock.now(), why);
+        pen.note_all(news::answered(
+            engine,
+            issue,
+            &approval,
+            format!("no answer is needed any more: {why}"),
+        ));
     }
     Ok(())
 }
@@ -245,7 +251,8 @@ impl Engine {
         let answer = Answer { granted, by: by.to_owned(), at, reason: reason.to_owned() };
         let said = if granted { "granted" } else { "refused" };
         let summary = format!("approval {id} {said} for plan {}: {reason}", plan_hash.short());
-        let writes = vec![
+        let issue = self.journal.issue(approval.issue).await?;
+        let mut writes = vec![
             Write::Answer { id: id.to_owned(), plan_hash, answer: answer.clone() },
             by_person(approval.issue, by, at, "answered", summary.clone()),
             Write::Move {
@@ -259,6 +266,10 @@ impl Engine {
             // A look that is under way has not seen the answer.
             Write::Wake { issue: approval.issue, at },
         ];
+        if let Some(issue) = issue {
+            let text = format!("{by} {said} it: {reason}");
+            writes.extend(news::answered(self, &issue, &approval, text));
+        }
         self.journal.commit(writes).await?;
         self.desk.called(approval.issue, at);
         Ok(Approval { answer: Some(answer), ..approval })

@@ -11,6 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::case::by_person;
 use crate::engine::Engine;
+use crate::news;
 use crate::ports::JournalFault;
 use crate::ports::journal::{Issue, Story, Write};
 
@@ -47,7 +48,8 @@ pub(crate) fn conflict(why: impl Into<String>, help: &'static str) -> HandFault 
 }
 
 impl Engine {
-    /// Notes that a person has taken an issue in hand. Saying so twice is saying so once.
+    /// Notes that a person has taken an issue in hand, and tells the sinks. Saying so twice is saying so once. Nobody else is
+    /// told about it from then on.
     ///
     /// # Errors
     /// There is no such issue, it is closed, or the journal cannot be written.
@@ -61,7 +63,9 @@ impl Engine {
             return Err(conflict(format!("{id} is closed"), "there is nothing left to take in hand"));
         }
         let at = self.clock.now();
-        self.journal.commit(vec![by_person(id, by, at, ACKNOWLEDGED, reason.to_owned())]).await?;
+        let mut writes = vec![by_person(id, by, at, ACKNOWLEDGED, reason.to_owned())];
+        writes.extend(news::acknowledged(self, &story.issue, by, reason));
+        self.journal.commit(writes).await?;
         self.journal.story(id).await?.ok_or_else(|| HandFault::Missing(id.to_string()))
     }
 

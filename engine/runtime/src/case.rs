@@ -57,7 +57,9 @@ async fn settle(engine: &Engine, mut pen: Pen<'_>, issue: &Issue) -> Result<(), 
     };
     let close = now >= close_at;
     if close {
-        pen.note(record(issue, now, "closed", format!("resolved at {resolved_at}, and stayed so")));
+        let resolved = format!("resolved at {resolved_at}, and stayed so");
+        pen.note(record(issue, now, "closed", resolved.clone()));
+        pen.note_all(news::closed(engine, issue, outcome.or(issue.outcome), resolved));
     }
     pen.note(Write::Move {
         issue: issue.id,

@@ -16,13 +16,14 @@ use tokio::task::JoinSet;
 
 use crate::breaker::Breakers;
 use crate::desk::{self, Desk};
+use crate::escalation::Escalation;
 use crate::expand::{self, Intake};
 use crate::feed::{Change, Feed, Telling};
 use crate::hold::{self, Holds};
 use crate::listen;
 use crate::maintenance::{self, Maintenance};
 use crate::metrics::Metrics;
-use crate::outbox;
+use crate::outbox::{self, Bells};
 use crate::ports::journal::{Issue, IssueFilter, Journal, JournalFault, Record, Write};
 use crate::ports::ledger::Claim;
 use crate::ports::{AlertSource, Clock, Entropy, Ledger, Sink};
@@ -62,6 +63,8 @@ pub struct Parts {
     pub scripts: Scripts,
     /// Where news goes.
     pub sinks: Vec<Arc<dyn Sink>>,
+    /// Who is told when nobody takes an issue in hand.
+    pub escalation: Escalation,
     /// Where alerts can be asked for, and how often.
     pub source: Option<Asked>,
     /// What is counted.
@@ -106,6 +109,8 @@ pub struct Engine {
     pub stop: Stop,
     pub(crate) scripts: Scripts,
     pub(crate) sinks: Vec<Arc<dyn Sink>>,
+    pub(crate) escalation: Escalation,
+    pub(crate) bells: Arc<Bells>,
     pub(crate) storms: Storms,
     pub(crate) desk: Desk,
     pub(crate) holds: Holds,
@@ -168,8 +173,13 @@ impl Engine {
         let (intake, work) = Intake::new(parts.backlog_max);
         let maintenance = Maintenance::restored(parts.journal.setting(maintenance::SETTING).await?);
         let feed = Feed::default();
+        let bells = Arc::new(Bells::new(parts.sinks.iter().map(|sink| sink.name())));
         let engine = Arc::new(Self {
-            journal: Arc::new(Telling { inner: parts.journal, feed: feed.clone() }),
+            journal: Arc::new(Telling {
+                inner: parts.journal,
+                feed: feed.clone(),
+                bells: Arc::clone(&bells),
+            }),
             feed,
             maintenance,
             ledger: parts.ledger,
@@ -182,7 +192,9 @@ impl Engine {
             metrics: parts.metrics,
             stop: Stop { reason: watch::Sender::new(None) },
             scripts: parts.scripts,
+            bells,
             sinks: parts.sinks,
+            escalation: parts.escalation,
             storms: Storms::default(),
             desk: Desk::default(),
             holds: Holds::default(),

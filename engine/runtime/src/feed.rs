@@ -15,6 +15,7 @@ use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use crate::outbox::Bells;
 use crate::ports::history::Episode;
 use crate::ports::journal::{
     Approval, Delivery, Horizons, Intent, Issue, IssueFilter, Journal, JournalFault, NewReceipt,
@@ -117,6 +118,7 @@ impl Feed {
 pub(crate) struct Telling {
     pub(crate) inner: Arc<dyn Journal>,
     pub(crate) feed: Feed,
+    pub(crate) bells: Arc<Bells>,
 }
 
 #[async_trait]
@@ -147,8 +149,10 @@ impl Journal for Telling {
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault> {
         let change = if self.feed.is_heard() { Change::of(&writes) } else { Change::default() };
+        let told = Bells::of(&writes);
         self.inner.commit(writes).await?;
         self.feed.tell(change);
+        told.iter().for_each(|sink| self.bells.ring(sink));
         Ok(())
     }
 
@@ -267,8 +271,25 @@ impl Journal for Telling {
         self.inner.successes().await
     }
 
-    async fn outbox(&self, now: Timestamp, most: usize) -> Result<Vec<OutboxMessage>, JournalFault> {
-        self.inner.outbox(now, most).await
+    async fn outbox(
+        &self,
+        sink: &str,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<OutboxMessage>, JournalFault> {
+        self.inner.outbox(sink, now, most).await
+    }
+
+    async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault> {
+        self.inner.next_delivery(sink).await
+    }
+
+    async fn forget_messages(
+        &self,
+        but_for: Vec<String>,
+        due_before: Timestamp,
+    ) -> Result<u64, JournalFault> {
+        self.inner.forget_messages(but_for, due_before).await
     }
 
     async fn delivered(&self, deliveries: Vec<(i64, Delivery)>) -> Result<(), JournalFault> {

@@ -26,6 +26,7 @@ pub mod switch;
 mod approval;
 mod case;
 mod desk;
+pub mod escalation;
 mod execute;
 mod expand;
 mod hold;

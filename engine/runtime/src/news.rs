@@ -1,22 +1,38 @@
 //! What people are told, and which sinks want to hear it. Everything goes through the outbox.
 
+use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::remediation::RemediationId;
 
 use crate::case::news_kind;
 use crate::engine::Engine;
 use crate::ports::journal::{Approval, Issue, Remediation, Write};
-use crate::ports::{News, NewsKind};
+use crate::ports::{ESCALATION, News, NewsApproval, NewsKind};
 use crate::switch::Position;
 
-/// One message for each sink that wants it.
+/// One message for each sink that wants it. What needs a person is told to the sinks of an escalation by its levels.
 fn send(engine: &Engine, news: News) -> Vec<Write> {
-    engine
-        .sinks
-        .iter()
-        .filter(|sink| sink.wants(&news))
-        .map(|sink| Write::Notify { sink: sink.name().to_owned(), news: Box::new(news.clone()), at: news.at })
-        .collect()
+    let calls_people = news.issue.is_some() && matches!(news.kind, NewsKind::Approval | NewsKind::Person);
+    let by_level = |name: &str| calls_people && engine.escalation.names(name);
+    let wanted = engine.sinks.iter().filter(|sink| !by_level(sink.name()) && sink.wants(&news));
+    let mut writes: Vec<Write> = wanted.map(|sink| notify(sink.name(), news.clone())).collect();
+    if calls_people {
+        for (number, level) in (1..).zip(engine.escalation.levels()) {
+            let news = News { escalation: Some(number), ..news.clone() };
+            if level.after.is_zero() {
+                writes.extend(level.sinks.iter().map(|sink| notify(sink, news.clone())));
+            } else {
+                let at = later(news.at, level.after);
+                writes.push(Write::Notify { sink: ESCALATION.to_owned(), news: Box::new(news), at });
+            }
+        }
+    }
+    writes
+}
+
+/// A message, to be delivered at once.
+pub(crate) fn notify(sink: &str, news: News) -> Write {
+    Write::Notify { sink: sink.to_owned(), at: news.at, news: Box::new(news) }
 }
 
 fn about(engine: &Engine, kind: NewsKind, title: String, text: String) -> News {
@@ -30,6 +46,10 @@ fn about(engine: &Engine, kind: NewsKind, title: String, text: String) -> News {
         remediation: None,
         outcome: None,
         severity: None,
+        rule: None,
+        namespace: None,
+        approval: None,
+        escalation: None,
     }
 }
 
@@ -42,6 +62,8 @@ fn about_issue(engine: &Engine, kind: NewsKind, issue: &Issue, title: String, te
         facts,
         issue: Some(issue.id),
         severity: issue.alert.labels.get("severity").map(str::to_owned),
+        rule: issue.rule.clone(),
+        namespace: issue.alert.labels.get("namespace").map(str::to_owned),
         ..about(engine, kind, title, text)
     }
 }
@@ -107,7 +129,34 @@ pub(crate) fn approval(engine: &Engine, issue: &Issue, approval: &Approval) -> V
     news.facts.push(("Plan".to_owned(), format!("{} {}", approval.plan_hash.short(), steps.join(", "))));
     news.facts.push(("Approval".to_owned(), approval.id.clone()));
     news.facts.push(("Denied at".to_owned(), approval.expires_at.to_string()));
-    send(engine, news)
+    send(engine, News { approval: Some(about_approval(approval)), rule: Some(approval.rule.clone()), ..news })
+}
+
+fn about_approval(approval: &Approval) -> NewsApproval {
+    NewsApproval { id: approval.id.clone(), plan_hash: approval.plan_hash }
+}
+
+/// An approval was answered, or is not needed any more.
+pub(crate) fn answered(engine: &Engine, issue: &Issue, approval: &Approval, text: String) -> Vec<Write> {
+    let title = format!("{}: approval answered", issue.alert.name());
+    let news = about_issue(engine, NewsKind::Answered, issue, title, text);
+    send(engine, News { approval: Some(about_approval(approval)), ..news })
+}
+
+/// A person has taken an issue in hand.
+pub(crate) fn acknowledged(engine: &Engine, issue: &Issue, by: &str, reason: &str) -> Vec<Write> {
+    let title = format!("{}: {by} has taken it in hand", issue.alert.name());
+    send(engine, about_issue(engine, NewsKind::Acknowledged, issue, title, reason.to_owned()))
+}
+
+/// An issue is closed.
+pub(crate) fn closed(engine: &Engine, issue: &Issue, outcome: Option<Outcome>, text: String) -> Vec<Write> {
+    let title = format!("{}: closed", issue.alert.name());
+    let mut news = about_issue(engine, NewsKind::Closed, issue, title, text);
+    if !issue.why.is_empty() {
+        news.facts.push(("How it went".to_owned(), issue.why.clone()));
+    }
+    send(engine, News { outcome, ..news })
 }
 
 /// A rule is held because of a storm.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prometheus::Registry;
 use selfheal_contract::{Catalog, Publish};
 use selfheal_runtime::engine::{Asked, Parts};
+use selfheal_runtime::escalation::{Escalation, Level};
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::{Clock, Journal, Ledger, NewsKind, Sink};
 use selfheal_runtime::retention::Retention;
@@ -15,8 +16,10 @@ use selfheal_store::{EmbeddedLedger, PostgresJournal, PostgresSettings, RedisLed
 use crate::alertmanager::{Alertmanager, AlertmanagerSettings, Credentials};
 use crate::clock::SystemEntropy;
 use crate::config::{self, Configuration};
+use crate::sinks::slack_app::ChannelRoute;
 use crate::sinks::{
-    Log, LogSettings, Slack, SlackSettings, Stream, StreamSettings, Webhook, WebhookSettings,
+    Incidents, IncidentsSettings, Log, LogSettings, Opsgenie, OpsgenieSettings, PagerDuty, PagerDutySettings,
+    Slack, SlackApp, SlackAppSettings, SlackSettings, Stream, StreamSettings, Webhook, WebhookSettings,
 };
 use crate::telemetry;
 
@@ -99,7 +102,7 @@ pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Part
     let ledger = ledger(&configuration.ledger)?;
     let source = source(&configuration.alertmanager)?;
     let catalog = catalog(std::mem::take(&mut configuration.adapters))?;
-    let sinks = sinks(configuration, &catalog, &clock)?;
+    let sinks = sinks(configuration, &catalog, &clock, &journal)?;
     let compiler = Compiler::new(&catalog, configuration.settings.clone(), Limits::default());
     let threads = std::thread::available_parallelism().map_or(2, |threads| threads.get().clamp(2, 8));
     let system = |fault: &dyn std::fmt::Display| AssembleFault::System(fault.to_string());
@@ -112,6 +115,7 @@ pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Part
         compiler,
         scripts: Scripts::start(threads).map_err(|fault| system(&fault))?,
         sinks,
+        escalation: escalation(&configuration.escalation),
         source,
         metrics: Metrics::new(&registry).map_err(|fault| system(&fault))?,
         adopt: Arc::new(telemetry::adopt),
@@ -162,6 +166,7 @@ fn sinks(
     configuration: &Configuration,
     catalog: &Catalog,
     clock: &Arc<dyn Clock>,
+    journal: &Arc<dyn Journal>,
 ) -> Result<Vec<Arc<dyn Sink>>, AssembleFault> {
     let made = configuration.sinks.iter().map(|(name, sink)| {
         let (name, events) = (name.clone(), sink.events.iter().map(|event| kind(*event)).collect());
@@ -183,6 +188,45 @@ fn sinks(
                 let settings = SlackSettings { name, url, events, timeout, external_url, channel };
                 Arc::new(Slack::new(settings, Arc::clone(clock)).map_err(fault)?)
             }
+            config::Receiver::SlackApp { token, api, channel, channels, digest_over, report, timeout } => {
+                let route = |channel: config::Channel| ChannelRoute {
+                    matchers: channel.matchers,
+                    channel: channel.channel,
+                };
+                let settings = SlackAppSettings {
+                    name,
+                    token,
+                    api,
+                    channel,
+                    routes: channels.into_iter().map(route).collect(),
+                    digest_over,
+                    report,
+                    events,
+                    timeout: timeout.into(),
+                    external_url,
+                };
+                let entropy = Arc::new(SystemEntropy);
+                let app = SlackApp::new(settings, Arc::clone(clock), entropy, Arc::clone(journal));
+                Arc::new(app.map_err(fault)?)
+            }
+            config::Receiver::Pagerduty { url, routing_key, timeout } => {
+                let timeout = timeout.into();
+                let settings = PagerDutySettings { name, url, routing_key, events, timeout, external_url };
+                let pager = PagerDuty::new(settings, Arc::clone(clock), Arc::clone(journal));
+                Arc::new(pager.map_err(fault)?)
+            }
+            config::Receiver::Opsgenie { url, key, timeout } => {
+                let timeout = timeout.into();
+                let settings = OpsgenieSettings { name, url, key, events, timeout, external_url };
+                let pager = Opsgenie::new(settings, Arc::clone(clock), Arc::clone(journal));
+                Arc::new(pager.map_err(fault)?)
+            }
+            config::Receiver::Incidents { url, token, timeout } => {
+                let timeout = timeout.into();
+                let settings = IncidentsSettings { name, url, token, events, timeout, external_url };
+                let tickets = Incidents::new(settings, Arc::clone(clock), Arc::clone(journal));
+                Arc::new(tickets.map_err(fault)?)
+            }
             config::Receiver::Webhook { url, secret, timeout } => {
                 let timeout = timeout.into();
                 let settings = WebhookSettings { name, url, secret, events, timeout, external_url };
@@ -191,6 +235,11 @@ fn sinks(
         })
     });
     made.collect()
+}
+
+fn escalation(levels: &[config::Level]) -> Escalation {
+    let level = |level: &config::Level| Level { after: level.after.into(), sinks: level.sinks.clone() };
+    Escalation::new(levels.iter().map(level).collect())
 }
 
 /// Where an adapter publishes events.
@@ -207,6 +256,9 @@ fn kind(event: config::Event) -> NewsKind {
         config::Event::Person => NewsKind::Person,
         config::Event::Switch => NewsKind::Switch,
         config::Event::Storm => NewsKind::Storm,
+        config::Event::Acknowledged => NewsKind::Acknowledged,
+        config::Event::Answered => NewsKind::Answered,
+        config::Event::Closed => NewsKind::Closed,
     }
 }
 

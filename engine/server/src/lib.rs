@@ -11,6 +11,7 @@ pub mod http;
 pub mod insight;
 pub mod load;
 pub mod outgoing;
+pub mod report;
 pub mod rights;
 pub mod rule_tests;
 pub mod serve;

@@ -20,6 +20,13 @@ const USER_AGENT: &str = concat!("selfheal/", env!("CARGO_PKG_VERSION"));
 #[error("{0}")]
 pub struct OutgoingFault(String);
 
+impl OutgoingFault {
+    /// A fault of another kind, told without the secret that it is about.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self(what.into())
+    }
+}
+
 /// Reads an address.
 ///
 /// # Errors

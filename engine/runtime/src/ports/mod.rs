@@ -14,5 +14,5 @@ pub use entropy::Entropy;
 pub use history::{Course, Episode};
 pub use journal::{Journal, JournalFault, JournalFaultKind};
 pub use ledger::{Claim, Ledger, LedgerFault, Reserved};
-pub use sink::{News, NewsKind, Sink, SinkFault};
+pub use sink::{ESCALATION, News, NewsApproval, NewsKind, Sink, SinkFault};
 pub use source::{AlertSource, SourceFault, StandingAlert};

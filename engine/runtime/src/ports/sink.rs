@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::remediation::RemediationId;
 use serde::{Deserialize, Serialize};
@@ -26,13 +27,39 @@ pub enum NewsKind {
     Switch,
     /// A rule is held because of a storm of new issues.
     Storm,
+    /// A person has taken an issue in hand.
+    Acknowledged,
+    /// An approval was answered, or withdrawn.
+    Answered,
+    /// An issue was closed: its alert has stayed resolved.
+    Closed,
 }
 
 impl NewsKind {
-    /// Whether people are told; the rest is for programs that follow everything.
+    /// What people are told where nothing else is asked for; the others are for programs, and follow-ups.
+    pub const FOR_PEOPLE: [Self; 5] =
+        [Self::Outcome, Self::Approval, Self::Person, Self::Switch, Self::Storm];
+
+    /// Whether people are told; the rest is for programs that follow everything, and follow-ups.
     pub fn is_for_people(self) -> bool {
-        !matches!(self, Self::Opened | Self::Plan)
+        Self::FOR_PEOPLE.contains(&self)
     }
+    /// What only says how something goes on that a receiver may know of already. Whoever keeps a message, an incident or a
+    /// ticket for an issue needs it to keep that true.
+    pub const FOLLOW_UPS: [Self; 3] = [Self::Acknowledged, Self::Answered, Self::Closed];
+}
+
+/// The name under which the outbox keeps what is to be told later, if nobody has taken the issue in hand by then. No sink
+/// can have it.
+pub const ESCALATION: &str = "escalation";
+
+/// The approval that a message is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewsApproval {
+    /// Its id.
+    pub id: String,
+    /// The plan that the answer is for.
+    pub plan_hash: ContentHash,
 }
 
 /// One message.
@@ -60,6 +87,18 @@ pub struct News {
     /// The `severity` label of the alert, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
+    /// The rule, if it is about an issue that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The `namespace` label of the alert, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The approval, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<NewsApproval>,
+    /// The level at which people are told, from 1, where that goes by levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalation: Option<u32>,
 }
 
 /// A delivery that failed.
@@ -82,6 +121,11 @@ pub trait Sink: Send + Sync {
 
     /// Whether it wants a message.
     fn wants(&self, news: &News) -> bool;
+
+    /// How many messages may be delivered at the same time. Never two of one issue.
+    fn at_once(&self) -> usize {
+        32
+    }
 
     /// Delivers one message. `key` is the same for every try, for receivers that can deduplicate.
     async fn deliver(&self, news: &News, key: &str) -> Result<(), SinkFault>;

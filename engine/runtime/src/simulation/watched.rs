@@ -196,8 +196,16 @@ impl<W: Watch> Journal for Watched<W> {
         self.ask(self.inner.successes()).await
     }
 
-    async fn outbox(&self, now: Timestamp, most: usize) -> Answer<Vec<OutboxMessage>> {
-        self.ask(self.inner.outbox(now, most)).await
+    async fn outbox(&self, sink: &str, now: Timestamp, most: usize) -> Answer<Vec<OutboxMessage>> {
+        self.ask(self.inner.outbox(sink, now, most)).await
+    }
+
+    async fn next_delivery(&self, sink: &str) -> Answer<Option<Timestamp>> {
+        self.ask(self.inner.next_delivery(sink)).await
+    }
+
+    async fn forget_messages(&self, but_for: Vec<String>, due_before: Timestamp) -> Answer<u64> {
+        self.ask(self.inner.forget_messages(but_for, due_before)).await
     }
 
     async fn setting(&self, key: &str) -> Answer<Option<Value>> {

@@ -13,7 +13,9 @@ use super::overlay::Overlay;
 use super::reading::is_written;
 use super::refused::Refused;
 use super::{Configuration, Overrides, Switch, yaml};
-use super::{access, adapters, alertmanager, checks, intake, policy, settings, sinks, storage, telemetry};
+use super::{
+    access, adapters, alertmanager, checks, intake, people, policy, settings, sinks, storage, telemetry,
+};
 
 /// Checks a whole configuration.
 ///
@@ -62,6 +64,7 @@ fn sections(
     let webhook_locked = is_written(&mut intake, "bearer_tokens") || is_written(&mut intake, "basic");
     let api_locked = is_written(&mut api, "tokens");
     access::forbid_open_doors(root, listen, webhook_locked, api_locked);
+    let sinks = sinks::check(root);
     let policy = policy::check(&mut root.section("policy"));
     let settings = settings::check(root, &policy, collector, &mut notes);
     let adapters = adapters::check(&mut root.section("adapters"), roster);
@@ -83,7 +86,9 @@ fn sections(
         retention: storage::retention(&mut root.section("retention")),
         ledger: storage::ledger(&mut root.section("ledger")),
         alertmanager: alertmanager::check(&mut root.section("alertmanager"), collector),
-        sinks: sinks::check(root),
+        escalation: people::escalation(root, &sinks),
+        slack: people::slack(root, &sinks),
+        sinks,
         telemetry: telemetry::check(&mut root.section("telemetry")),
         adapters,
         notes,

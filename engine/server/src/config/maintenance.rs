@@ -63,7 +63,8 @@ pub(super) fn window(mut section: Section<'_>) -> Option<MaintenanceWindow> {
     Some(MaintenanceWindow { matchers, schedule: schedule?, reason })
 }
 
-fn matchers(section: &mut Section<'_>) -> Vec<Matcher> {
+/// Matchers as a list of texts.
+pub(super) fn matchers(section: &mut Section<'_>) -> Vec<Matcher> {
     let mut matchers = Vec::new();
     for text in section.texts("matchers") {
         match parse_matchers(&text) {

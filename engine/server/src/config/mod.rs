@@ -20,6 +20,7 @@ mod maintenance;
 pub mod origins;
 mod overlay;
 pub(crate) mod parts;
+mod people;
 mod policy;
 mod reading;
 mod refused;
@@ -51,9 +52,10 @@ pub use check::check;
 pub use checks::{Bound, CHECKS_MAX, Check, Checks};
 pub use intake::{BACKLOG_SHARE_MAX, Intake};
 pub use interpolate::Sources;
+pub use people::{LEVELS_MAX, Level, SLACK_USERS_MAX, Slack, SlackUser};
 pub use refused::{Refusal, Refused};
 pub use settings::{SETTINGS_MAX, TEXT_BYTES_MAX};
-pub use sinks::{DEFAULT_SINK, Event, Receiver, Sink};
+pub use sinks::{Channel, DEFAULT_SINK, Event, Receiver, Sink};
 pub use storage::{Journal, Ledger, Retention};
 pub use telemetry::{Log, LogFilter, LogFormat, NoFilter, Otlp, Telemetry};
 pub use variables::{FILE_VARIABLE, VARIABLES, Variable};
@@ -94,6 +96,10 @@ pub struct Configuration {
     pub checks: Checks,
     /// Where news goes, by name; at least one.
     pub sinks: BTreeMap<String, Sink>,
+    /// Who is told when nobody takes an issue in hand; nobody else, if empty.
+    pub escalation: Vec<Level>,
+    /// Slack's buttons, if they are to count.
+    pub slack: Option<Slack>,
     /// Logs and traces.
     pub telemetry: Telemetry,
     /// The adapters of the roster.

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use selfheal_contract::settings::{Secret, Section};
+use selfheal_core::matcher::Matcher;
 use selfheal_core::span::Span;
+use selfheal_runtime::ports::ESCALATION;
 use serde::Serialize;
 
 use super::access::{SECRET_CHARS_MIN, is_short};
+use super::maintenance::matchers;
 use super::reading::{chosen, is_name, is_written, required_choice};
 use super::shown;
+use crate::sinks::{opsgenie, pagerduty, slack_app};
 
 /// The name of the sink that there is when none is configured; it writes to the log.
 pub const DEFAULT_SINK: &str = "log";
@@ -31,6 +35,12 @@ pub enum Event {
     Switch,
     /// A rule is held because of a storm of new issues.
     Storm,
+    /// A person has taken an issue in hand.
+    Acknowledged,
+    /// An approval was answered.
+    Answered,
+    /// An issue was closed.
+    Closed,
 }
 
 impl Event {
@@ -43,6 +53,9 @@ impl Event {
         ("person", Self::Person),
         ("switch", Self::Switch),
         ("storm", Self::Storm),
+        ("acknowledged", Self::Acknowledged),
+        ("answered", Self::Answered),
+        ("closed", Self::Closed),
     ];
 
     /// What people are told where the operator names no events; the others are for programs.
@@ -52,7 +65,8 @@ impl Event {
 /// A receiver of news.
 #[derive(Debug, Clone, Serialize)]
 pub struct Sink {
-    /// Which messages it gets; by default all, but `opened` and `plan` only a stream.
+    /// Which messages it gets; by default what is meant for people, all of them for a stream, and `person` where people
+    /// are paged. Receivers that keep a message, an alert or a ticket for an issue always hear how it goes on.
     pub events: Vec<Event>,
     /// What it is.
     #[serde(flatten)]
@@ -70,6 +84,55 @@ pub enum Receiver {
         url: Secret,
         /// The channel, such as `#alerts`, for webhooks that may choose one; the webhook's own by default.
         channel: Option<String>,
+        /// How long one try may take. 100 ms to 1 m; 5 s by default.
+        timeout: Span,
+    },
+    /// Slack, by an app's bot: one message for each issue, edited as it goes on, with buttons.
+    SlackApp {
+        /// The bot's token, `xoxb-...`.
+        #[serde(serialize_with = "shown::secret")]
+        token: Secret,
+        /// Where Slack's methods are; `https://slack.com/api` by default.
+        api: String,
+        /// The channel, such as `#alerts`.
+        channel: String,
+        /// Channels for some news; the first whose matchers all hold is taken.
+        channels: Vec<Channel>,
+        /// Messages of their own that issues may get within a minute; what is more goes into one. 1 to 1 000; 20 by default.
+        digest_over: u32,
+        /// Whether the report of a closed issue goes into its thread; `false` by default.
+        report: bool,
+        /// How long one call may take. 100 ms to 9 s; 5 s by default.
+        timeout: Span,
+    },
+    /// PagerDuty, by its Events API v2.
+    Pagerduty {
+        /// PagerDuty, or what speaks like it.
+        url: String,
+        /// The integration key.
+        #[serde(serialize_with = "shown::secret")]
+        routing_key: Secret,
+        /// How long one try may take. 100 ms to 1 m; 5 s by default.
+        timeout: Span,
+    },
+    /// Opsgenie, or what speaks like it, by its alert API.
+    Opsgenie {
+        /// The address, which differs by region.
+        url: String,
+        /// The API key.
+        #[serde(serialize_with = "shown::secret")]
+        key: Secret,
+        /// How long one try may take. 100 ms to 1 m; 5 s by default.
+        timeout: Span,
+    },
+    /// Tickets, by an incident API.
+    Incidents {
+        /// Where tickets are made.
+        #[serde(serialize_with = "shown::secret")]
+        url: Secret,
+        /// The bearer token.
+        #[serde(serialize_with = "shown::secret")]
+        token: Secret,
         /// How long one try may take. 100 ms to 1 m; 5 s by default.
         timeout: Span,
     },
@@ -98,13 +161,34 @@ pub enum Receiver {
 #[derive(Clone, Copy)]
 enum Kind {
     Slack,
+    SlackApp,
+    Pagerduty,
+    Opsgenie,
+    Incidents,
     Webhook,
     Kafka,
     Log,
 }
 
-const KINDS: &[(&str, Kind)] =
-    &[("slack", Kind::Slack), ("webhook", Kind::Webhook), ("kafka", Kind::Kafka), ("log", Kind::Log)];
+const KINDS: &[(&str, Kind)] = &[
+    ("slack", Kind::Slack),
+    ("slack_app", Kind::SlackApp),
+    ("pagerduty", Kind::Pagerduty),
+    ("opsgenie", Kind::Opsgenie),
+    ("incidents", Kind::Incidents),
+    ("webhook", Kind::Webhook),
+    ("kafka", Kind::Kafka),
+    ("log", Kind::Log),
+];
+
+/// A channel of Slack for some news.
+#[derive(Debug, Clone, Serialize)]
+pub struct Channel {
+    /// What must hold of `severity`, `namespace`, `rule`, `kind` and `level`.
+    pub matchers: Vec<Matcher>,
+    /// The channel.
+    pub channel: String,
+}
 
 /// Reads the sinks of the whole configuration, by name.
 pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
@@ -112,6 +196,9 @@ pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
     for (name, section) in root.map("sinks") {
         if !is_name(name) {
             root.reject("sinks", format!("a name is 1 to 64 letters, digits, - or _, found {name:?}"), None);
+        }
+        if name == ESCALATION {
+            root.reject("sinks", format!("no sink can be called {name}"), Some("choose another name"));
         }
         if let Some(sink) = sink(section) {
             sinks.insert(name.to_owned(), sink);
@@ -138,6 +225,35 @@ fn sink(mut section: Section<'_>) -> Option<Sink> {
             channel: section.optional_text("channel"),
             timeout: timeout(&mut section),
         },
+        Kind::SlackApp => Receiver::SlackApp {
+            token: section.secret("token"),
+            api: section.url_or("api", slack_app::api::API_DEFAULT, &["https", "http"]),
+            channel: section.text("channel"),
+            channels: section.list("channels").into_iter().map(channel).collect(),
+            digest_over: section.integer_or("digest_over", 20, 1..=1000),
+            report: section.bool_or("report", false),
+            // A delivery is given 10 s, and may take more than one call.
+            timeout: section.span_or(
+                "timeout",
+                Span::from_secs(5),
+                Span::from_millis(100)..=Span::from_secs(9),
+            ),
+        },
+        Kind::Pagerduty => Receiver::Pagerduty {
+            url: section.url_or("url", pagerduty::URL_DEFAULT, &["https", "http"]),
+            routing_key: section.secret("routing_key"),
+            timeout: timeout(&mut section),
+        },
+        Kind::Opsgenie => Receiver::Opsgenie {
+            url: section.url_or("url", opsgenie::URL_DEFAULT, &["https", "http"]),
+            key: section.secret("key"),
+            timeout: timeout(&mut section),
+        },
+        Kind::Incidents => Receiver::Incidents {
+            url: section.secret_url("url", &["https", "http"]),
+            token: section.secret("token"),
+            timeout: timeout(&mut section),
+        },
         Kind::Webhook => Receiver::Webhook {
             url: section.secret_url("url", &["https", "http"]),
             secret: signing_key(&mut section),
@@ -151,9 +267,26 @@ fn sink(mut section: Section<'_>) -> Option<Sink> {
     section.finish();
     let events = named.unwrap_or_else(|| match receiver {
         Receiver::Kafka { .. } => Event::NAMES.iter().map(|(_, event)| *event).collect(),
+        Receiver::Pagerduty { .. } | Receiver::Opsgenie { .. } | Receiver::Incidents { .. } => {
+            vec![Event::Person]
+        }
         _ => Event::FOR_PEOPLE.to_vec(),
     });
     Some(Sink { events, receiver })
+}
+
+fn channel(mut section: Section<'_>) -> Channel {
+    let matchers = matchers(&mut section);
+    if !is_written(&mut section, "matchers") {
+        section.reject(
+            "matchers",
+            "required, but missing",
+            Some(r#"write what must hold, such as ['severity="critical"']"#),
+        );
+    }
+    let channel = section.text("channel");
+    section.finish();
+    Channel { matchers, channel }
 }
 
 fn signing_key(section: &mut Section<'_>) -> Secret {

@@ -36,6 +36,7 @@ impl Configuration {
             ("checks", self.check_names()),
             ("adapters", self.adapter_names()),
             ("sinks", self.sink_names()),
+            ("escalation", self.levels()),
             ("log", format!("{}, as {}", self.telemetry.log.level, self.telemetry.log.format.name())),
             ("traces", self.traces()),
         ]
@@ -116,12 +117,25 @@ impl Configuration {
     fn sink_names(&self) -> String {
         let kind = |receiver: &Receiver| match receiver {
             Receiver::Slack { .. } => "slack",
+            Receiver::SlackApp { .. } => "slack_app",
+            Receiver::Pagerduty { .. } => "pagerduty",
+            Receiver::Opsgenie { .. } => "opsgenie",
+            Receiver::Incidents { .. } => "incidents",
             Receiver::Webhook { .. } => "webhook",
             Receiver::Kafka { .. } => "kafka",
             Receiver::Log {} => "log",
         };
         let sinks = self.sinks.iter().map(|(name, sink)| format!("{name} ({})", kind(&sink.receiver)));
         sinks.collect::<Vec<_>>().join(", ")
+    }
+
+    fn levels(&self) -> String {
+        let level =
+            |level: &super::people::Level| format!("{} after {}", level.sinks.join(", "), level.after);
+        match self.escalation.as_slice() {
+            [] => "none: people are told once".to_owned(),
+            levels => levels.iter().map(level).collect::<Vec<_>>().join("; "),
+        }
     }
 
     fn traces(&self) -> String {

@@ -1,7 +1,8 @@
 //! What selfheal answers over HTTP.
 //!
 //! [`webhook`] takes notifications in, [`vitals`] are for orchestrators and Prometheus, [`api`] is for people and the
-//! command line, [`dashboard`] has the page for browsers, [`live`] tells them what changes. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
+//! command line, [`dashboard`] has the page for browsers, [`live`] tells them what changes,
+//! [`slack`] takes in what people press there. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
 //! shape of faults. Handlers read the engine and call it; nothing is decided here.
 
 mod access;
@@ -11,6 +12,7 @@ mod body;
 mod dashboard;
 mod live;
 pub(crate) mod schema;
+pub(crate) mod slack;
 mod vitals;
 mod webhook;
 
@@ -142,11 +144,14 @@ pub fn start(
         body_timeout: BODY_TIMEOUT,
         room_wait: ROOM_WAIT,
     };
+    let slack = slack::Door::new(configuration, &engine).map_err(io::Error::other)?.map(Data::new);
     let app = Data::new(App::new(engine, settings).map_err(io::Error::other)?);
     let shared = app.clone();
     let server = HttpServer::new(move || {
-        let app = shared.clone();
-        actix_web::App::new().configure(move |service| configure(service, app))
+        let (app, slack) = (shared.clone(), slack.clone());
+        actix_web::App::new()
+            .configure(slack::routes(slack))
+            .configure(move |service| configure(service, app))
     });
     let server = server.disable_signals().shutdown_timeout(STOP_SECONDS).bind(configuration.listen)?;
     Ok((server.run(), app))

@@ -205,6 +205,9 @@ fn kind(kind: NewsKind) -> &'static str {
     match kind {
         NewsKind::Opened => "opened",
         NewsKind::Plan => "plan",
+        NewsKind::Acknowledged => "acknowledged",
+        NewsKind::Answered => "answered",
+        NewsKind::Closed => "closed",
         NewsKind::Outcome => "outcome",
         NewsKind::Approval => "approval",
         NewsKind::Person => "person",

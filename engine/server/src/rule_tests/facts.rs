@@ -4,8 +4,8 @@ use selfheal_core::guard::{Says, Verdict};
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::labels::Labels;
 use selfheal_core::plan::Plan;
-use selfheal_runtime::ports::News;
 use selfheal_runtime::ports::journal::{DecisionFacts, IssueFilter, JournalFault, Story};
+use selfheal_runtime::ports::{News, Sink as _};
 
 use super::given::Alert;
 use super::house::House;
@@ -39,8 +39,8 @@ impl Facts {
     /// Gathers what is known of an alert now.
     pub(super) async fn gather(house: &House, alert: Option<&Alert>) -> Result<Self, JournalFault> {
         let mut facts = Self { did: house.stage.did(), messages: house.told.got(), ..Self::default() };
-        // The outbox is emptied every second; what is told at this moment is still in it.
-        let waiting = house.journal.outbox(house.engine.clock.now(), MESSAGES_MAX).await?;
+        // What is told at this very moment may still be in it.
+        let waiting = house.journal.outbox(house.told.name(), house.engine.clock.now(), MESSAGES_MAX).await?;
         facts.messages.extend(waiting.into_iter().map(|message| message.news));
         let Some(alert) = alert else { return Ok(facts) };
         let labels: Labels = alert.labels.iter().cloned().collect();

@@ -12,9 +12,10 @@ use prometheus::Registry;
 use selfheal_core::guard::later;
 use selfheal_core::labels::Labels;
 use selfheal_core::policy::RATE_WINDOW;
+use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::journal::Write;
-use selfheal_runtime::ports::{Claim, Entropy, Journal, Ledger, News, Sink, SinkFault};
+use selfheal_runtime::ports::{Claim, Entropy, Journal, Ledger, News, NewsKind, Sink, SinkFault};
 use selfheal_runtime::resource::resource;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::simulation::{Call, Flight, Pulse, Timeline, Watch, Watched};
@@ -91,6 +92,7 @@ pub(super) async fn try_out(file: &TestFile, test: &Test, coverage: &Coverage) -
         sinks: vec![Arc::<Recorder>::clone(&told)],
         source: None,
         metrics: Metrics::new(&Registry::new()).map_err(|fault| machinery(&fault))?,
+        escalation: Escalation::default(),
         adopt: Arc::new(|_, _| {}),
         switch_on: test.history.switch_on,
         learning: true,

@@ -61,6 +61,9 @@ pub(super) fn event_type(kind: NewsKind) -> &'static str {
         NewsKind::Person => "dev.selfheal.person.needed",
         NewsKind::Switch => "dev.selfheal.switch.turned",
         NewsKind::Storm => "dev.selfheal.rule.held",
+        NewsKind::Acknowledged => "dev.selfheal.issue.acknowledged",
+        NewsKind::Answered => "dev.selfheal.approval.answered",
+        NewsKind::Closed => "dev.selfheal.issue.closed",
     }
 }
 

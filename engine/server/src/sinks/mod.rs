@@ -1,21 +1,32 @@
-//! The receivers of news that this server knows: Slack, a signed webhook, the log, a stream of events.
+//! The receivers of news that this server knows: Slack by webhook and by an app, PagerDuty, Opsgenie, an incident API, a signed
+//! webhook, the log, a stream of events.
 //!
 //! Each is made from a plain struct of settings and delivers one message at a time; repeating, waiting and giving up are the
 //! outbox's affair, which each tells by a [`SinkFault`](selfheal_runtime::ports::SinkFault) whether trying again can help.
 //! What they say comes from labels and so from strangers: every sink escapes for its receiver.
 
 mod cloud_event;
+pub mod incidents;
+pub(crate) mod known;
 pub mod log;
+pub mod opsgenie;
+pub mod pagerduty;
 mod post;
 pub mod slack;
+pub mod slack_app;
 pub mod stream;
 pub mod webhook;
 
+pub use incidents::{Incidents, IncidentsSettings};
 pub use log::{Log, LogSettings};
+pub use opsgenie::{Opsgenie, OpsgenieSettings};
+pub use pagerduty::{PagerDuty, PagerDutySettings};
 pub use slack::{Slack, SlackSettings};
+pub use slack_app::{SlackApp, SlackAppSettings};
 pub use stream::{Stream, StreamSettings};
 pub use webhook::{Webhook, WebhookSettings};
 
+use selfheal_core::issue::Outcome;
 use selfheal_runtime::ports::{News, NewsKind};
 
 use crate::outgoing::OutgoingFault;
@@ -50,6 +61,22 @@ fn kind_name(kind: NewsKind) -> &'static str {
         NewsKind::Person => "person",
         NewsKind::Switch => "switch",
         NewsKind::Storm => "storm",
+        NewsKind::Acknowledged => "acknowledged",
+        NewsKind::Answered => "answered",
+        NewsKind::Closed => "closed",
+    }
+}
+
+/// Whether it says that the issue was healed.
+fn heals(news: &News) -> bool {
+    news.kind == NewsKind::Outcome && news.outcome.and_then(Outcome::success) == Some(true)
+}
+
+/// A text of at most so many characters, with an ellipsis where something was cut.
+pub(crate) fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(chars_max - 1).chain(['…']).collect(),
     }
 }
 

@@ -4,14 +4,19 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use selfheal_contract::settings::Secret;
 use selfheal_runtime::ports::SinkFault;
+use serde_json::Value;
 
 use crate::outgoing::{excerpt, told};
 
 /// How much of a refusal is read and told.
 const REFUSAL_BYTES_MAX: usize = 300;
+
+/// How much of an answer is read for what it says.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 /// The longest wait that a receiver can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
@@ -35,15 +40,31 @@ pub(super) async fn post(
     now: Timestamp,
     hint: fn(&Refusal<'_>) -> Option<&'static str>,
 ) -> Result<(), SinkFault> {
-    let request = client.post(url).header(CONTENT_TYPE, "application/json").headers(headers).body(body);
+    sent(client.post(url).headers(headers), body, now, &[], hint).await.map(drop)
+}
+
+/// As [`post`], for any request, and those who want the answer, whose body is not read yet. Statuses of `fine` are as good as
+/// a success.
+///
+/// # Errors
+/// As [`post`].
+pub(super) async fn sent(
+    request: RequestBuilder,
+    body: Vec<u8>,
+    now: Timestamp,
+    fine: &[u16],
+    hint: fn(&Refusal<'_>) -> Option<&'static str>,
+) -> Result<Response, SinkFault> {
+    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    let request = request.header(CONTENT_TYPE, json).body(body);
     let response = request.send().await.map_err(|error| SinkFault {
         what: format!("no answer: {}", told(error)),
         retry: true,
         after: None,
     })?;
     let status = response.status();
-    if status.is_success() {
-        return Ok(());
+    if status.is_success() || fine.contains(&status.as_u16()) {
+        return Ok(response);
     }
     let after = response.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?, now));
     let retry = status.is_server_error()
@@ -62,6 +83,29 @@ pub(super) async fn post(
         what.push_str(&format!(" ({hint})"));
     }
     Err(SinkFault { what, retry, after: after.filter(|_| retry) })
+}
+
+/// An answer's body as JSON; null where it is none, or longer than any receiver's answer.
+pub(super) async fn body_json(mut response: Response) -> Value {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Value::Null;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).unwrap_or_default()
+}
+
+/// A bearer token as a header's value.
+///
+/// # Errors
+/// It holds characters that no header may have.
+pub(super) fn authorization(scheme: &str, token: &Secret) -> Result<HeaderValue, &'static str> {
+    let value = HeaderValue::from_str(&format!("{scheme} {}", token.expose()));
+    let mut value = value.map_err(|_| "the token holds characters that no header may have")?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// The wait that a `Retry-After` asks for, in seconds or until a date (RFC 9110, section 10.2.3), an hour at most.

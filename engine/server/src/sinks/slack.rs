@@ -3,7 +3,7 @@
 //! The flow: `message` makes the payload, pure, within Slack's limits; [`Slack::deliver`](Sink::deliver) posts it and reads
 //! what Slack answered. Slack has no deduplication: a try whose answer was lost may show a message twice.
 
-mod message;
+pub(super) mod message;
 
 use std::sync::Arc;
 use std::time::Duration;

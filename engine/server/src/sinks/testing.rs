@@ -9,7 +9,7 @@ use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::remediation::RemediationId;
 use selfheal_runtime::ports::{Clock, News, NewsKind};
 
-pub(crate) const EVERY_KIND: [NewsKind; 7] = [
+pub(crate) const EVERY_KIND: [NewsKind; 10] = [
     NewsKind::Opened,
     NewsKind::Plan,
     NewsKind::Outcome,
@@ -17,6 +17,9 @@ pub(crate) const EVERY_KIND: [NewsKind; 7] = [
     NewsKind::Person,
     NewsKind::Switch,
     NewsKind::Storm,
+    NewsKind::Acknowledged,
+    NewsKind::Answered,
+    NewsKind::Closed,
 ];
 
 /// A message with everything in it.
@@ -31,6 +34,10 @@ pub(crate) fn news() -> News {
         remediation: Some(RemediationId { issue: IssueId(17), ordinal: 1 }),
         outcome: Some(Outcome::Recovered),
         severity: Some("critical".into()),
+        rule: Some("pg_connections".into()),
+        namespace: Some("production".into()),
+        approval: None,
+        escalation: None,
     }
 }
 

@@ -14,7 +14,8 @@
 //!  "outcome":"recovered","severity":"critical","link":"https://.../api/self-healing/issues/issue-17"}
 //! ```
 //!
-//! `kind` is `outcome`, `approval`, `person`, `switch` or `storm`, and `opened` or `plan` where these are asked for. `issue`, `remediation`, `outcome`, `severity` and `link`
+//! `kind` is `outcome`, `approval`, `person`, `switch` or `storm`, and `opened`, `plan`, `acknowledged`, `answered` or `closed` where these are asked
+//! for. `issue`, `remediation`, `outcome`, `severity` and `link`
 //! are absent where there is none. Fields may be added under the same version: ignore what you do not know.
 //!
 //! # How a receiver verifies it

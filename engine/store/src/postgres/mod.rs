@@ -347,8 +347,30 @@ impl Journal for PostgresJournal {
         })
     }
 
-    async fn outbox(&self, now: Timestamp, most: usize) -> Result<Vec<OutboxMessage>, JournalFault> {
-        read(&self.pool.ask(queries::outbox(now, most)).await?, rows::message)
+    async fn outbox(
+        &self,
+        sink: &str,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<OutboxMessage>, JournalFault> {
+        read(&self.pool.ask(queries::outbox(sink.to_owned(), now, most)).await?, rows::message)
+    }
+
+    async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault> {
+        first(&self.pool.ask(queries::next_delivery(sink.to_owned())).await?, |row| row.time("next_at"))
+    }
+
+    async fn forget_messages(
+        &self,
+        but_for: Vec<String>,
+        due_before: Timestamp,
+    ) -> Result<u64, JournalFault> {
+        let forget = sql!(
+            "DELETE FROM outbox WHERE next_at < $1 AND sink <> ALL($2::text[])",
+            micros(due_before),
+            but_for
+        );
+        self.pool.change(forget).await.map(|answer| answer.count)
     }
 
     async fn delivered(&self, deliveries: Vec<(i64, Delivery)>) -> Result<(), JournalFault> {

@@ -276,13 +276,23 @@ pub(super) fn successes() -> Sql<'static> {
     )
 }
 
+/// Those before which no other message about the same issue waits for the sink.
+const FIRST: &str =
+    "NOT EXISTS (SELECT 1 FROM outbox e WHERE e.sink = o.sink AND e.subject = o.subject AND e.id < o.id)";
+
+pub(super) fn next_delivery(sink: String) -> Sql<'static> {
+    sql!(format!("SELECT next_at FROM outbox o WHERE sink = $1 AND {FIRST} ORDER BY next_at LIMIT 1"), sink)
+}
+
 /// Those that have waited longest beyond their time, in the order in which they were written.
-pub(super) fn outbox(now: Timestamp, most: usize) -> Sql<'static> {
+pub(super) fn outbox(sink: String, now: Timestamp, most: usize) -> Sql<'static> {
     sql!(
         format!(
             "SELECT {MESSAGE} FROM outbox
-             WHERE id IN (SELECT id FROM outbox WHERE next_at <= $1 ORDER BY next_at, id LIMIT $2) ORDER BY id"
+             WHERE id IN (SELECT id FROM outbox o WHERE sink = $1 AND next_at <= $2 AND {FIRST}
+                          ORDER BY next_at, id LIMIT $3) ORDER BY id"
         ),
+        sink,
         micros(now),
         limit(most)
     )

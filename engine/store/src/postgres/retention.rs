@@ -50,7 +50,9 @@ pub(super) fn forget(horizons: Horizons, most: usize) -> Vec<Sql<'static>> {
                          AND NOT EXISTS (SELECT FROM remediations WHERE remediations.issue = issues.id)
                          AND NOT EXISTS (SELECT FROM approvals WHERE approvals.issue = issues.id)
                      ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED),
-                 r AS (DELETE FROM records WHERE issue IN (SELECT id FROM closed))
+                 r AS (DELETE FROM records WHERE issue IN (SELECT id FROM closed)),
+                 s AS (DELETE FROM settings WHERE key LIKE 'issue-%/%'
+                     AND split_part(key, '/', 1) IN (SELECT 'issue-' || id FROM closed))
                  DELETE FROM issues WHERE id IN (SELECT id FROM closed)"
             ),
             micros(events),

@@ -1,5 +1,6 @@
 //! What a transaction of the runtime changes: every [`Write`] goes to the room that its rows live in.
 
+use jiff::Timestamp;
 use rusqlite::params;
 use selfheal_core::guard::later;
 use selfheal_core::issue::IssueId;
@@ -81,7 +82,7 @@ fn apply(statements: &Statements<'_>, write: &Write, nested: &Nested) -> Result<
         Write::CountResult { rule, action, success } => {
             effects::count_result(statements, rule, action, *success)
         }
-        Write::Notify { sink, at, .. } => people::notify(statements, sink, *at, nested),
+        Write::Notify { sink, at, news } => people::notify(statements, sink, news, *at, nested),
         Write::Set { key, .. } => people::set(statements, key, nested),
     }
 }
@@ -134,6 +135,28 @@ impl Work for Delivered {
 
     fn bytes(&self) -> usize {
         self.0.len() * size_of::<(i64, Delivery)>()
+    }
+}
+
+/// Removes messages that are for none of these sinks.
+pub(super) struct Forget {
+    pub(super) but_for: Vec<String>,
+    pub(super) due_before: Timestamp,
+}
+
+impl Work for Forget {
+    type Answer = u64;
+
+    fn run(&self, statements: &Statements<'_>) -> Result<u64, Trouble> {
+        let mut forget = statements
+            .get("DELETE FROM outbox WHERE next_at < ?1 AND sink NOT IN (SELECT value FROM json_each(?2))")?;
+        let names = serde_json::Value::from(self.but_for.clone()).to_string();
+        let count = forget.execute(params![Time(self.due_before), names])?;
+        Ok(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+
+    fn bytes(&self) -> usize {
+        self.but_for.iter().map(String::len).sum()
     }
 }
 

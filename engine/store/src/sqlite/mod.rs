@@ -282,8 +282,27 @@ impl Journal for SqliteJournal {
         self.query(queries::successes).await
     }
 
-    async fn outbox(&self, now: Timestamp, most: usize) -> Result<Vec<OutboxMessage>, JournalFault> {
-        self.query(move |connection| queries::outbox(connection, now, most)).await
+    async fn outbox(
+        &self,
+        sink: &str,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<OutboxMessage>, JournalFault> {
+        let sink = sink.to_owned();
+        self.query(move |connection| queries::outbox(connection, &sink, now, most)).await
+    }
+
+    async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault> {
+        let sink = sink.to_owned();
+        self.query(move |connection| queries::next_delivery(connection, &sink)).await
+    }
+
+    async fn forget_messages(
+        &self,
+        but_for: Vec<String>,
+        due_before: Timestamp,
+    ) -> Result<u64, JournalFault> {
+        self.submit(commit::Forget { but_for, due_before }).await
     }
 
     async fn delivered(&self, deliveries: Vec<(i64, Delivery)>) -> Result<(), JournalFault> {

@@ -9,8 +9,11 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// Each version's change, in order. A change that has shipped is never edited; a new one is added.
 pub(super) type Schema = &'static [&'static str];
-pub(super) const JOURNAL: Schema =
-    &[include_str!("schema/journal/1.sql"), include_str!("schema/journal/2.sql")];
+pub(super) const JOURNAL: Schema = &[
+    include_str!("schema/journal/1.sql"),
+    include_str!("schema/journal/2.sql"),
+    include_str!("schema/journal/3.sql"),
+];
 
 /// How long a connection waits for another program, such as a backup, that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);

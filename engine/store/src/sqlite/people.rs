@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use selfheal_core::hash::ContentHash;
-use selfheal_runtime::ports::journal::{Answer, Approval};
+use selfheal_runtime::ports::News;
+use selfheal_runtime::ports::journal::{Answer, Approval, OutboxMessage};
 
 use super::columns::{Json, Name, Time};
 use super::effects::unique;
@@ -78,11 +79,14 @@ pub(super) fn answer(
 pub(super) fn notify(
     statements: &Statements<'_>,
     sink: &str,
+    news: &News,
     at: Timestamp,
-    [news, ..]: &Nested,
+    [text, ..]: &Nested,
 ) -> Result<(), Trouble> {
-    let mut insert = statements.get("INSERT INTO outbox (next_at, sink, news) VALUES (?1, ?2, ?3)")?;
-    insert.execute(params![Time(at), sink, news])?;
+    let mut insert =
+        statements.get("INSERT INTO outbox (next_at, sink, subject, news) VALUES (?1, ?2, ?3, ?4)")?;
+    let subject = OutboxMessage::subject(sink, news).map(|issue| issue.0);
+    insert.execute(params![Time(at), sink, subject, text])?;
     Ok(())
 }
 

@@ -286,13 +286,29 @@ pub(super) fn successes(connection: &Connection) -> Result<Vec<((String, String)
     })
 }
 
+/// Those before which no other message about the same issue waits for the sink.
+const FIRST: &str =
+    "NOT EXISTS (SELECT 1 FROM outbox e WHERE e.sink = o.sink AND e.subject = o.subject AND e.id < o.id)";
+
 /// Those that have waited longest beyond their time, in the order in which they were written.
-pub(super) fn outbox(connection: &Connection, now: Timestamp, most: usize) -> Result<Vec<OutboxMessage>> {
+pub(super) fn outbox(
+    connection: &Connection,
+    sink: &str,
+    now: Timestamp,
+    most: usize,
+) -> Result<Vec<OutboxMessage>> {
     let sql = format!(
         "SELECT {MESSAGE} FROM outbox
-         WHERE id IN (SELECT id FROM outbox WHERE next_at <= ?1 ORDER BY next_at, id LIMIT ?2) ORDER BY id"
+         WHERE id IN (SELECT id FROM outbox o WHERE sink = ?1 AND next_at <= ?2 AND {FIRST}
+                      ORDER BY next_at, id LIMIT ?3) ORDER BY id"
     );
-    all(connection, &sql, [micros(now), limit(most)], rows::message)
+    all(connection, &sql, params![sink, micros(now), limit(most)], rows::message)
+}
+
+pub(super) fn next_delivery(connection: &Connection, sink: &str) -> Result<Option<Timestamp>> {
+    let sql = format!("SELECT next_at FROM outbox o WHERE sink = ?1 AND {FIRST} ORDER BY next_at LIMIT 1");
+    let found = one(connection, &sql, [sink], |row| row.get(0))?;
+    Ok(found.map(|Time(at)| at))
 }
 
 pub(super) fn setting(connection: &Connection, key: &str) -> Result<Option<Value>> {

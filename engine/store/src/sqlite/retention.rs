@@ -52,6 +52,12 @@ impl Work for Forget {
         }
         for issue in &over {
             statements.get("DELETE FROM records WHERE issue = ?1")?.execute([issue])?;
+            // What begins with the issue's name and a slash: a zero comes next.
+            statements
+                .get(
+                    "DELETE FROM settings WHERE key >= 'issue-' || ?1 || '/' AND key < 'issue-' || ?1 || '0'",
+                )?
+                .execute([issue])?;
             statements.get("DELETE FROM issues WHERE id = ?1")?.execute([issue])?;
         }
         Ok(forgotten + with_actions.union(&over).count())

@@ -83,6 +83,7 @@ cases! {
     people::an_approval_is_answered_once_and_for_its_plan,
     people::approvals_are_listed_newest_first,
     people::the_outbox_gives_what_is_due,
+    people::each_sink_has_a_queue_and_each_issue_an_order,
     people::settings_are_replaced,
     people::it_can_be_checked,
 }

@@ -1,7 +1,8 @@
 //! Approvals, the outbox, settings.
 
-use selfheal_runtime::ports::Journal;
+use selfheal_core::issue::IssueId;
 use selfheal_runtime::ports::journal::{Answer, Delivery, OutboxMessage, Write};
+use selfheal_runtime::ports::{ESCALATION, Journal, News};
 use serde_json::json;
 
 use super::sample::{approval, at, conflict, hash, news, opened};
@@ -64,12 +65,12 @@ pub async fn approvals_are_listed_newest_first(journal: &dyn Journal) {
 pub async fn the_outbox_gives_what_is_due(journal: &dyn Journal) {
     let notify = |title: &str, seconds| Write::Notify {
         sink: "slack".to_owned(),
-        news: Box::new(news(title)),
+        news: Box::new(News { issue: None, ..news(title) }),
         at: at(seconds),
     };
     journal.commit(vec![notify("a", 10), notify("b", 10), notify("c", 50), notify("d", 10)]).await.unwrap();
     let due = |now: i64, most: usize| async move {
-        let messages = journal.outbox(at(now), most).await.unwrap();
+        let messages = journal.outbox("slack", at(now), most).await.unwrap();
         messages.into_iter().map(|message| (message.news.title, message.tries)).collect::<Vec<_>>()
     };
     let expected =
@@ -77,10 +78,15 @@ pub async fn the_outbox_gives_what_is_due(journal: &dyn Journal) {
     assert_eq!(due(9, 10).await, expected(&[]));
     assert_eq!(due(10, 10).await, expected(&[("a", 0), ("b", 0), ("d", 0)]));
     assert_eq!(due(10, 2).await, expected(&[("a", 0), ("b", 0)]));
-    let messages = journal.outbox(at(10), 10).await.unwrap();
+    let messages = journal.outbox("slack", at(10), 10).await.unwrap();
     let first = &messages[0];
-    let whole =
-        OutboxMessage { id: first.id, sink: "slack".to_owned(), news: news("a"), tries: 0, next_at: at(10) };
+    let whole = OutboxMessage {
+        id: first.id,
+        sink: "slack".to_owned(),
+        news: News { issue: None, ..news("a") },
+        tries: 0,
+        next_at: at(10),
+    };
     assert_eq!(first, &whole);
     journal
         .delivered(vec![(first.id, Delivery::Finished), (messages[1].id, Delivery::Again(at(40)))])
@@ -89,6 +95,43 @@ pub async fn the_outbox_gives_what_is_due(journal: &dyn Journal) {
     assert_eq!(due(30, 10).await, expected(&[("d", 0)]));
     assert_eq!(due(60, 10).await, expected(&[("b", 1), ("c", 0), ("d", 0)]));
     journal.delivered(vec![(first.id, Delivery::Finished)]).await.unwrap();
+}
+
+pub async fn each_sink_has_a_queue_and_each_issue_an_order(journal: &dyn Journal) {
+    let notify = |sink: &str, title: &str, issue: Option<i64>| Write::Notify {
+        sink: sink.to_owned(),
+        news: Box::new(News { issue: issue.map(IssueId), ..news(title) }),
+        at: at(10),
+    };
+    let writes = vec![
+        notify("slack", "a", Some(1)),
+        notify("slack", "b", Some(1)),
+        notify("slack", "c", Some(2)),
+        notify("pager", "d", Some(1)),
+        notify(ESCALATION, "e", Some(1)),
+        notify(ESCALATION, "f", Some(1)),
+    ];
+    journal.commit(writes).await.unwrap();
+    let due = |sink: &'static str, now: i64| async move {
+        let messages = journal.outbox(sink, at(now), 10).await.unwrap();
+        messages.iter().map(|message| message.news.title.clone()).collect::<String>()
+    };
+    assert_eq!((due("slack", 10).await, due("pager", 10).await), ("ac".to_owned(), "d".to_owned()));
+    assert_eq!(due(ESCALATION, 10).await, "ef", "what is told later has no order");
+    let messages = journal.outbox("slack", at(10), 10).await.unwrap();
+    let deliveries = vec![(messages[0].id, Delivery::Again(at(90))), (messages[1].id, Delivery::Finished)];
+    journal.delivered(deliveries).await.unwrap();
+    assert_eq!(due("slack", 80).await, "", "the second waits for the first");
+    assert_eq!(journal.next_delivery("slack").await.unwrap(), Some(at(90)));
+    journal.delivered(vec![(messages[0].id, Delivery::Finished)]).await.unwrap();
+    assert_eq!(due("slack", 80).await, "b");
+    assert_eq!(journal.next_delivery("slack").await.unwrap(), Some(at(10)));
+    assert_eq!(journal.next_delivery("absent").await.unwrap(), None);
+    for (but_for, before, expected) in [("slack", 10, 0), ("slack", 11, 3), ("slack", 11, 0)] {
+        let forgotten = journal.forget_messages(vec![but_for.to_owned()], at(before)).await.unwrap();
+        assert_eq!(forgotten, expected);
+    }
+    assert_eq!((due("slack", 80).await, due("pager", 80).await), ("b".to_owned(), String::new()));
 }
 
 pub async fn settings_are_replaced(journal: &dyn Journal) {

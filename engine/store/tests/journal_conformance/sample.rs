@@ -230,6 +230,10 @@ pub fn news(title: &str) -> News {
         remediation: None,
         outcome: Some(Outcome::Recovered),
         severity: None,
+        rule: None,
+        namespace: None,
+        approval: None,
+        escalation: None,
     }
 }
 

@@ -140,8 +140,19 @@ pub trait Journal: Send + Sync {
     /// How often each action helped, for all rules: `(rule, action)`.
     async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault>;
 
-    /// Messages that may be delivered now, oldest first.
-    async fn outbox(&self, now: Timestamp, most: usize) -> Result<Vec<OutboxMessage>, JournalFault>;
+    /// Messages for a sink that may be delivered now, oldest first. Of those about one issue only the first that is not
+    /// delivered, so that they arrive in their order; [`OutboxMessage::subject`] says which have one.
+    async fn outbox(
+        &self,
+        sink: &str,
+        now: Timestamp,
+        most: usize,
+    ) -> Result<Vec<OutboxMessage>, JournalFault>;
+    /// When the next message for a sink may be delivered.
+    async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault>;
+    /// Removes messages that were due before a time and are for none of these sinks; gives how many.
+    async fn forget_messages(&self, but_for: Vec<String>, due_before: Timestamp)
+    -> Result<u64, JournalFault>;
     /// Notes what became of deliveries.
     async fn delivered(&self, deliveries: Vec<(i64, Delivery)>) -> Result<(), JournalFault>;
 

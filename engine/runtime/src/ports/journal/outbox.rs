@@ -1,8 +1,9 @@
 //! Messages that wait to be delivered.
 
 use jiff::Timestamp;
+use selfheal_core::issue::IssueId;
 
-use crate::ports::sink::News;
+use crate::ports::sink::{ESCALATION, News};
 
 /// A message in the outbox.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,14 @@ pub struct OutboxMessage {
     pub tries: u32,
     /// When it may be tried next.
     pub next_at: Timestamp,
+}
+
+impl OutboxMessage {
+    /// The issue whose messages for the sink are delivered in their order. What is to be told later waits for nothing but
+    /// its time.
+    pub fn subject(sink: &str, news: &News) -> Option<IssueId> {
+        news.issue.filter(|_| sink != ESCALATION)
+    }
 }
 
 /// What became of a delivery.

@@ -144,7 +144,8 @@ pub enum Write {
         /// When to try first.
         at: Timestamp,
     },
-    /// A setting that survives restarts, such as the switch.
+    /// A setting that survives restarts, such as the switch. What is named `issue-<number>/...` is forgotten with its
+    /// issue.
     Set {
         /// Its name.
         key: String,

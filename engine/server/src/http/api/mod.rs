@@ -13,6 +13,7 @@ mod openapi;
 mod people;
 mod query;
 mod remediations;
+mod report;
 mod rules;
 mod session;
 mod story;
@@ -141,6 +142,8 @@ pub const ROUTES: &[Route] = routes! {
         query issues::FILTERS, gives Vec<IssueView<'static>> => issues::list;
     Get "/issues/{id}", Viewer, "Tells an issue's whole story, from receipt to outcome.",
         gives issues::StoryView<'static> => issues::one;
+    Get "/issues/{id}/report", Viewer, "Writes the report of an incident, in Markdown.",
+        gives report::Markdown => report::one;
     Post "/issues/{id}/acknowledge", Operator, "Says that a person has taken an issue in hand.",
         takes people::Reason, gives people::Acknowledged<'static> => people::acknowledge;
     Post "/manual-remediate/{id}", Operator,

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{answer, schema};
 use super::query::{Kind, Parameter, TEXT_CHARS_MAX};
-use super::{PREFIX, ROUTES, Route, Verb, stream};
+use super::{PREFIX, ROUTES, Route, Verb, report, stream};
 
 /// Where the document is.
 pub(super) const PATH: &str = "/api/openapi.json";
@@ -111,7 +111,11 @@ fn operation(route: &Route, shapes: &mut Shapes) -> Value {
         "description": "As asked.",
         "content": {},
     });
-    let media = if route.path == stream::PATH { "text/event-stream" } else { "application/json" };
+    let media = match route.path {
+        stream::PATH => "text/event-stream",
+        report::PATH => "text/markdown",
+        _ => "application/json",
+    };
     answer["content"][media] = json!({ "schema": (route.gives)(&mut shapes.written) });
     if route.query.iter().any(|parameter| matches!(parameter.kind, Kind::Cursor)) {
         answer["headers"] = json!({

@@ -20,6 +20,7 @@ use selfheal_contract::{
 use selfheal_core::policy::Policy;
 use selfheal_runtime::Engine;
 use selfheal_runtime::engine::Parts;
+use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_script::{Compiler, Limits, RuleFile};
@@ -237,6 +238,7 @@ impl House {
             policy: Policy::default(),
             scripts: Scripts::start(0).unwrap(),
             sinks: Vec::new(),
+            escalation: Escalation::default(),
             source: None,
             metrics: Metrics::new(&registry).unwrap(),
             adopt: Arc::new(|_, _| {}),

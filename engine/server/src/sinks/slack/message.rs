@@ -33,7 +33,7 @@ const CONTEXT_PART_MAX: usize = 200;
 const FALLBACK_MAX: usize = 1000;
 
 /// The payload of one message.
-pub(super) fn payload(news: &News, link: Option<&str>, channel: Option<&str>) -> Value {
+pub(in crate::sinks) fn payload(news: &News, link: Option<&str>, channel: Option<&str>) -> Value {
     let mark = mark(news);
     let header = format!("{mark} {}", clip(&news.title, HEADER_MAX - 3, Lines::Joined));
     let mut room = MESSAGE_MAX - length(&header) - CONTEXT_PART_MAX * 8;
@@ -92,17 +92,20 @@ pub(super) fn payload(news: &News, link: Option<&str>, channel: Option<&str>) ->
 }
 
 /// A sign that is seen before anything is read.
-fn mark(news: &News) -> &'static str {
+pub(in crate::sinks) fn mark(news: &News) -> &'static str {
     match (news.kind, news.outcome) {
         (NewsKind::Person, _) => "🚨",
-        (_, Some(outcome)) if outcome.needs_person() => "🚨",
-        (NewsKind::Outcome, Some(Outcome::Recovered | Outcome::Applied)) => "✅",
+        (kind, Some(outcome)) if outcome.needs_person() && kind != NewsKind::Closed => "🚨",
+        (NewsKind::Outcome | NewsKind::Closed, Some(Outcome::Recovered | Outcome::Applied)) => "✅",
         (NewsKind::Outcome, _) => "📝",
         (NewsKind::Opened, _) => "🔔",
         (NewsKind::Plan, _) => "🩹",
         (NewsKind::Approval, _) => "✋",
         (NewsKind::Switch, _) => "🔀",
         (NewsKind::Storm, _) => "🌊",
+        (NewsKind::Acknowledged, _) => "👀",
+        (NewsKind::Answered, _) => "🖊",
+        (NewsKind::Closed, _) => "🏁",
     }
 }
 
@@ -125,7 +128,7 @@ fn context(news: &News, link: Option<&str>, left_out: Vec<String>) -> String {
 }
 
 /// An address as the target of a link: without the signs that would end it.
-fn address(link: &str) -> String {
+pub(in crate::sinks) fn address(link: &str) -> String {
     let shown = link.chars().filter(|c| !is_hidden(*c)).map(|c| match c {
         '<' => "%3C".to_owned(),
         '>' => "%3E".to_owned(),
@@ -137,24 +140,24 @@ fn address(link: &str) -> String {
 }
 
 /// Text that is shown as it is.
-fn plain(text: &str) -> Value {
+pub(in crate::sinks) fn plain(text: &str) -> Value {
     json!({ "type": "plain_text", "text": text, "emoji": false })
 }
 
 /// Text with signs of layout; `verbatim` keeps Slack from making links and mentions out of words.
-fn marked(text: &str) -> Value {
+pub(in crate::sinks) fn marked(text: &str) -> Value {
     json!({ "type": "mrkdwn", "text": text, "verbatim": true })
 }
 
 /// What becomes of line breaks.
 #[derive(Clone, Copy, PartialEq)]
-enum Lines {
+pub(in crate::sinks) enum Lines {
     Kept,
     Joined,
 }
 
 /// As much of a text as fits, escaped, with an ellipsis where something was cut.
-fn clip(text: &str, units_max: usize, lines: Lines) -> String {
+pub(in crate::sinks) fn clip(text: &str, units_max: usize, lines: Lines) -> String {
     let text = text.trim();
     let (mut shown, taken) = clip_part(text, units_max, lines);
     if taken < text.len() {
@@ -190,6 +193,6 @@ fn clip_part(text: &str, units_max: usize, lines: Lines) -> (String, usize) {
 }
 
 /// A text's length in UTF-16 units.
-fn length(text: &str) -> usize {
+pub(in crate::sinks) fn length(text: &str) -> usize {
     text.encode_utf16().count()
 }

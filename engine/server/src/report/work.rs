@@ -1,0 +1,166 @@
+//! What was done: each remediation with its plan, the changes of each step as a diff, and how it was verified.
+
+use selfheal_core::issue::Outcome;
+use selfheal_core::remediation::IntentState;
+use selfheal_runtime::ports::journal::{Intent, Remediation, Story};
+use serde_json::Value;
+
+use super::text::{block, code, span, words};
+use super::{line, said};
+
+/// Lines of one diff.
+const DIFF_LINES_MAX: usize = 60;
+
+/// Writes what was done.
+pub(super) fn write(page: &mut String, story: &Story) {
+    line(page, "## What was done\n");
+    if story.remediations.is_empty() {
+        line(page, "Nothing was changed.\n");
+    }
+    for remediation in &story.remediations {
+        one(page, story, remediation);
+    }
+    for approval in &story.approvals {
+        let answer = match &approval.answer {
+            None => format!("is waited for until {:.0}", approval.expires_at),
+            Some(answer) => {
+                let said = if answer.granted { "granted" } else { "refused" };
+                format!("{said} by {} at {:.0}: {}", words(&answer.by), answer.at, words(&answer.reason))
+            }
+        };
+        line(
+            page,
+            &format!(
+                "Approval of plan {}, asked at {:.0} ({}): {answer}.\n",
+                code(&approval.plan_hash.short()),
+                approval.asked_at,
+                words(&approval.why)
+            ),
+        );
+        previews(page, &approval.previews);
+    }
+    verification(page, story);
+}
+
+fn one(page: &mut String, story: &Story, remediation: &Remediation) {
+    line(page, &format!("### {}\n", remediation.id));
+    let outcome = remediation.outcome.map_or("it is under way", said);
+    let took = remediation
+        .ended_at
+        .map(|ended| format!(", took {}", span(ended.duration_since(remediation.started_at))));
+    let approved = remediation.approved_by.as_deref().map(|by| format!(", approved by {}", words(by)));
+    line(
+        page,
+        &format!(
+            "Plan {} of rule {}, began {:.0}{}{}. Outcome: {outcome}{}.\n",
+            code(&remediation.plan_hash.short()),
+            code(&remediation.rule),
+            remediation.started_at,
+            took.unwrap_or_default(),
+            approved.unwrap_or_default(),
+            if remediation.why.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", words(&remediation.why))
+            },
+        ),
+    );
+    let intents: Vec<&Intent> =
+        story.intents.iter().filter(|intent| intent.remediation == remediation.id).collect();
+    if intents.is_empty() {
+        line(page, "No step was begun.\n");
+    }
+    for intent in intents {
+        line(
+            page,
+            &format!(
+                "- step {}, try {}: {} at {} — **{}**{}\n",
+                code(&intent.path),
+                intent.try_number,
+                code(&intent.action),
+                code(&intent.target),
+                intent.state,
+                if intent.said.is_empty() { String::new() } else { format!(", {}", words(&intent.said)) },
+            ),
+        );
+        line(page, &block("diff", &diff(intent)));
+        line(page, "");
+    }
+}
+
+/// The state before against what was asked for. Which of it still stands is said beside it.
+fn diff(intent: &Intent) -> String {
+    let mut lines = Vec::new();
+    flat("- ", "", &intent.prior, &mut lines);
+    flat("+ ", "", &intent.params, &mut lines);
+    let left_out = lines.len().saturating_sub(DIFF_LINES_MAX);
+    lines.truncate(DIFF_LINES_MAX);
+    if left_out > 0 {
+        lines.push(format!("  … and {left_out} more lines"));
+    }
+    if matches!(intent.state, IntentState::Undone) {
+        lines.push("  (taken back)".to_owned());
+    }
+    lines.join("\n")
+}
+
+fn flat(sign: &str, name: &str, value: &Value, lines: &mut Vec<String>) {
+    match value {
+        Value::Null if name.is_empty() => {}
+        Value::Object(fields) if !fields.is_empty() => {
+            for (field, value) in fields {
+                let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
+                flat(sign, &name, value, lines);
+            }
+        }
+        value => lines.push(format!("{sign}{}: {value}", if name.is_empty() { "value" } else { name })),
+    }
+}
+
+/// What the targets showed when a person was asked.
+fn previews(page: &mut String, previews: &Value) {
+    for step in previews.as_array().into_iter().flatten() {
+        let (action, preview) = (step["action"].as_str().unwrap_or_default(), &step["preview"]);
+        let summary = preview["summary"].as_str().or_else(|| preview["failed"].as_str()).unwrap_or_default();
+        line(page, &format!("- {}: {}\n", code(action), words(summary)));
+        let mut lines = Vec::new();
+        for change in preview["changes"].as_array().into_iter().flatten().take(DIFF_LINES_MAX) {
+            let what = change["what"].as_str().unwrap_or_default();
+            for (sign, side) in [("- ", "from"), ("+ ", "to")] {
+                if !change[side].is_null() {
+                    lines.push(format!("{sign}{what}: {}", change[side]));
+                }
+            }
+        }
+        if !lines.is_empty() {
+            line(page, &block("diff", &lines.join("\n")));
+            line(page, "");
+        }
+    }
+}
+
+fn verification(page: &mut String, story: &Story) {
+    line(page, "## Verification\n");
+    let kinds = ["verified", "not_verified"];
+    let verified = story.records.iter().filter(|record| kinds.contains(&record.kind.as_str()));
+    let mut any = false;
+    for record in verified {
+        any = true;
+        let mark = if record.kind == "verified" { "held" } else { "did not hold" };
+        line(page, &format!("- {:.0} {mark}: {}", record.at, words(&record.summary)));
+    }
+    if !any {
+        let outcome = story.issue.outcome;
+        line(
+            page,
+            match outcome {
+                Some(Outcome::Applied) => "The plan names nothing to verify it by.",
+                _ => "There was nothing to verify.",
+            },
+        );
+    }
+    if let Some(at) = story.issue.resolved_at {
+        line(page, &format!("- {at:.0} Alertmanager says that the alert is resolved"));
+    }
+    line(page, "");
+}

@@ -1,0 +1,123 @@
+//! One message in place of a flood: what many issues have to tell at once, counted by what it is.
+//!
+//! When more issues want a message of their own within a minute than there may be, the rest goes into the digest. What is
+//! gathered is durable at once; the message shows it a little later. The news that was gathered first after the message was
+//! last brought up to date stays in the outbox meanwhile, and brings it up to date when it is tried again.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use selfheal_core::guard::later;
+use selfheal_runtime::ports::News;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::sinks::slack::message::{Lines, clip, mark, marked, plain};
+
+/// The window in which messages are counted.
+const WINDOW: Duration = Duration::from_secs(60);
+/// How long what is gathered waits for more.
+pub(super) const GATHER: Duration = Duration::from_secs(15);
+/// After so much calm a digest is over, and the next one is a new message.
+const CALM: Duration = Duration::from_secs(900);
+/// The kinds of messages that are told apart; a line each, within a section of Slack's.
+const LINES_MAX: usize = 15;
+const LINE_MAX: usize = 150;
+
+/// What was gathered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Digest {
+    /// The channel and the message, once there is one.
+    pub(super) message: Option<(String, String)>,
+    since: Timestamp,
+    last: Timestamp,
+    count: u64,
+    by_title: BTreeMap<String, u64>,
+    /// The key of the news that brings the message up to date.
+    flusher: Option<String>,
+}
+
+/// What is to be done about a piece of news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It was gathered; somebody else brings the message up to date.
+    Gathered,
+    /// It was gathered, and brings the message up to date a little later.
+    Wait,
+    /// It brings the message up to date now.
+    Flush,
+}
+
+impl Digest {
+    /// Whether a piece of news has been gathered, and waits to bring the message up to date.
+    pub(super) fn is_awaited(&self, key: &str) -> bool {
+        self.flusher.as_deref() == Some(key)
+    }
+
+    /// Takes in a piece of news.
+    pub(super) fn gather(&mut self, news: &News, key: &str, now: Timestamp) -> Turn {
+        if self.is_awaited(key) {
+            self.flusher = None;
+            return Turn::Flush;
+        }
+        if self.flusher.is_none() && later(self.last, CALM) <= now {
+            *self = Self { since: now, ..Self::default() };
+        }
+        self.last = now;
+        self.count += 1;
+        let line = format!("{} {}", mark(news), clip(&news.title, LINE_MAX, Lines::Joined));
+        let line = match self.by_title.len() < LINES_MAX || self.by_title.contains_key(&line) {
+            true => line,
+            false => "others".to_owned(),
+        };
+        *self.by_title.entry(line).or_default() += 1;
+        if self.flusher.is_some() {
+            return Turn::Gathered;
+        }
+        self.flusher = Some(key.to_owned());
+        Turn::Wait
+    }
+
+    /// The message as it is to be now.
+    pub(super) fn payload(&self, external_url: Option<&str>) -> Value {
+        let header = format!("🌊 {} messages since {}", self.count, self.since.strftime("%H:%M:%SZ"));
+        let mut lines: Vec<(&String, &u64)> = self.by_title.iter().collect();
+        lines.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let lines: Vec<String> = lines.iter().map(|(line, count)| format!("{count} × {line}")).collect();
+        let at = external_url
+            .map_or_else(String::new, |url| format!(" at {}", crate::sinks::slack::message::address(url)));
+        let about = format!(
+            "There are too many for a message each. Every issue is in the dashboard{at}, and plans that wait can be answered there."
+        );
+        json!({
+            "text": header,
+            "blocks": [
+                { "type": "header", "text": plain(&header) },
+                { "type": "section", "text": marked(&lines.join("\n")) },
+                { "type": "context", "elements": [marked(&about)] },
+            ],
+            "unfurl_links": false,
+            "unfurl_media": false,
+        })
+    }
+}
+
+/// The messages of the last minute.
+#[derive(Debug, Default)]
+pub(super) struct Rate(VecDeque<Timestamp>);
+
+impl Rate {
+    /// Whether there may be one more now.
+    pub(super) fn allows(&mut self, most: u32, now: Timestamp) -> bool {
+        while self.0.front().is_some_and(|at| later(*at, WINDOW) <= now) {
+            self.0.pop_front();
+        }
+        self.0.len() < most as usize
+    }
+
+    /// Counts one.
+    pub(super) fn count(&mut self, now: Timestamp) {
+        self.0.push_back(now);
+    }
+}

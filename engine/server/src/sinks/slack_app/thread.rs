@@ -1,0 +1,205 @@
+//! What is known of an issue's message in Slack, and how it looks: the latest news, what came before in a line each, buttons.
+
+use jiff::Timestamp;
+use selfheal_runtime::ports::{News, NewsKind};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::sinks::slack::message::{Lines, clip, mark, marked, payload, plain};
+
+/// Lines about what came before; with their bound they stay within a section of Slack's.
+const LINES_MAX: usize = 8;
+const LINE_MAX: usize = 170;
+/// The news kept for the message's next version: more than a message shows of each part.
+const KEPT_TEXT_CHARS_MAX: usize = 6000;
+const KEPT_FACTS_MAX: usize = 60;
+
+/// The buttons, by their `action_id`.
+pub(crate) const APPROVE: &str = "selfheal_approve";
+/// See [`APPROVE`].
+pub(crate) const REFUSE: &str = "selfheal_refuse";
+/// See [`APPROVE`].
+pub(crate) const ACKNOWLEDGE: &str = "selfheal_acknowledge";
+
+/// An issue's message.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Thread {
+    /// The channel, by Slack's own name for it.
+    pub(super) channel: String,
+    /// The message, by Slack's name: its time.
+    pub(super) ts: String,
+    /// What is shown at its top.
+    pub(super) main: News,
+    /// What came before, oldest first.
+    pub(super) lines: Vec<String>,
+    /// The key of the last message that is in the thread, so that a second try adds nothing twice.
+    pub(super) said: String,
+    /// Made for the buttons that are shown; without it there are none, and those of before count no more.
+    pub(crate) nonce: Option<String>,
+    /// Whether somebody has it in hand.
+    pub(super) in_hand: bool,
+    /// Whether the report is in the thread.
+    pub(super) reported: bool,
+}
+
+impl Thread {
+    /// The message before it is sent.
+    pub(super) fn new(news: &News, key: &str, nonce: String) -> Self {
+        let mut thread = Self {
+            channel: String::new(),
+            ts: String::new(),
+            main: bounded(news),
+            lines: Vec::new(),
+            said: key.to_owned(),
+            nonce: None,
+            in_hand: false,
+            reported: false,
+        };
+        thread.ask(news, nonce);
+        thread
+    }
+
+    /// Takes in what has happened since.
+    pub(super) fn follow(&mut self, news: &News, key: &str, nonce: String) {
+        key.clone_into(&mut self.said);
+        match news.kind {
+            NewsKind::Acknowledged => {
+                self.in_hand = true;
+                self.note(&news.title, news.at, news);
+            }
+            NewsKind::Answered => {
+                self.nonce = None;
+                self.in_hand = true;
+                self.note(&news.text, news.at, news);
+            }
+            _ => {
+                let before = std::mem::replace(&mut self.main, bounded(news));
+                self.note(&before.title, before.at, &before);
+                self.ask(news, nonce);
+            }
+        }
+    }
+
+    fn ask(&mut self, news: &News, nonce: String) {
+        self.nonce = (news.kind == NewsKind::Approval && news.approval.is_some()).then_some(nonce);
+    }
+
+    fn note(&mut self, text: &str, at: Timestamp, news: &News) {
+        let room = LINE_MAX - 30;
+        self.lines.push(format!(
+            "{} {} {}",
+            at.strftime("%H:%M:%S"),
+            mark(news),
+            clip(text, room, Lines::Joined)
+        ));
+        if self.lines.len() > LINES_MAX {
+            self.lines.remove(0);
+        }
+    }
+
+    /// The message as it is to be now.
+    pub(super) fn payload(&self, sink: &str, link: Option<&str>) -> Value {
+        let mut payload = payload(&self.main, link, None);
+        if let Some(blocks) = payload["blocks"].as_array_mut() {
+            // The last block says what it is about.
+            let mut at = blocks.len().saturating_sub(1);
+            if !self.lines.is_empty() {
+                blocks.insert(at, json!({ "type": "section", "text": marked(&self.lines.join("\n")) }));
+                at += 1;
+            }
+            let buttons = self.buttons(sink);
+            if !buttons.is_empty() {
+                blocks.insert(at, json!({ "type": "actions", "block_id": "selfheal", "elements": buttons }));
+            }
+        }
+        payload
+    }
+
+    fn buttons(&self, sink: &str) -> Vec<Value> {
+        let mut buttons = Vec::new();
+        if let (Some(nonce), Some(approval)) = (&self.nonce, &self.main.approval) {
+            let value = Pressed {
+                subject: approval.id.clone(),
+                plan: approval.plan_hash.to_string(),
+                nonce: nonce.clone(),
+                sink: sink.to_owned(),
+            };
+            let value = value.write();
+            let mut approve = button("Approve", APPROVE, &value);
+            approve["style"] = "primary".into();
+            approve["confirm"] = json!({
+                "title": plain("Approve this plan?"),
+                "text": plain("It runs at once, if the guards still let it."),
+                "confirm": plain("Approve"),
+                "deny": plain("Not now"),
+            });
+            let mut refuse = button("Refuse", REFUSE, &value);
+            refuse["style"] = "danger".into();
+            buttons.extend([approve, refuse]);
+        }
+        let calls = matches!(self.main.kind, NewsKind::Approval | NewsKind::Person);
+        if let Some(issue) = self.main.issue.filter(|_| calls && !self.in_hand) {
+            let value =
+                Pressed { subject: issue.to_string(), sink: sink.to_owned(), ..Pressed::default() }.write();
+            buttons.push(button("I take it in hand", ACKNOWLEDGE, &value));
+        }
+        buttons
+    }
+}
+
+fn button(label: &str, action: &str, value: &str) -> Value {
+    json!({ "type": "button", "text": plain(label), "action_id": action, "value": value })
+}
+
+/// What is kept for the next version of the message.
+fn bounded(news: &News) -> News {
+    let mut news = news.clone();
+    news.text = crate::sinks::cut(&news.text, KEPT_TEXT_CHARS_MAX);
+    news.facts.truncate(KEPT_FACTS_MAX);
+    news
+}
+
+/// What a button carries: at most 200 characters of the 2 000 that Slack allows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pressed {
+    /// The approval's id, or the issue.
+    pub(crate) subject: String,
+    /// The hash of the plan that was shown.
+    pub(crate) plan: String,
+    /// The nonce of the message.
+    pub(crate) nonce: String,
+    /// The sink.
+    pub(crate) sink: String,
+}
+
+impl Pressed {
+    fn write(&self) -> String {
+        format!("{}:{}:{}:{}", self.subject, self.plan, self.nonce, self.sink)
+    }
+
+    /// Reads what a button carried.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let parts: Vec<&str> = text.split(':').collect();
+        let &[subject, plan, nonce, sink] = parts.as_slice() else { return None };
+        let own = str::to_owned;
+        Some(Self { subject: own(subject), plan: own(plan), nonce: own(nonce), sink: own(sink) })
+    }
+}
+
+/// What goes into the thread about one message: shorter, as the issue's message above shows the rest.
+pub(super) fn reply(news: &News, thread: &Thread) -> Value {
+    let said = format!(
+        "{} *{}*\n{}",
+        mark(news),
+        clip(&news.title, 300, Lines::Joined),
+        clip(&news.text, 2500, Lines::Kept)
+    );
+    json!({
+        "channel": thread.channel,
+        "thread_ts": thread.ts,
+        "text": clip(&news.title, 1000, Lines::Joined),
+        "blocks": [{ "type": "section", "text": marked(said.trim_end()) }],
+        "unfurl_links": false,
+        "unfurl_media": false,
+    })
+}

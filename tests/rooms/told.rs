@@ -1,0 +1,86 @@
+//! Who is told when something needs a person and nobody takes it in hand.
+
+use selfheal_runtime::escalation::{Escalation, Level};
+use selfheal_runtime::ports::NewsKind;
+
+use crate::world::{Recorder, World, minutes, rule, seconds};
+
+const LEVELS: [(u64, &str); 3] = [(0, "first"), (15, "second"), (45, "third")];
+
+/// A world whose action fails, and three levels of people.
+fn world() -> (World, Vec<std::sync::Arc<Recorder>>) {
+    let mut world = World::new(vec![rule("load", "", r#"throw "broken""#)]);
+    let sinks: Vec<_> = LEVELS.iter().map(|(_, name)| Recorder::named(name, &[])).collect();
+    world.more_sinks.clone_from(&sinks);
+    let level = |(after, name): (u64, &str)| Level { after: minutes(after), sinks: vec![name.to_owned()] };
+    // In any order.
+    world.escalation = Escalation::new(LEVELS.into_iter().rev().map(level).collect());
+    (world, sinks)
+}
+
+fn told(sinks: &[std::sync::Arc<Recorder>]) -> Vec<usize> {
+    sinks.iter().map(|sink| sink.got().len()).collect()
+}
+
+#[tokio::test]
+async fn level_by_level_until_the_last() {
+    let (world, sinks) = world();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    for (wait, expected) in [(0, [1, 0, 0]), (14, [1, 0, 0]), (1, [1, 1, 0]), (29, [1, 1, 0]), (1, [1, 1, 1])]
+    {
+        house.advance(minutes(wait)).await;
+        assert_eq!(told(&sinks), expected);
+    }
+    let news = &sinks[2].got()[0];
+    assert_eq!((news.kind, news.escalation), (NewsKind::Person, Some(3)));
+    assert!(news.text.starts_with("nobody has taken it in hand since 2026-11-22T12:00:00Z"), "{}", news.text);
+    let kinds = house.kinds(house.only().await.id).await;
+    assert_eq!(kinds.iter().filter(|kind| *kind == "escalated").count(), 2, "{kinds:?}");
+    house.advance(minutes(600)).await;
+    assert_eq!(told(&sinks), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn nobody_else_when_it_is_in_hand_or_over() {
+    for ends in ["acknowledged", "resolved", "restarted"] {
+        let (world, sinks) = world();
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        house.advance(minutes(15)).await;
+        assert_eq!(told(&sinks), [1, 1, 0]);
+        let id = house.only().await.id;
+        let house = match ends {
+            "acknowledged" => {
+                house.engine.acknowledge(id, "ann", "on it").await.unwrap();
+                house
+            }
+            "resolved" => {
+                house.resolve("load", "one").await;
+                house
+            }
+            _ => {
+                drop(house);
+                world.start().await
+            }
+        };
+        house.advance(minutes(31)).await;
+        let expected = if ends == "restarted" { [1, 1, 1] } else { [1, 1, 0] };
+        assert_eq!(told(&sinks), expected, "{ends}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_an_acknowledgement() {
+    let (mut world, sinks) = world();
+    world.rules = vec![rule("load", "", r#"double::set("a", 1).needs_approval("it is Sunday")"#)];
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(seconds(10)).await;
+    assert_eq!(told(&sinks), [1, 0, 0]);
+    assert_eq!(sinks[0].got()[0].approval.as_ref().unwrap().id, house.asked().await.id);
+    let asked = house.asked().await;
+    house.engine.answer(&asked.id, asked.plan_hash, false, "ann", "not today").await.unwrap();
+    house.advance(minutes(60)).await;
+    assert_eq!(told(&sinks), [1, 0, 0]);
+}
