@@ -71,6 +71,21 @@ pub(super) enum Command {
     /// Look at issues and their stories
     #[command(subcommand)]
     Issues(IssuesCommand),
+    /// Say in plain sentences why something was or was not done about an issue, and what you can do now
+    Explain {
+        /// The issue: issue-17, or 17
+        issue: String,
+    },
+    /// Write the report of an incident, in Markdown
+    ///
+    /// Summary, timeline, cause as far as known, what was done with what it changed, verification, and what is left to do.
+    Report {
+        /// The issue: issue-17, or 17
+        issue: String,
+    },
+    /// Look at what was done, and take it back
+    #[command(subcommand)]
+    Remediations(RemediationsCommand),
     /// Look at plans that wait for a person, and answer
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
@@ -82,6 +97,16 @@ pub(super) enum Command {
     /// Reads the configured rules and adapters and prints Role or ClusterRole with their bindings as YAML, each verb with the
     /// rules that need it. Nothing is asked of a cluster.
     Rbac(RbacArguments),
+    /// Print completions for a shell
+    ///
+    /// For bash: selfheal completions bash > ~/.local/share/bash-completion/completions/selfheal
+    /// For zsh: selfheal completions zsh > a file named _selfheal in a directory of $fpath
+    /// For fish: selfheal completions fish > ~/.config/fish/completions/selfheal.fish
+    #[command(verbatim_doc_comment)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Print the version
     Version,
 }
@@ -244,10 +269,50 @@ pub(super) enum IssuesCommand {
         #[arg(long, value_name = "ISSUE")]
         before: Option<String>,
     },
+    /// Say that you have taken an issue in hand: nobody else is told about it then
+    Acknowledge {
+        /// The issue: issue-17, or 17
+        issue: String,
+        /// Why, for the record
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
     /// Tell an issue's whole story, from receipt to outcome
     Show {
         /// The issue: issue-17, or 17
         issue: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RemediationsCommand {
+    /// List remediations, newest first
+    List {
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Only of this issue
+        #[arg(long)]
+        issue: Option<String>,
+        /// Only running ones (true) or ended ones (false)
+        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        running: Option<bool>,
+        /// Only those before this one
+        #[arg(long, value_name = "REMEDIATION")]
+        before: Option<String>,
+    },
+    /// Show one remediation with its steps
+    Show {
+        /// The remediation: remediation-17-1
+        remediation: String,
+    },
+    /// Take back what an ended remediation applied, last first
+    Rollback {
+        /// The remediation: remediation-17-1
+        remediation: String,
+        /// Why, for the record
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
     },
 }
 
@@ -313,7 +378,7 @@ mod tests {
 
     #[test]
     fn what_can_be_typed() {
-        let cases: [(&[&str], bool); 17] = [
+        let cases: [(&[&str], bool); 24] = [
             (&["serve", "--config", "x.yaml", "--listen", "127.0.0.1:0"], true),
             (&["rules", "check"], true),
             (&["rules", "check", "dir", "--output", "json"], true),
@@ -327,6 +392,13 @@ mod tests {
             (&["issues", "list", "--open=false"], true),
             (&["issues", "list", "--limit", "1001"], false),
             (&["approvals", "grant", "id", "--plan", "abc"], true),
+            (&["explain", "17"], true),
+            (&["explain"], false),
+            (&["report", "issue-17", "--output", "json"], true),
+            (&["remediations", "list", "--running", "--issue", "17"], true),
+            (&["remediations", "rollback", "remediation-17-1", "--reason", "x"], true),
+            (&["completions", "fish"], true),
+            (&["completions", "cmd"], false),
             (&["switch", "off"], false),
             (&["switch", "off", "--reason", "why"], true),
             (&["version", "--output", "yaml"], false),

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::exit::Failure;
 use super::output::{plain, plain_lines};
+use super::progress;
 use crate::outgoing;
 
 /// The server that is asked when nothing else is said.
@@ -44,6 +45,12 @@ impl Client {
         self.send(Method::GET, url, None).await
     }
 
+    /// Reads something that is text.
+    pub(super) async fn get_text(&self, path: &[&str]) -> Result<String, Failure> {
+        let bytes = self.answered(Method::GET, self.url(path)?, None).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Changes something, or asks with a body.
     pub(super) async fn post(&self, path: &[&str], body: Vec<u8>) -> Result<Value, Failure> {
         let url = self.url(path)?;
@@ -62,6 +69,18 @@ impl Client {
     }
 
     async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Value, Failure> {
+        let bytes = self.answered(method, url, body).await?;
+        let strange = || {
+            Failure::unreachable(format!(
+                "{} answers, and not as selfheal would",
+                outgoing::shown(&self.server)
+            ))
+        };
+        serde_json::from_slice(&bytes).map_err(|_| strange())
+    }
+
+    /// The body of a good answer.
+    async fn answered(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
         let shown = outgoing::shown(&self.server);
         let mut request = self.http.request(method, url);
         if let Some(token) = &self.token {
@@ -77,12 +96,17 @@ impl Client {
             );
             Failure::unreachable(text)
         };
-        let response = request.send().await.map_err(lost)?;
-        let status = response.status();
-        let bytes = response.bytes().await.map_err(lost)?;
+        let asked = async {
+            let response = request.send().await?;
+            let status = response.status();
+            Ok((status, response.bytes().await?))
+        };
+        let (status, bytes) = progress::shown(&format!("asking {shown}"), asked).await.map_err(lost)?;
+        if status.is_success() {
+            return Ok(bytes.to_vec());
+        }
         let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
         match answer {
-            Some(answer) if status.is_success() => Ok(answer),
             Some(answer) if answer["error"].is_string() => Err(refused(status, &answer)),
             _ => Err(Failure::unreachable(format!("{shown} answers {status}, and not as selfheal would"))),
         }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::arguments::IssuesCommand;
 use super::client::Client;
@@ -27,6 +27,14 @@ pub(super) async fn run(
             match output {
                 Output::Text => write!(out, "{}", table(&issues))?,
                 Output::Json => output::json(out, &issues)?,
+            }
+        }
+        IssuesCommand::Acknowledge { issue, reason } => {
+            let body = json!({ "reason": reason }).to_string().into_bytes();
+            let answer = client.post(&["issues", &issue, "acknowledge"], body).await?;
+            match output {
+                Output::Text => writeln!(out, "{}: you have it in hand", text(&answer, "issue_id"))?,
+                Output::Json => output::json(out, &answer)?,
             }
         }
         IssuesCommand::Show { issue } => {

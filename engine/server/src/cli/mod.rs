@@ -7,23 +7,28 @@
 mod approvals;
 mod arguments;
 mod client;
+mod colour;
 mod config;
 mod dry_run;
 mod exit;
+mod explain;
 mod issues;
 mod journal;
 mod output;
 mod rbac;
+mod progress;
+mod remediations;
+mod report;
 mod rules;
 mod rules_test;
 mod switch;
 mod table;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::load::Place;
 use crate::serve::{self, ServeFault};
@@ -40,6 +45,9 @@ pub fn main() -> ExitCode {
     // HTTP clients panic without one. A second call changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments = Arguments::parse();
+    let variable = |name| std::env::var(name).ok();
+    let (no_color, term) = (variable("NO_COLOR"), variable("TERM"));
+    colour::decide(io::stdout().is_terminal(), no_color.as_deref(), term.as_deref());
     let mut out = io::stdout().lock();
     let ended = run(arguments, &mut out).and_then(|exit| Ok(out.flush().map(|()| exit)?));
     match ended {
@@ -81,6 +89,16 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
             dry_run::run(command, client, output, out).await
         }
         Command::Issues(command) => issues::run(command, &client()?, output, out).await,
+        Command::Explain { issue } => explain::run(&issue, &client()?, output, out).await,
+        Command::Report { issue } => report::run(&issue, &client()?, output, out).await,
+        Command::Remediations(command) => remediations::run(command, &client()?, output, out).await,
+        Command::Completions { shell } => {
+            // Into memory first: the generator does not expect that its reader goes away.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "selfheal", &mut script);
+            out.write_all(&script)?;
+            Ok(Exit::Good)
+        }
         Command::Approvals(command) => approvals::run(command, &client()?, output, out).await,
         Command::Switch(command) => switch::run(command, &client()?, output, out).await,
         Command::Rbac(arguments) => rbac::run(arguments, output, out),

@@ -30,6 +30,7 @@ pub(super) async fn run(
         Output::Text => {
             let stands = if answer["auto_remediation_enabled"] == true { "on" } else { "off" };
             let (by, at, why) = (text(&answer, "by"), moment(&answer, "at"), text(&answer, "why"));
+            let stands = super::colour::by_word(stands, stands);
             writeln!(out, "automatic remediation is {stands}; {by} turned it {stands} at {at}: {why}")?;
         }
     }

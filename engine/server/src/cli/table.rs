@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::colour;
+
 /// The widest column but the last, in characters.
 const CELL_CHARS_MAX: usize = 48;
 
@@ -39,10 +41,20 @@ impl fmt::Display for Table {
                 .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..columns).map(width).collect();
-        for row in &self.rows {
+        for (number, row) in self.rows.iter().enumerate() {
             let line: String =
                 row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}  ")).collect();
-            writeln!(f, "{}", line.trim_end())?;
+            if number == 0 {
+                writeln!(f, "{}", colour::bold(line.trim_end()))?;
+                continue;
+            }
+            // The last cell is not padded, so that nothing stands at the end of a line.
+            let last = row.iter().rposition(|cell| !cell.is_empty()).unwrap_or_default();
+            for (place, (cell, width)) in row.iter().zip(&widths).take(last + 1).enumerate() {
+                let padded = if place == last { cell.clone() } else { format!("{cell:<width$}  ") };
+                f.write_str(&colour::by_word(cell, &padded))?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }

@@ -55,7 +55,7 @@ async fn what_people_ask_a_server() {
     served.house.notify(firing("Broken", "a").to_string()).await;
     served.house.notify(firing("Delicate", "b").to_string()).await;
     served.house.rest().await;
-    let cases: [(&[&'static str], Exit, &str); 16] = [
+    let cases: [(&[&'static str], Exit, &str); 26] = [
         (&["issues", "list"], Exit::Good, "issue-1  "),
         (&["issues", "list", "--outcome", "applied"], Exit::Good, "heal"),
         (&["issues", "list", "--open=false"], Exit::Good, "ID  DETECTED"),
@@ -64,6 +64,16 @@ async fn what_people_ask_a_server() {
         (&["issues", "show", "issue-1"], Exit::Good, "fake.note at fake/a: done"),
         (&["issues", "show", "99"], Exit::Findings, "there is no issue-99"),
         (&["issues", "show", "../switch"], Exit::Findings, "issue"),
+        (&["explain", "1"], Exit::Good, "issue-1: Broken about job/a fires, since"),
+        (&["explain", "issue-2"], Exit::Good, "waits for approval until"),
+        (&["explain", "issue-2", "--output", "json"], Exit::Good, "selfheal approvals grant "),
+        (&["explain", "99"], Exit::Findings, "there is no issue-99"),
+        (&["report", "1"], Exit::Good, "# issue-1: Broken at job/a"),
+        (&["report", "99"], Exit::Findings, "there is no issue-99"),
+        (&["remediations", "list"], Exit::Good, "remediation-1-1  "),
+        (&["remediations", "list", "--issue", "2", "--output", "json"], Exit::Good, "[]"),
+        (&["remediations", "show", "remediation-1-1"], Exit::Good, "fake.note  fake/a  done"),
+        (&["remediations", "show", "remediation-9-1"], Exit::Findings, "there is no remediation-9-1"),
         (&["rules", "list"], Exit::Good, "generation 1"),
         (&["rules", "release", "heal"], Exit::Good, "heal: the rule goes on for an hour"),
         (&["rules", "release", "nothing"], Exit::Findings, "there is no rule"),
@@ -79,6 +89,13 @@ async fn what_people_ask_a_server() {
         check(&words, exit, part).await;
     }
     served.handle.stop(false).await;
+}
+
+#[actix_web::test]
+async fn shells_are_told_what_can_be_typed() {
+    for shell in ["bash", "zsh", "fish"] {
+        check(&["completions", shell], Exit::Good, "remediations").await;
+    }
 }
 
 #[actix_web::test]

@@ -99,6 +99,7 @@ pub struct Configuration {
     /// Who is told when nobody takes an issue in hand; nobody else, if empty.
     pub escalation: Vec<Level>,
     /// Slack's buttons, if they are to count.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub slack: Option<Slack>,
     /// Logs and traces.
     pub telemetry: Telemetry,

@@ -260,3 +260,7 @@ async fn has_asked(journal: &dyn Journal, approval: &Approval, name: &str) -> Re
 fn told(fault: JournalFault) -> String {
     format!("That cannot be done: {}.", fault.what)
 }
+
+#[cfg(test)]
+#[path = "slack_tests.rs"]
+mod tests;

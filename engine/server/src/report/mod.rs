@@ -51,7 +51,8 @@ fn summary(page: &mut String, story: &Story) {
         Some(outcome) => said(outcome),
         None => "nothing has been decided yet",
     };
-    let why = if issue.why.is_empty() { String::new() } else { format!(": {}", words(&issue.why)) };
+    let known = issue.why.is_empty() || issue.outcome == Some(Outcome::Unmatched);
+    let why = if known { String::new() } else { format!(": {}", words(&issue.why)) };
     line(page, &format!("{}{why}.\n", capital(outcome)));
     let mut rows: Vec<(&str, String)> = Vec::new();
     if let Some(severity) = issue.alert.labels.get("severity") {

@@ -55,7 +55,7 @@ pub(super) async fn sent(
     fine: &[u16],
     hint: fn(&Refusal<'_>) -> Option<&'static str>,
 ) -> Result<Response, SinkFault> {
-    let json = HeaderValue::from_static("application/json; charset=utf-8");
+    let json = HeaderValue::from_static("application/json");
     let request = request.header(CONTENT_TYPE, json).body(body);
     let response = request.send().await.map_err(|error| SinkFault {
         what: format!("no answer: {}", told(error)),

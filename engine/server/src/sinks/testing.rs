@@ -59,6 +59,36 @@ impl Clock for Standing {
     }
 }
 
+/// A clock that moves when it is told to.
+pub(crate) struct Moving(std::sync::Mutex<(Timestamp, Duration)>);
+
+impl Moving {
+    pub(crate) fn new(now: Timestamp) -> Self {
+        Self(std::sync::Mutex::new((now, Duration::ZERO)))
+    }
+
+    pub(crate) fn advance(&self, by: Duration) {
+        let mut time = self.0.lock().unwrap();
+        time.0 = selfheal_core::guard::later(time.0, by);
+        time.1 += by;
+    }
+}
+
+#[async_trait]
+impl Clock for Moving {
+    fn now(&self) -> Timestamp {
+        self.0.lock().unwrap().0
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.lock().unwrap().1
+    }
+
+    async fn sleep(&self, _: Duration) {
+        std::future::pending().await
+    }
+}
+
 /// A clock that stands at the message's time.
 pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(Standing(news().at))

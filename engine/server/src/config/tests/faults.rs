@@ -236,11 +236,11 @@ fn of_the_other_sections() {
         ("alertmanager: {interval: 1s}", "1:26 alertmanager.interval: must be between 5s and 1h, found 1s"),
         (
             "sinks: {a: {kind: slak, url: x}}",
-            "1:19 sinks.a.kind: expected one of slack, webhook, kafka, log, found the text \"slak\" (did you mean \"slack\"?)",
+            "1:19 sinks.a.kind: expected one of slack, slack_app, pagerduty, opsgenie, incidents, webhook, kafka, log, found the text \"slak\" (did you mean \"slack\"?)",
         ),
         (
             "sinks: {a: {url: x}}",
-            "1:9 sinks.a.kind: required, but missing (write one of slack, webhook, kafka, log)",
+            "1:9 sinks.a.kind: required, but missing (write one of slack, slack_app, pagerduty, opsgenie, incidents, webhook, kafka, log)",
         ),
         (
             "sinks: {a: {kind: slack, secret: x}}",
@@ -252,11 +252,31 @@ fn of_the_other_sections() {
         ),
         (
             "sinks: {a: {kind: log, events: [person, aproval]}}",
-            "1:32 sinks.a.events: expected only opened, plan, outcome, approval, person, switch, storm, found \"aproval\" (did you mean \"approval\"?)",
+            "1:32 sinks.a.events: expected only opened, plan, outcome, approval, person, switch, storm, acknowledged, answered, closed, found \"aproval\" (did you mean \"approval\"?)",
         ),
         (
             "sinks: {a: {kind: webhook, url: https://x, secret: short}}",
             "1:52 sinks.a.secret: a signing key needs at least 16 characters (make one with: openssl rand -hex 32)",
+        ),
+        (
+            "sinks: {escalation: {kind: log}}",
+            "1:8 sinks: no sink can be called escalation (choose another name)",
+        ),
+        (
+            "sinks: {a: {kind: slack_app, channel: c, channels: [{channel: d}, {matchers: ['='], channel: e}]}}",
+            "1:9 sinks.a.token: required, but missing\n\
+             1:54 sinks.a.channels[0].matchers: required, but missing (write what must hold, such as ['severity=\"critical\"'])\n\
+             1:79 sinks.a.channels[1].matchers: \"=\" is no matcher",
+        ),
+        (
+            "sinks: {ops: {kind: log}}\nescalation: [{sinks: [ops, opss]}, {after: 0s, sinks: [ops]}, {after: 2d}]",
+            "2:23 escalation[0].sinks: there is no sink \"opss\" (did you mean \"ops\"?)\n\
+             2:45 escalation[1].after: must be later than the level before\n\
+             2:56 escalation[1].sinks: \"ops\" is told at an earlier level already",
+        ),
+        (
+            "slack: {signing_secret: x, users: [{id: U1, name: ann, role: approver}, {id: U1, name: 'a b', role: boss}]}",
+            "there is no sink whose buttons could be pressed",
         ),
         (
             "telemetry: {log: {level: infoo}}",

@@ -33,6 +33,12 @@ alertmanager:
 sinks:
   alerts: {kind: slack, url: "https://hooks.slack.com/hunter2", channel: "#alerts", events: [person, approval, person]}
   tickets: {kind: webhook, url: "https://hunter2@t", secret: hunter2hunter2hunter2}
+  ops: {kind: slack_app, token: xoxb-hunter2, channel: "#ops", channels: [{matchers: ['severity="critical"'], channel: "#page"}], report: true}
+  pager: {kind: pagerduty, routing_key: hunter2}
+  oncall: {kind: opsgenie, key: hunter2, url: "https://api.eu.opsgenie.com"}
+  incidents: {kind: incidents, url: "https://hunter2@i/tickets", token: hunter2}
+escalation: [{sinks: [ops]}, {after: 15m, sinks: [pager, oncall]}]
+slack: {signing_secret: hunter2, users: [{id: U012, name: ann, role: approver}]}
 telemetry: {log: {format: text}, otlp: {endpoint: "http://c:4318", sample_ratio: 0.25}}
 adapters: {redis: {targets: {main: {url: "redis://:hunter2@r"}}}}
 "##;
@@ -66,6 +72,17 @@ fn a_full_file_is_understood() {
             r##"{"channel":"#alerts","events":["person","approval"],"kind":"slack","timeout":"5s","url":"***"}"##,
         ),
         ("/sinks/tickets/secret", r#""***""#),
+        ("/sinks/ops/token", r#""***""#),
+        ("/sinks/ops/digest_over", "20"),
+        ("/sinks/ops/channels", r##"[{"channel":"#page","matchers":["severity=\"critical\""]}]"##),
+        (
+            "/sinks/pager",
+            r#"{"events":["person"],"kind":"pagerduty","routing_key":"***","timeout":"5s","url":"https://events.pagerduty.com"}"#,
+        ),
+        ("/sinks/oncall/url", r#""https://api.eu.opsgenie.com""#),
+        ("/sinks/incidents/url", r#""***""#),
+        ("/escalation", r#"[{"after":"0s","sinks":["ops"]},{"after":"15m","sinks":["pager","oncall"]}]"#),
+        ("/slack", r#"{"signing_secret":"***","users":[{"id":"U012","name":"ann","role":"approver"}]}"#),
         ("/adapters/redis", r#""configured""#),
     ];
     for (pointer, expected) in cases {
@@ -98,6 +115,7 @@ alertmanager  not configured: alerts that no notification brings are missed
 checks        none
 adapters      postgres (nothing set), redis (nothing set), prometheus (nothing set), kafka (nothing set), health (nothing set)
 sinks         log (log)
+escalation    none: people are told once
 log           info, as json
 traces        not sent
 ";
