@@ -10,6 +10,7 @@ mod full;
 mod killed;
 mod ledger;
 mod missed;
+mod people;
 mod postgres;
 mod quickstart;
 mod redis;

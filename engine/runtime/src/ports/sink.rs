@@ -44,6 +44,7 @@ impl NewsKind {
     pub fn is_for_people(self) -> bool {
         Self::FOR_PEOPLE.contains(&self)
     }
+
     /// What only says how something goes on that a receiver may know of already. Whoever keeps a message, an incident or a
     /// ticket for an issue needs it to keep that true.
     pub const FOLLOW_UPS: [Self; 3] = [Self::Acknowledged, Self::Answered, Self::Closed];

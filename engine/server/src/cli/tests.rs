@@ -55,7 +55,7 @@ async fn what_people_ask_a_server() {
     served.house.notify(firing("Broken", "a").to_string()).await;
     served.house.notify(firing("Delicate", "b").to_string()).await;
     served.house.rest().await;
-    let cases: [(&[&'static str], Exit, &str); 26] = [
+    let cases: [(&[&'static str], Exit, &str); 30] = [
         (&["issues", "list"], Exit::Good, "issue-1  "),
         (&["issues", "list", "--outcome", "applied"], Exit::Good, "heal"),
         (&["issues", "list", "--open=false"], Exit::Good, "ID  DETECTED"),
@@ -74,6 +74,10 @@ async fn what_people_ask_a_server() {
         (&["remediations", "list", "--issue", "2", "--output", "json"], Exit::Good, "[]"),
         (&["remediations", "show", "remediation-1-1"], Exit::Good, "fake.note  fake/a  done"),
         (&["remediations", "show", "remediation-9-1"], Exit::Findings, "there is no remediation-9-1"),
+        (&["issues", "acknowledge", "1", "--reason", "mine"], Exit::Good, "issue-1: you have it in hand"),
+        (&["explain", "1"], Exit::Good, "admin has taken it in hand at"),
+        (&["remediations", "rollback", "remediation-1-1"], Exit::Good, "remediation-1-1: "),
+        (&["remediations", "rollback", "remediation-9-9"], Exit::Findings, "there is no remediation-9-9"),
         (&["rules", "list"], Exit::Good, "generation 1"),
         (&["rules", "release", "heal"], Exit::Good, "heal: the rule goes on for an hour"),
         (&["rules", "release", "nothing"], Exit::Findings, "there is no rule"),

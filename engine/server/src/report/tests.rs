@@ -58,7 +58,7 @@ async fn a_report_tells_everything_in_its_order() {
     let story = house.engine.journal.story(selfheal_core::issue::IssueId(3)).await.unwrap().unwrap();
     let heading = r"# issue-3: Nothing at job/c\|\<img\> \`x\` \[y\](z)";
     assert_eq!(markdown(&story).lines().next(), Some(heading));
-    let answer = house.get("/api/self-healing/issues/1/report").await;
+    let answer = house.get("/issues/1/report").await;
     assert_eq!(answer.headers.get("content-type").unwrap(), "text/markdown; charset=utf-8");
     assert!(answer.text.starts_with("# issue-1"), "{}", answer.text);
 }

@@ -15,7 +15,7 @@ use selfheal_core::policy::RATE_WINDOW;
 use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::journal::Write;
-use selfheal_runtime::ports::{Claim, Entropy, Journal, Ledger, News, NewsKind, Sink, SinkFault};
+use selfheal_runtime::ports::{Claim, Entropy, Journal, Ledger, News, Sink, SinkFault};
 use selfheal_runtime::resource::resource;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::simulation::{Call, Flight, Pulse, Timeline, Watch, Watched};

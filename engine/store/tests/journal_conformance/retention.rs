@@ -53,6 +53,9 @@ pub async fn what_is_over_is_forgotten_by_its_kind(journal: &dyn Journal) {
             move_intent(hash("timed"), IntentState::Executing, IntentState::Applied, 40, None),
             move_intent(hash("timed"), IntentState::Applied, IntentState::Done, 41, Some(9000)),
             Write::Set { key: "switch".to_owned(), value: json!(true) },
+            Write::Set { key: format!("{over}/sink/ops"), value: json!(1) },
+            Write::Set { key: format!("{over}0/sink/ops"), value: json!(2) },
+            Write::Set { key: format!("{open}/sink/ops"), value: json!(3) },
             Write::Record(record(None, "switch", Value::Null)),
             Write::CountFailure { rule: "r".to_owned(), resource: "x".to_owned(), at: at(10) },
             Write::CountFailure { rule: "r".to_owned(), resource: "x".to_owned(), at: at(500) },
@@ -92,5 +95,9 @@ pub async fn what_is_over_is_forgotten_by_its_kind(journal: &dyn Journal) {
     );
     assert_eq!(after, before, "what is open, what is to be taken back, and the totals stay");
     assert_eq!(journal.setting("switch").await.unwrap(), Some(json!(true)));
+    let known = [format!("{over}/sink/ops"), format!("{over}0/sink/ops"), format!("{open}/sink/ops")];
+    for (key, expected) in known.iter().zip([None, Some(json!(2)), Some(json!(3))]) {
+        assert_eq!(journal.setting(key).await.unwrap(), expected, "{key}");
+    }
     assert_eq!(journal.successes().await.unwrap().len(), 1);
 }

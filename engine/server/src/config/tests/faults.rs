@@ -265,18 +265,21 @@ fn of_the_other_sections() {
         (
             "sinks: {a: {kind: slack_app, channel: c, channels: [{channel: d}, {matchers: ['='], channel: e}]}}",
             "1:9 sinks.a.token: required, but missing\n\
-             1:54 sinks.a.channels[0].matchers: required, but missing (write what must hold, such as ['severity=\"critical\"'])\n\
-             1:79 sinks.a.channels[1].matchers: \"=\" is no matcher",
+             1:53 sinks.a.channels[0].matchers: required, but missing (write what must hold, such as ['severity=\"critical\"'])\n\
+             1:78 sinks.a.channels[1].matchers: \"=\" is no matcher: expected a label name, found '=' at byte 0; a text with such characters must be quoted",
         ),
         (
-            "sinks: {ops: {kind: log}}\nescalation: [{sinks: [ops, opss]}, {after: 0s, sinks: [ops]}, {after: 2d}]",
-            "2:23 escalation[0].sinks: there is no sink \"opss\" (did you mean \"ops\"?)\n\
-             2:45 escalation[1].after: must be later than the level before\n\
-             2:56 escalation[1].sinks: \"ops\" is told at an earlier level already",
+            "sinks: {ops: {kind: log}}\nescalation: [{sinks: [ops, opss]}, {after: 0s, sinks: [ops]}, {after: 2h}]",
+            "2:22 escalation[0].sinks: there is no sink \"opss\" (did you mean \"ops\"?)\n\
+             2:44 escalation[1].after: must be later than the level before\n\
+             2:55 escalation[1].sinks: \"ops\" is told at an earlier level already\n\
+             2:63 escalation[2].sinks: required, but missing (name the sinks that are told, such as [ops])",
         ),
         (
             "slack: {signing_secret: x, users: [{id: U1, name: ann, role: approver}, {id: U1, name: 'a b', role: boss}]}",
-            "there is no sink whose buttons could be pressed",
+            "1:25 slack.signing_secret: there is no sink whose buttons could be pressed (add a sink of kind slack_app, or leave the section out)\n\
+             1:88 slack.users[1].name: a name is 1 to 64 letters, digits, - or _, found \"a b\"\n\
+             1:101 slack.users[1].role: expected one of viewer, operator, approver, admin, found the text \"boss\"",
         ),
         (
             "telemetry: {log: {level: infoo}}",

@@ -126,7 +126,8 @@ traces        not sent
         "ops (admin), wall (viewer)",
         "redis, keys selfheal:*",
         "http://a:9093, http://b:9093/am, every 1m",
-        "alerts (slack), tickets (webhook)",
+        "alerts (slack), incidents (incidents), oncall (opsgenie), ops (slack_app), pager (pagerduty), tickets (webhook)",
+        "ops after 0s; pager, oncall after 15m",
         "to http://c:4318, 25 % of them",
         "2 maintenance windows",
     ] {
