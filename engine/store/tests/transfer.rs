@@ -115,7 +115,7 @@ async fn everything_is_moved_and_nothing_twice() {
         .commit(vec![Write::Notify { sink: "log".to_owned(), news: Box::new(news("u")), at: at(1) }])
         .await
         .unwrap();
-    assert_eq!(journal.outbox(at(9), 9).await.unwrap()[0].id, 2);
+    assert_eq!(journal.outbox("log", at(9), 9).await.unwrap()[0].id, 2);
     assert_eq!(journal.take(at(20), 9999).await.unwrap().len(), 1202, "nobody holds anything");
 
     let again = move_journal(&path, &settings).await.unwrap_err();
