@@ -7,5 +7,4 @@ mod e2e;
 mod faults;
 mod others;
 mod readings;
-mod rules;
 mod support;

@@ -36,7 +36,7 @@ fn good(mut configuration: Configuration, output: Output, out: &mut dyn Write) -
     }
     match shown {
         Ok(json) => output::json(out, &json)?,
-        Err(summary) => write!(out, "{summary}the configuration is good\n")?,
+        Err(summary) => writeln!(out, "{summary}the configuration is good")?,
     }
     Ok(Exit::Good)
 }

@@ -84,7 +84,7 @@ fn health(section: &mut Section<'_>) -> Box<dyn Prepared> {
     for (_, mut target) in section.map("targets") {
         target.optional_url("http", &["http", "https"]);
         target.optional_integer("status", 100_u16..=599);
-        ["tcp", "contains", "timeout"].map(|name| target.optional_text(name));
+        ["tcp", "contains", "timeout"].iter().for_each(|name| drop(target.optional_text(name)));
         target.finish();
     }
     section.finish();
