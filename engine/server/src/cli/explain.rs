@@ -51,11 +51,7 @@ fn sentences(story: &Value) -> Vec<String> {
         said.push(format!("It was decided about {} times; this is the last.", decided.len()));
     }
     if let Some(last) = decided.last() {
-        said.push(format!(
-            "At {} selfheal {}.",
-            moment(last, "at"),
-            text(last, "summary").trim_end_matches('.')
-        ));
+        said.push(format!("At {}: {}.", moment(last, "at"), text(last, "summary").trim_end_matches('.')));
         said.extend(list(&last["facts"], "verdicts").iter().filter_map(verdict));
     }
     for remediation in list(story, "remediations") {
@@ -153,7 +149,9 @@ fn approval(approval: &Value) -> String {
 /// How it stands.
 fn standing(issue: &Value) -> String {
     let (phase, outcome, why) = (text(issue, "phase"), text(issue, "outcome"), text(issue, "why"));
-    let because = if why.is_empty() { String::new() } else { format!(": {why}") };
+    // What is said above already is not said again.
+    let known = why.is_empty() || phase == "awaiting_approval" || outcome == "unmatched";
+    let because = if known { String::new() } else { format!(" ({why})") };
     let next = match moment(issue, "wake_at") {
         at if at.is_empty() => String::new(),
         at => format!(" It is looked at again at {at}."),
@@ -175,31 +173,29 @@ fn standing(issue: &Value) -> String {
 fn hints(story: &Value) -> Vec<String> {
     let issue = &story["issue"];
     let id = text(issue, "id");
-    let mut hints = Vec::new();
+    let mut hints: Vec<(String, &str)> = Vec::new();
     for approval in list(story, "approvals").iter().filter(|approval| approval["state"] == "open") {
         let approval = text(approval, "id");
-        hints.push(format!("selfheal approvals show {approval}       # the plan and what it would do"));
-        hints.push(format!("selfheal approvals grant {approval}      # or refuse"));
+        hints.push((format!("selfheal approvals show {approval}"), "the plan, and what it would do"));
+        hints.push((format!("selfheal approvals grant {approval}"), "or refuse"));
     }
     match text(issue, "outcome").as_str() {
-        "unmatched" => {
-            hints.push("selfheal rules list          # which rules there are, and for what".to_owned())
-        }
+        "unmatched" => hints.push(("selfheal rules list".to_owned(), "which rules there are, and for what")),
         "refused" if text(issue, "why").starts_with("switch") => {
-            hints.push("selfheal switch on --reason ...".to_owned());
+            hints.push(("selfheal switch on --reason ...".to_owned(), "let selfheal act again"));
         }
         _ => {}
     }
-    if let Some(done) =
-        list(story, "remediations").iter().rev().find(|remediation| remediation["success"] == true)
-    {
-        hints.push(format!("selfheal remediations rollback {}   # take it back", text(done, "id")));
+    let done = |remediation: &&Value| remediation["success"] == true;
+    if let Some(done) = list(story, "remediations").iter().rev().find(done) {
+        hints.push((format!("selfheal remediations rollback {}", text(done, "id")), "take it back"));
     }
     if text(issue, "phase") != "closed" {
-        hints.push(format!("selfheal issues acknowledge {id}     # say that you look after it"));
+        hints.push((format!("selfheal issues acknowledge {id}"), "say that you look after it"));
     }
-    hints.push(format!("selfheal report {id}                 # everything, as a report"));
-    hints
+    hints.push((format!("selfheal report {id}"), "everything, as a report"));
+    let width = hints.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();
+    hints.into_iter().map(|(command, what)| format!("{command:<width$}  # {what}")).collect()
 }
 
 #[cfg(test)]
@@ -220,7 +216,7 @@ mod tests {
         let cases: [(Value, &[&str], &str); 4] = [
             (
                 json!({ "issue": issue(json!({ "rule": null, "outcome": "unmatched", "why": "no rule is for this alert" })) }),
-                &["No rule in use is for this alert.", "So nothing was done: no rule is for this alert"],
+                &["No rule in use is for this alert.", "So nothing was done: no rule is for this alert."],
                 "rules list",
             ),
             (
@@ -233,7 +229,7 @@ mod tests {
                 }),
                 &[
                     "The guard cooldown held it until 2026-11-22T12:05:00Z: tried 1 m ago.",
-                    "It waits: cooldown: 5 m. It is looked at again at 2026-11-22T12:05:00Z.",
+                    "It waits (cooldown: 5 m). It is looked at again at 2026-11-22T12:05:00Z.",
                 ],
                 "acknowledge issue-7",
             ),

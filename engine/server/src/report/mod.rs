@@ -145,10 +145,13 @@ fn entry(record: &Record) -> String {
     format!("**{}**{who}: {}", words(&record.kind), words(&text))
 }
 
-/// The latest decision that had something to say.
+/// The latest decision that read something, or else the latest.
 pub(crate) fn decision(story: &Story) -> Option<DecisionFacts> {
     let decided = story.records.iter().rev().filter(|record| record.kind == "decided");
-    decided.filter_map(|record| serde_json::from_value(record.facts.clone()).ok()).next()
+    let facts = decided.filter_map(|record| serde_json::from_value(record.facts.clone()).ok());
+    let (read, other): (Vec<DecisionFacts>, Vec<_>) = facts
+        .partition(|facts: &DecisionFacts| facts.observed.as_object().is_some_and(|seen| !seen.is_empty()));
+    read.into_iter().chain(other).next()
 }
 
 fn cause(page: &mut String, story: &Story) {
@@ -161,6 +164,12 @@ fn cause(page: &mut String, story: &Story) {
     line(page, &format!("The alert:{labels}\n"));
     match decision(story) {
         None => line(page, "No rule has read anything about it."),
+        Some(facts) if !facts.observed.as_object().is_some_and(|seen| !seen.is_empty()) => {
+            line(
+                page,
+                &format!("Rule {} (generation {}) read nothing.", code(&facts.rule), facts.generation),
+            );
+        }
         Some(facts) => {
             line(page, &format!("Rule {} (generation {}) read:\n", code(&facts.rule), facts.generation));
             let observed = serde_json::to_string_pretty(&facts.observed).unwrap_or_default();
