@@ -164,7 +164,7 @@ fn cause(page: &mut String, story: &Story) {
     line(page, &format!("The alert:{labels}\n"));
     match decision(story) {
         None => line(page, "No rule has read anything about it."),
-        Some(facts) if !facts.observed.as_object().is_some_and(|seen| !seen.is_empty()) => {
+        Some(facts) if facts.observed.as_object().is_none_or(|seen| seen.is_empty()) => {
             line(
                 page,
                 &format!("Rule {} (generation {}) read nothing.", code(&facts.rule), facts.generation),
