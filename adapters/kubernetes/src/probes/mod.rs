@@ -1,5 +1,6 @@
 //! What can be read of a cluster, one file a probe or a few alike.
 
+mod any_workload;
 mod application;
 mod autoscaler;
 mod certificate;
@@ -27,6 +28,7 @@ pub(crate) fn all(context: &Arc<Context>) -> Vec<Arc<dyn AnyProbe>> {
         Arc::new(workload::Probe { context: context(), kind: &kinds::DEPLOYMENT }),
         Arc::new(workload::Probe { context: context(), kind: &kinds::STATEFUL_SET }),
         Arc::new(workload::Probe { context: context(), kind: &kinds::DAEMON_SET }),
+        Arc::new(any_workload::Probe(context())),
         Arc::new(pods::Probe(context())),
         Arc::new(pod::Probe(context())),
         Arc::new(autoscaler::Probe(context())),

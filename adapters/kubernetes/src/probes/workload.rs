@@ -1,14 +1,15 @@
 //! `k8s::deployment`, `k8s::statefulset`, `k8s::daemonset`: how a workload stands, and what its containers may use.
+//! `k8s::workload` reads them as well, see [`super::any_workload`].
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use selfheal_cluster::{Kind, Object, Quantity, gitops, kinds, right};
-use selfheal_contract::{AboutProbe, Failure, FieldSpec, Reading};
+use selfheal_contract::{AboutProbe, Failure, FieldSpec, Permission, Reading};
 use serde_json::{Map, Value, json};
 
 use super::field;
-use crate::context::{Autoscaler, Context};
+use crate::context::{Autoscaler, Context, Place};
 
 selfheal_contract::parameters! {
     /// Which workload.
@@ -27,7 +28,14 @@ pub(super) struct Probe {
     pub(super) kind: &'static Kind,
 }
 
-const FIELDS: &[FieldSpec] = &[
+pub(super) const FIELDS: &[FieldSpec] = &[
+    field("workload", "What it is, as the actions take it: deployment/web."),
+    field("kind", "deployment, statefulset or daemonset."),
+    field("name", "Its name."),
+    field(
+        "selector",
+        "The label selector of its pods, for k8s::pods and k8s::exec; null when equalities cannot say it.",
+    ),
     field("desired", "Replicas that it should have; for a daemonset, nodes that should run it."),
     field("ready", "Replicas that are ready."),
     field("updated", "Replicas with the newest pod template."),
@@ -82,15 +90,7 @@ impl selfheal_contract::Probe for Probe {
                 "How a daemon set stands: on how many nodes it runs, its rollout, its containers and their limits.",
             )
         };
-        let mut permissions = vec![right("get", self.kind, "to read the workload")];
-        if *self.kind != kinds::DAEMON_SET {
-            permissions.push(right(
-                "list",
-                &kinds::AUTOSCALER,
-                "to know whether an autoscaler owns the replicas",
-            ));
-        }
-        AboutProbe { name, doc, fields: FIELDS, main_field: "ready", permissions }
+        AboutProbe { name, doc, fields: FIELDS, main_field: "ready", permissions: permissions(&[self.kind]) }
     }
 
     fn check(&self, params: &Parameters) -> Result<(), Failure> {
@@ -98,11 +98,46 @@ impl selfheal_contract::Probe for Probe {
     }
 
     async fn read(&self, params: &Parameters) -> Result<Reading, Failure> {
-        let place = self.context.place(&params.cluster, self.kind, &params.namespace, &params.name)?;
-        let object = place.cluster.get(place.of).await?;
-        let autoscaler = if *self.kind == kinds::DAEMON_SET { None } else { place.autoscaler().await? };
-        Ok(Reading::Known(reading(&object, autoscaler)))
+        read(self.context.place(&params.cluster, self.kind, &params.namespace, &params.name)?).await
     }
+}
+
+/// What reading these kinds takes.
+pub(super) fn permissions(of: &[&'static Kind]) -> Vec<Permission> {
+    let mut permissions: Vec<Permission> =
+        of.iter().map(|kind| right("get", kind, "to read the workload")).collect();
+    if of.iter().any(|kind| **kind != kinds::DAEMON_SET) {
+        permissions.push(right(
+            "list",
+            &kinds::AUTOSCALER,
+            "to know whether an autoscaler owns the replicas",
+        ));
+    }
+    permissions
+}
+
+/// The reading of a workload.
+pub(super) async fn read(place: Place<'_>) -> Result<Reading, Failure> {
+    let object = place.cluster.get(place.of).await?;
+    let autoscaler = if *place.of.kind == kinds::DAEMON_SET { None } else { place.autoscaler().await? };
+    let mut reading = reading(&object, autoscaler);
+    let (kind, name) = (place.of.kind.word, place.of.name);
+    reading["workload"] = json!(format!("{kind}/{name}"));
+    reading["kind"] = json!(kind);
+    reading["name"] = json!(name);
+    Ok(Reading::Known(reading))
+}
+
+/// The selector as text; none when it has expressions, or would select everything.
+fn selector(object: &Object) -> Option<String> {
+    let selector = object.at("/spec/selector");
+    if selector["matchExpressions"].as_array().is_some_and(|expressions| !expressions.is_empty()) {
+        return None;
+    }
+    let labels = selector["matchLabels"].as_object().filter(|labels| !labels.is_empty())?;
+    let equal: Option<Vec<String>> =
+        labels.iter().map(|(name, value)| Some(format!("{name}={}", value.as_str()?))).collect();
+    Some(equal?.join(","))
 }
 
 fn reading(object: &Object, autoscaler: Option<Autoscaler>) -> Value {
@@ -128,6 +163,7 @@ fn reading(object: &Object, autoscaler: Option<Autoscaler>) -> Value {
         .annotation("deployment.kubernetes.io/revision")
         .unwrap_or_else(|| object.text("/status/updateRevision"));
     json!({
+        "selector": selector(object),
         "desired": desired,
         "ready": ready,
         "updated": updated,

@@ -145,6 +145,7 @@ async fn probes_conform_with_the_rights_that_they_name() {
             "deployment" => json!({ "name": "web" }),
             "statefulset" => json!({ "name": "db" }),
             "daemonset" => json!({ "name": "agent" }),
+            "workload" => json!({ "workload": "pod/web-1" }),
             "pods" => json!({ "selector": "app=web" }),
             "pod" => json!({ "name": "web-1" }),
             "hpa" => json!({ "name": "scaled-hpa" }),

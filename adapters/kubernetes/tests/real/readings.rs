@@ -1,10 +1,10 @@
 //! What the probes say, and what the actions refuse and foresee.
 
-use selfheal_contract::{FailureKind, Right, Undone};
+use selfheal_contract::{FailureKind, Reading, Right, Undone};
 use selfheal_test_kubernetes::{ApiDouble, PodTrouble, Right as Granted};
 use serde_json::{Value, json};
 
-use crate::support::{Use, adapter, field, furnish, roll_out};
+use crate::support::{Use, adapter, field, furnish, read, roll_out};
 
 #[tokio::test]
 async fn a_rule_finds_its_way_from_a_pod_to_what_can_be_changed() {
@@ -19,6 +19,20 @@ async fn a_rule_finds_its_way_from_a_pod_to_what_can_be_changed() {
     assert_eq!(of("web-1", "last_reason").await, "OOMKilled");
     assert_eq!(of("web-1", "last_exit_code").await, 137);
     assert_eq!(of("gone", "exists").await, false);
+    for name in ["web", "deployment/web", "pod/web-1"] {
+        let workload = |name: &str, of| field(&adapter, "workload", json!({ "workload": name }), of);
+        assert_eq!(workload(name, "workload").await, "deployment/web", "{name}");
+        assert_eq!(workload(name, "selector").await, "app=web", "{name}");
+        assert_eq!(workload(name, "containers.app.memory.limit").await, "512Mi", "{name}");
+    }
+    double.create(
+        json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "alone", "namespace": "shop" },
+        "spec": { "containers": [{ "name": "app", "image": "shop:1" }] } }),
+    );
+    for (name, why) in [("pod/gone", "is gone"), ("pod/alone", "belongs to no workload")] {
+        let reading = read(&adapter, "workload", json!({ "workload": name })).await.unwrap();
+        assert!(matches!(&reading, Reading::Inconclusive(told) if told.contains(why)), "{reading:?}");
+    }
     let doubled =
         field(&adapter, "deployment", json!({ "name": "web" }), "containers.app.memory.limit_doubled").await;
     assert_eq!(doubled, "1Gi");
