@@ -9,8 +9,31 @@ macro_rules! shipped {
 }
 
 /// Names and texts, by ascending name.
-const SHIPPED: &[(&str, &str)] =
-    shipped!["postgres_connections", "postgres_slow_queries", "redis_memory", "redis_queue_length"];
+const SHIPPED: &[(&str, &str)] = shipped![
+    "agent_down",
+    "certificate_expiry",
+    "configuration_drift",
+    "container_cpu_high",
+    "container_memory_high",
+    "deployment_regression",
+    "high_error_rate",
+    "high_latency",
+    "image_pull_backoff",
+    "kafka_consumer_lag",
+    "network_latency",
+    "pod_compromised",
+    "pod_crash_looping",
+    "pod_oom_killed",
+    "pod_restart_loop",
+    "postgres_connections",
+    "postgres_slow_queries",
+    "redis_memory",
+    "redis_queue_length",
+    "service_down",
+    "service_failing",
+    "volume_full",
+    "vulnerability",
+];
 
 /// The shipped rules.
 pub fn rules() -> Vec<RuleFile> {
