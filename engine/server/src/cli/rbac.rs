@@ -36,3 +36,7 @@ pub(super) fn run(arguments: RbacArguments, output: Output, out: &mut dyn Write)
     }
     Ok(Exit::Good)
 }
+
+#[cfg(test)]
+#[path = "rbac_tests.rs"]
+mod tests;
