@@ -8,6 +8,7 @@
 mod checks;
 mod full;
 mod killed;
+mod kubernetes;
 mod ledger;
 mod missed;
 mod people;
