@@ -18,7 +18,7 @@ use crate::fault::{self, Status};
 use crate::kind::{Kind, Reference, kinds};
 use crate::object::Object;
 use crate::settings::{ClusterSettings, Timeouts};
-use crate::source;
+use crate::source::{self, NoClient};
 
 /// Requests at the same time to one server; more wait for their turn.
 const EXCHANGES_MAX: usize = 16;
@@ -403,10 +403,13 @@ impl Cluster {
             tokio::task::spawn_blocking(move || runtime.block_on(source::client(&settings, timeouts)));
         let made = match timeout(within, making).await {
             Ok(Ok(made)) => made,
-            Ok(Err(_)) => Err("making a client was cancelled".to_owned()),
-            Err(_) => Err("reading its configuration takes too long".to_owned()),
+            Ok(Err(_)) => Err(NoClient::Unusable("making a client was cancelled".to_owned())),
+            Err(_) => Err(NoClient::Unusable("reading its configuration takes too long".to_owned())),
         };
-        let client = made.map_err(|words| unavailable(&words))?;
+        let client = made.map_err(|none| match none {
+            NoClient::NotConfigured(words) => Failure::refused(words),
+            NoClient::Unusable(words) => unavailable(&words),
+        })?;
         link.made += 1;
         link.client = Some(client.clone());
         Ok((client, link.made))

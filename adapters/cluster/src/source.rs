@@ -8,41 +8,56 @@ use kube::{Client, Config};
 
 use crate::settings::{ClusterSettings, Timeouts, Where};
 
+/// Why there is no client; a text for the operator.
+#[derive(Debug)]
+pub(crate) enum NoClient {
+    /// Nobody has said where the cluster is, and none is found around: waiting does not help.
+    NotConfigured(String),
+    /// What was said cannot be used, at the moment or ever.
+    Unusable(String),
+}
+
+impl From<String> for NoClient {
+    fn from(words: String) -> Self {
+        Self::Unusable(words)
+    }
+}
+
 /// Makes a client; blocks on files, and on the program that a kubeconfig may name for its token.
 ///
 /// # Errors
-/// A text for the operator.
-pub(crate) async fn client(settings: &ClusterSettings, timeouts: Timeouts) -> Result<Client, String> {
+/// There is none, because.
+pub(crate) async fn client(settings: &ClusterSettings, timeouts: Timeouts) -> Result<Client, NoClient> {
     let mut config = config(settings).await?;
     config.connect_timeout = Some(timeouts.connect.duration());
     // A retry of the library's own would repeat a change that a 504 leaves open; what may be repeated is decided here.
     config.default_retry = false;
-    Client::try_from(config).map_err(|fault| fault.to_string())
+    Client::try_from(config).map_err(|fault| fault.to_string().into())
 }
 
-async fn config(settings: &ClusterSettings) -> Result<Config, String> {
+async fn config(settings: &ClusterSettings) -> Result<Config, NoClient> {
     let url = settings
         .url
         .as_ref()
         .map(|url| url.parse::<http::Uri>().map_err(|fault| format!("url {url:?}: {fault}")))
         .transpose()?;
     let found = match &settings.at {
-        Where::Around => around().await,
+        Where::Around => around().await.map_err(NoClient::NotConfigured),
         Where::InCluster => {
-            Config::incluster().map_err(|fault| format!("selfheal does not run in a cluster: {fault}"))
+            Config::incluster().map_err(|fault| format!("selfheal does not run in a cluster: {fault}").into())
         }
         Where::Kubeconfig { path, context } => {
             let of =
                 |fault: &dyn std::fmt::Display| format!("the kubeconfig {path:?} cannot be used: {fault}");
             let file = Kubeconfig::read_from(path).map_err(|fault| of(&fault))?;
             let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
-            Config::from_custom_kubeconfig(file, &options).await.map_err(|fault| of(&fault))
+            Config::from_custom_kubeconfig(file, &options).await.map_err(|fault| of(&fault).into())
         }
         Where::Address { url, token_file, ca_file } => {
             let file = kubeconfig(url, token_file.clone(), ca_file.clone());
             Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
                 .await
-                .map_err(|fault| fault.to_string())
+                .map_err(|fault| fault.to_string().into())
         }
     };
     match (found, url) {

@@ -8,7 +8,7 @@ pub mod manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use selfheal_contract::{Adapter, Catalog, KubernetesRight, Permission, Right};
+use selfheal_contract::{Adapter, Catalog, FailureKind, KubernetesRight, Permission, Right};
 use selfheal_runtime::Engine;
 use selfheal_script::Rule;
 
@@ -91,6 +91,9 @@ pub async fn check(engine: Arc<Engine>) {
                     missing = missing.len(),
                     "rights were checked"
                 );
+            }
+            Err(fault) if fault.kind == FailureKind::Refused => {
+                tracing::info!(adapter = adapter.name, %fault, "there are no rights to be checked");
             }
             Err(fault) => tracing::warn!(adapter = adapter.name, %fault, "rights could not be checked"),
         }
