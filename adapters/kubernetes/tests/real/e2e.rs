@@ -210,3 +210,90 @@ async fn roll_back(place: Arc<Place>) {
     let absent = Use::of(&adapter, "scale", place.with(json!({ "workload": "gone", "replicas": 2 })));
     assert_eq!(absent.capture().await.unwrap_err().kind, FailureKind::Refused);
 }
+
+/// Kinds that a bare server does not know: group, version, plural, kind.
+const CUSTOM: [[&str; 4]; 2] = [
+    ["cert-manager.io", "v1", "certificates", "Certificate"],
+    ["argoproj.io", "v1alpha1", "applications", "Application"],
+];
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+
+impl Place {
+    /// Makes what is missing of the definitions, and waits until they are served; gives the names of those that were made.
+    async fn define(&self) -> Vec<String> {
+        let mut made = Vec::new();
+        for [group, version, plural, kind] in CUSTOM {
+            let name = format!("{plural}.{group}");
+            let listed = self.path(&format!("/apis/{group}/{version}"), plural);
+            if self.send("GET", &listed, &Value::Null).await.is_err() {
+                let schema = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+                let served = json!({ "name": version, "served": true, "storage": true,
+                    "schema": { "openAPIV3Schema": schema }, "subresources": { "status": {} } });
+                let names = json!({ "plural": plural, "singular": kind.to_lowercase(), "kind": kind,
+                    "listKind": format!("{kind}List") });
+                let definition = json!({
+                    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                    "metadata": { "name": name,
+                        "annotations": { "api-approved.kubernetes.io": "unapproved, for a test" } },
+                    "spec": { "group": group, "scope": "Namespaced", "versions": [served], "names": names },
+                });
+                self.send("POST", DEFINITIONS, &definition).await.unwrap();
+                made.push(name);
+            }
+            for attempt in 0.. {
+                if self.send("GET", &listed, &Value::Null).await.is_ok() {
+                    break;
+                }
+                assert!(attempt < 100, "{plural} are not served after 10 s");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        made
+    }
+}
+
+#[tokio::test]
+async fn custom_resources_conform_at_a_real_server() {
+    Place::within("custom", custom).await;
+}
+
+async fn custom(place: Arc<Place>) {
+    let made = place.define().await;
+    let outcome = tokio::spawn(renew_and_sync(Arc::clone(&place))).await;
+    for name in made {
+        // With a definition go its objects.
+        place.send("DELETE", &format!("{DEFINITIONS}/{name}"), &Value::Null).await.unwrap();
+    }
+    if let Err(fault) = outcome {
+        std::panic::resume_unwind(fault.into_panic());
+    }
+}
+
+async fn renew_and_sync(place: Arc<Place>) {
+    let adapter = adapter_with(json!({ "kubeconfig": place.kubeconfig }), json!({}));
+    let (certificates, applications) = ("/apis/cert-manager.io/v1", "/apis/argoproj.io/v1alpha1");
+    let certificate = json!({ "apiVersion": "cert-manager.io/v1", "kind": "Certificate", "metadata": { "name": "tls" },
+        "spec": { "secretName": "tls", "dnsNames": ["shop.example.com"], "issuerRef": { "name": "ca" } } });
+    place.create(certificates, "certificates", certificate).await;
+    let application = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": { "name": "shop" },
+        "spec": { "project": "default", "destination": { "server": "https://kubernetes.default.svc", "namespace": "shop" },
+            "source": { "repoURL": "https://git.example.com/shop.git", "path": ".", "targetRevision": "main" } } });
+    place.create(applications, "applications", application).await;
+    for (name, json, root, rest) in [
+        ("renew_certificate", json!({ "name": "tls" }), certificates, "certificates/tls"),
+        ("sync_application", json!({ "name": "shop" }), applications, "applications/shop"),
+    ] {
+        let place = &place;
+        let observe = || -> std::pin::Pin<Box<dyn Future<Output = Value> + Send + '_>> {
+            Box::pin(async move {
+                let object = place.get(root, rest).await;
+                json!([object["spec"], object["status"], object["operation"]])
+            })
+        };
+        let trial =
+            Trial { action: action(&adapter, name), params: params(place.with(json)), observe: &observe };
+        if let Err(fault) = try_action(&trial).await {
+            panic!("{name}: {fault}");
+        }
+    }
+}
