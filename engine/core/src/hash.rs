@@ -23,6 +23,16 @@ impl ContentHash {
         Self(hasher.finalize().into())
     }
 
+    /// Hashes bytes as they are.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// The hash's 32 bytes.
+    pub fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Hashes a JSON value in its canonical form. `serde_json` keeps object keys sorted, which makes its compact
     /// output canonical.
     pub fn of_json(value: &serde_json::Value) -> Self {
@@ -32,6 +42,12 @@ impl ContentHash {
     /// The first twelve digits, for people: enough to tell plans apart in a message.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
+    }
+}
+
+impl From<[u8; 32]> for ContentHash {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 

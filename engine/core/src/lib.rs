@@ -3,6 +3,7 @@
 //! randomness come in as arguments, so the same input gives the same output for ever.
 
 pub mod alert;
+pub mod audit;
 pub mod condition;
 pub mod guard;
 pub mod hash;

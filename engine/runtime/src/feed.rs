@@ -18,9 +18,9 @@ use tokio::sync::broadcast;
 use crate::outbox::Bells;
 use crate::ports::history::Episode;
 use crate::ports::journal::{
-    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, Journal, JournalFault, NewReceipt,
-    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story,
-    Tenure, Totals, Write,
+    Approval, Audit, AuditEntry, Chain, Delivery, Horizons, Intent, Issue, IssueFilter, Journal,
+    JournalFault, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter,
+    Sighted, Sighting, Story, Tenure, Totals, Write,
 };
 
 /// Changes that a listener may be behind before it loses its place.
@@ -119,6 +119,21 @@ pub(crate) struct Telling {
     pub(crate) inner: Arc<dyn Journal>,
     pub(crate) feed: Feed,
     pub(crate) bells: Arc<Bells>,
+}
+
+#[async_trait]
+impl Audit for Telling {
+    async fn chain(&self) -> Result<Chain, JournalFault> {
+        self.inner.chain().await
+    }
+
+    async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
+        self.inner.links(after, most).await
+    }
+
+    async fn unlinked(&self) -> Result<u64, JournalFault> {
+        self.inner.unlinked().await
+    }
 }
 
 #[async_trait]

@@ -69,5 +69,6 @@ fn horizons(engine: &Engine, retention: Retention) -> Horizons {
         failures: before(windows.max().unwrap_or_default().max(retention.failures)),
         actions: before(retention.actions),
         events: before(retention.events.max(retention.actions)),
+        now,
     }
 }

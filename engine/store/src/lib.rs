@@ -15,7 +15,7 @@ mod sqlite;
 mod transfer;
 
 pub use embedded::EmbeddedLedger;
-pub use postgres::{PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings};
+pub use postgres::{PostgresAudit, PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings};
 pub use redis::{RedisLedger, RedisSettingsFault, RedisSettingsFaultKind};
-pub use sqlite::{OpenFault, OpenFaultKind, SqliteJournal};
+pub use sqlite::{OpenFault, OpenFaultKind, SqliteAudit, SqliteJournal};
 pub use transfer::{MoveFault, MovedTable, move_journal};

@@ -13,8 +13,9 @@ use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
 use crate::ports::journal::{
-    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt,
-    ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Tenure, Totals, Write,
+    Approval, Audit, AuditEntry, Chain, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
+    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story,
+    Tenure, Totals, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -72,6 +73,21 @@ impl<W: Watch> Watched<W> {
 }
 
 type Answer<T> = Result<T, JournalFault>;
+
+#[async_trait]
+impl<W: Watch> Audit for Watched<W> {
+    async fn chain(&self) -> Answer<Chain> {
+        self.ask(self.inner.chain()).await
+    }
+
+    async fn links(&self, after: u64, most: usize) -> Answer<Vec<AuditEntry>> {
+        self.ask(self.inner.links(after, most)).await
+    }
+
+    async fn unlinked(&self) -> Answer<u64> {
+        self.ask(self.inner.unlinked()).await
+    }
+}
 
 #[async_trait]
 impl<W: Watch> Journal for Watched<W> {

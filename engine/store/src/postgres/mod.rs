@@ -2,9 +2,10 @@
 //!
 //! Notifications go in by the `inbox`, transactions of the runtime by the one `writer` of a replica, each many in one
 //! commit; `expansion` turns notifications into issues, `holds` says who looks at what, and `ears` hears from other replicas. Questions (`queries`) and single changes go by a small `pool`.
-//! `open` has the settings and the schema, `connection` how a connection is made and used; `fault` says what a failure
+//! `audit` reads the chain that the schema links records to. `open` has the settings and the schema, `connection` how a connection is made and used; `fault` says what a failure
 //! means.
 
+mod audit;
 mod changes;
 mod columns;
 pub(crate) mod connection;
@@ -43,6 +44,7 @@ use serde_json::Value;
 use tokio_postgres::Row;
 
 use crate::nested;
+pub use audit::PostgresAudit;
 use columns::{Columns as _, micros};
 pub(crate) use connection::{Bound, Connection, Sql, sql};
 use ears::Ears;

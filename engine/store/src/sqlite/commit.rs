@@ -2,15 +2,16 @@
 
 use jiff::Timestamp;
 use rusqlite::params;
+use selfheal_core::audit::Stored;
 use selfheal_core::guard::later;
 use selfheal_core::issue::IssueId;
 use selfheal_runtime::ports::journal::{Delivery, Record, Tenure, Write};
 
-use super::columns::Time;
+use super::columns::{Time, micros};
 use super::fault::Trouble;
 use super::statements::Statements;
 use super::writer::Work;
-use super::{effects, holds, movement, people};
+use super::{audit, effects, holds, movement, people};
 use crate::nested::{self, Nested};
 
 /// About what a write costs beside its nested values, in bytes; only the bound of a batch depends on it.
@@ -92,7 +93,7 @@ fn there(issue: IssueId, changed: usize) -> Result<(), Trouble> {
     if changed == 1 { Ok(()) } else { Err(Trouble::Conflict(format!("there is no {issue}"))) }
 }
 
-/// Adds a fact to the story.
+/// Adds a fact to the story, and its link to the audit chain.
 pub(super) fn insert_record(
     statements: &Statements<'_>,
     record: &Record,
@@ -102,17 +103,28 @@ pub(super) fn insert_record(
         "INSERT INTO records (issue, ordinal, at, kind, actor, summary, facts) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;
     let issue = record.issue.or(record.remediation.map(|remediation| remediation.issue));
-    let facts = (!record.facts.is_null()).then_some(facts);
-    insert.execute(params![
+    let ordinal = record.remediation.map(|remediation| i64::from(remediation.ordinal));
+    let facts = (!record.facts.is_null()).then_some(facts.as_str());
+    let id = insert.insert(params![
         issue.map(|issue| issue.0),
-        record.remediation.map(|remediation| remediation.ordinal),
+        ordinal,
         Time(record.at),
         record.kind,
         record.actor,
         record.summary,
         facts,
     ])?;
-    Ok(())
+    let stored = Stored {
+        id,
+        issue: issue.map(|issue| issue.0),
+        ordinal,
+        at_micros: micros(record.at),
+        kind: &record.kind,
+        actor: &record.actor,
+        summary: &record.summary,
+        facts,
+    };
+    audit::link(statements, &stored)
 }
 
 /// Notes what became of deliveries.

@@ -4,8 +4,9 @@
 //! groups: `intake` turns alerts into issues; `commit` carries out the runtime's writes, by `movement` for issues, `effects` for
 //! remediations, `holds` for who looks at what, and `people` for approvals and news; `retention` forgets. Questions (`queries`,
 //! `history`) go to connections of their own (`readers`).
-//! `open` has the lock, the settings and the schema; `fault` says what a failure means.
+//! `audit` links every record to those before it. `open` has the lock, the settings and the schema; `fault` says what a failure means.
 
+mod audit;
 mod columns;
 mod commit;
 mod database;
@@ -48,6 +49,7 @@ use serde_json::Value;
 
 use crate::breakage::Breakage;
 use crate::inbox::{Content, Inbox};
+pub use audit::SqliteAudit;
 use database::Database;
 pub use open::{OpenFault, OpenFaultKind};
 

@@ -13,8 +13,11 @@ pub(super) const JOURNAL: Schema = &[
     include_str!("schema/journal/1.sql"),
     include_str!("schema/journal/2.sql"),
     include_str!("schema/journal/3.sql"),
+    include_str!("schema/journal/4.sql"),
 ];
 
+/// The first version with an audit chain.
+const CHAINED: usize = 4;
 /// How long a connection waits for another program, such as a backup, that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// The distinct statements of this crate, with room to spare.
@@ -85,6 +88,19 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenFault> {
     }
 }
 
+/// Opens a journal to read its audit chain, without its lock and as it is.
+pub(super) fn open_to_audit(path: &Path) -> Result<Connection, OpenFault> {
+    let connection = open_reader(path).map_err(|error| fault(path, &error))?;
+    let found = version(path, JOURNAL, &connection)?;
+    if found < CHAINED {
+        let what = format!(
+            "it has version {found} and no audit chain yet; it gets one when this selfheal serves it"
+        );
+        return Err(OpenFault { kind: OpenFaultKind::Unusable, path: path.to_owned(), what });
+    }
+    Ok(connection)
+}
+
 fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
     set_up(connection)?;
     // FULL syncs the log at every commit: that is what makes an answer a promise.
@@ -112,8 +128,8 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Brings the schema up to date, each version in a transaction of its own.
-fn migrate(path: &Path, schema: Schema, connection: &Connection) -> Result<(), OpenFault> {
+/// The version of a file's schema, one that is known.
+fn version(path: &Path, schema: Schema, connection: &Connection) -> Result<usize, OpenFault> {
     let fault = |error| fault(path, &error);
     let found: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
     let found = usize::try_from(found).unwrap_or(usize::MAX);
@@ -124,6 +140,13 @@ fn migrate(path: &Path, schema: Schema, connection: &Connection) -> Result<(), O
         );
         return Err(OpenFault { kind: OpenFaultKind::Newer, path: path.to_owned(), what });
     }
+    Ok(found)
+}
+
+/// Brings the schema up to date, each version in a transaction of its own.
+fn migrate(path: &Path, schema: Schema, connection: &Connection) -> Result<(), OpenFault> {
+    let fault = |error| fault(path, &error);
+    let found = version(path, schema, connection)?;
     for (version, change) in (1..).zip(schema).skip(found) {
         let change = format!("BEGIN IMMEDIATE; {change} PRAGMA user_version = {version}; COMMIT;");
         connection.execute_batch(&change).map_err(fault)?;

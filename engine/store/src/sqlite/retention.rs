@@ -2,10 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use rusqlite::params;
-use selfheal_runtime::ports::journal::Horizons;
+use selfheal_core::audit::Forgot;
+use selfheal_runtime::ports::journal::{Horizons, Record};
+use serde_json::json;
 
+use super::audit;
 use super::columns::Time;
+use super::commit::insert_record;
 use super::fault::Trouble;
 use super::statements::Statements;
 use super::writer::Work;
@@ -27,17 +32,19 @@ impl Work for Forget {
 
     fn run(&self, statements: &Statements<'_>) -> Result<usize, Trouble> {
         let most = i64::try_from(self.most).unwrap_or(i64::MAX);
-        let Horizons { failures, actions, events } = self.horizons;
+        let Horizons { failures, actions, events, now } = self.horizons;
         let mut forget = statements.get(
             "DELETE FROM failures WHERE (rule, resource, at) IN
                  (SELECT rule, resource, at FROM failures WHERE at < ?1 LIMIT ?2)",
         )?;
         let mut forgotten = forget.execute(params![Time(failures), most])?;
-        let mut forget = statements.get(
-            "DELETE FROM records WHERE id IN
-                 (SELECT id FROM records WHERE issue IS NULL AND at < ?1 ORDER BY id LIMIT ?2)",
+        let mut old = statements.get(
+            "SELECT id, at FROM records WHERE issue IS NULL AND kind <> ?3 AND at < ?1 ORDER BY id LIMIT ?2",
         )?;
-        forgotten += forget.execute(params![Time(events), most])?;
+        let mut records: Vec<(i64, i64)> = old
+            .query_map(params![Time(events), most, Forgot::KIND], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        forgotten += records.len();
 
         let with_actions = issues(statements, WITH_ACTIONS, params![Time(actions), most])?;
         let over = issues(statements, OVER, params![Time(events), most])?;
@@ -51,7 +58,9 @@ impl Work for Forget {
             }
         }
         for issue in &over {
-            statements.get("DELETE FROM records WHERE issue = ?1")?.execute([issue])?;
+            let mut told = statements.get("SELECT id, at FROM records WHERE issue = ?1")?;
+            let told = told.query_map([issue], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            records.extend(told.collect::<Result<Vec<_>, _>>()?);
             // What begins with the issue's name and a slash: a zero comes next.
             statements
                 .get(
@@ -60,12 +69,44 @@ impl Work for Forget {
                 .execute([issue])?;
             statements.get("DELETE FROM issues WHERE id = ?1")?.execute([issue])?;
         }
+        forget_records(statements, &records, now)?;
         Ok(forgotten + with_actions.union(&over).count())
     }
 
     fn bytes(&self) -> usize {
         ROW_BYTES * self.most
     }
+}
+
+/// Forgets records, by number and time. Their links stay, and a record says how many they were. It is written first, so
+/// that it does not get the number of one of them.
+fn forget_records(
+    statements: &Statements<'_>,
+    records: &[(i64, i64)],
+    now: Timestamp,
+) -> Result<(), Trouble> {
+    let first = audit::first(statements)?;
+    let linked = || records.iter().filter(|(id, _)| *id >= first);
+    if let Some(through_micros) = linked().map(|(_, at)| *at).max() {
+        let forgot = Forgot { records: linked().count() as u64, through_micros };
+        let facts = json!(forgot);
+        let text = facts.to_string();
+        let record = Record {
+            issue: None,
+            remediation: None,
+            at: now,
+            kind: Forgot::KIND.to_owned(),
+            actor: "selfheal".to_owned(),
+            summary: format!("{} records were old enough to be forgotten", forgot.records),
+            facts,
+        };
+        insert_record(statements, &record, &[text, String::new(), String::new()])?;
+    }
+    let mut forget = statements.get("DELETE FROM records WHERE id = ?1")?;
+    for (id, _) in records {
+        forget.execute([id])?;
+    }
+    Ok(())
 }
 
 /// Closed issues with remediations or approvals, found by these: there may be far more issues without any.

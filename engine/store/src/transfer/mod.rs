@@ -95,6 +95,8 @@ pub async fn move_journal(path: &Path, settings: &PostgresSettings) -> Result<Ve
             return Err(MoveFault::NotEmpty(table.name));
         }
     }
+    // The links of the records come with them.
+    target.script("ALTER TABLE records DISABLE TRIGGER records_are_linked").await?;
     let mut moved = Vec::new();
     for table in TABLES {
         let wrote = if table.in_inbox {
@@ -115,8 +117,19 @@ pub async fn move_journal(path: &Path, settings: &PostgresSettings) -> Result<Ve
     }
     let last = last_number(&source.journal, "issues")?;
     target.run(sql!("UPDATE numbers SET last = greatest(last, $1) WHERE id = 1", last)).await?;
-    target.script("COMMIT").await?;
+    take_head(&source.journal, &mut target).await?;
+    target.script("ALTER TABLE records ENABLE TRIGGER records_are_linked; COMMIT").await?;
     Ok(moved)
+}
+
+/// The audit chain goes on where it ended.
+async fn take_head(from: &Sqlite, target: &mut Connection) -> Result<(), MoveFault> {
+    let sql = "SELECT first, seq, hash FROM audit_head WHERE id = 1";
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let (first, seq, hash): (i64, i64, Option<Vec<u8>>) = from.query_row(sql, [], read)?;
+    let set = sql!("UPDATE audit_head SET first = $1, seq = $2, hash = $3 WHERE id = 1", first, seq, hash);
+    target.run(set).await?;
+    Ok(())
 }
 
 /// Rows and their hash, each row's with that of all before it.

@@ -97,6 +97,20 @@ pub(super) const TABLES: &[Table] = &[
         numbered: Some("id"),
     },
     Table {
+        name: "audit",
+        in_inbox: false,
+        order: &["seq"],
+        columns: &[
+            number("seq"),
+            number("record"),
+            number("at"),
+            ("content", Kind::Bytes),
+            ("hash", Kind::Bytes),
+        ],
+        besides: &[],
+        numbered: None,
+    },
+    Table {
         name: "remediations",
         in_inbox: false,
         order: &["sequence"],

@@ -35,7 +35,8 @@ async fn treated(journal: &dyn Journal, name: &str, close: bool) -> IssueId {
 }
 
 async fn forget(journal: &dyn Journal, failures: i64, actions: i64, events: i64) -> usize {
-    let horizons = Horizons { failures: at(failures), actions: at(actions), events: at(events) };
+    let horizons =
+        Horizons { failures: at(failures), actions: at(actions), events: at(events), now: at(100_000) };
     let mut all = 0;
     loop {
         match journal.forget(horizons, 2).await.unwrap() {

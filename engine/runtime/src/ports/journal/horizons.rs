@@ -11,4 +11,6 @@ pub struct Horizons {
     pub actions: Timestamp,
     /// Issues that were closed before, with their stories; and facts that are about none.
     pub events: Timestamp,
+    /// When it is forgotten: the time of the record that says so.
+    pub now: Timestamp,
 }

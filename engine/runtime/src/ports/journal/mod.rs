@@ -7,6 +7,7 @@
 //! every implementation.
 
 mod approval;
+mod audit;
 mod fault;
 mod hold;
 mod horizons;
@@ -31,6 +32,7 @@ use serde_json::Value;
 use super::history::Episode;
 
 pub use approval::{Answer, Approval};
+pub use audit::{Audit, AuditEntry, Chain, verify};
 pub use fault::{JournalFault, JournalFaultKind};
 pub use hold::{HOLD, RECEIPT_HOLD, Tenure};
 pub use horizons::Horizons;
@@ -42,9 +44,9 @@ pub use sighting::{Opening, Sighted, Sighting};
 pub use story::{DecisionFacts, Record, Story, Totals};
 pub use write::Write;
 
-/// Durable truth.
+/// Durable truth. Every record that it takes in gets a link of the audit chain, in the same transaction.
 #[async_trait]
-pub trait Journal: Send + Sync {
+pub trait Journal: Audit {
     /// Stores a notification. It is on disk when this returns, and is held by the caller for [`RECEIPT_HOLD`].
     async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault>;
 
@@ -96,7 +98,9 @@ pub trait Journal: Send + Sync {
     async fn heard(&self);
 
     /// Forgets what has been over for long enough, at most about `most` rows or issues with what belongs to them; gives
-    /// how many. Nothing of an issue that is open or has a change to be taken back, no setting and no total.
+    /// how many. Nothing of an issue that is open or has a change to be taken back, no setting and no total. The links of
+    /// forgotten records stay, and a record of the kind [`Forgot::KIND`](selfheal_core::audit::Forgot::KIND) says how
+    /// many they were; such a record is kept for ever.
     async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault>;
 
     /// All writes in one transaction, or none.

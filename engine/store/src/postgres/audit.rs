@@ -1,0 +1,136 @@
+//! The audit chain, to be read. The links are written by a trigger of the schema, at the end of each transaction.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use selfheal_core::audit::{Head, Link, Stored};
+use selfheal_core::hash::ContentHash;
+use selfheal_runtime::ports::JournalFault;
+use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain};
+use tokio_postgres::Row;
+
+use super::columns::Columns as _;
+use super::connection::{Sql, sql};
+use super::fault::Trouble;
+use super::open::{self, PostgresFault, PostgresSettings};
+use super::pool::Pool;
+use super::{PostgresJournal, first, read, rows};
+
+fn ask_chain() -> Sql<'static> {
+    sql!("SELECT first, seq, hash FROM audit_head WHERE id = 1")
+}
+
+fn chain(row: &Row) -> Result<Chain, Trouble> {
+    let first = row.value("first")?;
+    let head = match row.value::<Option<&[u8]>>("hash")? {
+        Some(bytes) => Head { seq: row.number("seq")?, hash: hash(bytes)? },
+        None => Head::start(first),
+    };
+    Ok(Chain { first, head })
+}
+
+fn hash(bytes: &[u8]) -> Result<ContentHash, Trouble> {
+    let bytes: [u8; 32] = bytes
+        .try_into()
+        .map_err(|_| Trouble::Value("a hash of the audit chain has not 32 bytes".to_owned()))?;
+    Ok(bytes.into())
+}
+
+fn ask_links(after: u64, most: usize) -> Sql<'static> {
+    sql!(
+        "SELECT seq, record, audit.at AS linked_at, content, hash, id, issue, ordinal, records.at AS at, kind, actor,
+             summary, facts
+         FROM audit LEFT JOIN records ON id = record WHERE seq > $1 ORDER BY seq LIMIT $2",
+        i64::try_from(after).unwrap_or(i64::MAX),
+        i64::try_from(most).unwrap_or(i64::MAX)
+    )
+}
+
+fn entry(row: &Row) -> Result<AuditEntry, Trouble> {
+    let link = Link {
+        seq: row.number("seq")?,
+        record: row.value("record")?,
+        at_micros: row.value("linked_at")?,
+        content: hash(row.value("content")?)?,
+        hash: hash(row.value("hash")?)?,
+    };
+    let Some(id) = row.value("id")? else { return Ok(AuditEntry { link, record: None }) };
+    let stored = Stored {
+        id,
+        issue: row.value("issue")?,
+        ordinal: row.value("ordinal")?,
+        at_micros: row.value("at")?,
+        kind: row.value("kind")?,
+        actor: row.value("actor")?,
+        summary: row.value("summary")?,
+        facts: row.value("facts")?,
+    };
+    Ok(AuditEntry { link, record: Some((stored.content(), rows::record(row)?)) })
+}
+
+fn ask_unlinked() -> Sql<'static> {
+    sql!(
+        "SELECT count(*) AS unlinked FROM records
+         WHERE id >= (SELECT first FROM audit_head) AND NOT EXISTS (SELECT FROM audit WHERE record = records.id)"
+    )
+}
+
+#[async_trait]
+impl Audit for Pool {
+    async fn chain(&self) -> Result<Chain, JournalFault> {
+        let none = || Trouble::Value("the head of the audit chain was removed".to_owned()).fault();
+        first(&self.ask(ask_chain()).await?, chain)?.ok_or_else(none)
+    }
+
+    async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
+        read(&self.ask(ask_links(after, most)).await?, entry)
+    }
+
+    async fn unlinked(&self) -> Result<u64, JournalFault> {
+        let count = first(&self.ask(ask_unlinked()).await?, |row| row.number("unlinked"))?;
+        Ok(count.unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl Audit for PostgresJournal {
+    async fn chain(&self) -> Result<Chain, JournalFault> {
+        self.pool.chain().await
+    }
+
+    async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
+        self.pool.links(after, most).await
+    }
+
+    async fn unlinked(&self) -> Result<u64, JournalFault> {
+        self.pool.unlinked().await
+    }
+}
+
+/// The audit chain of a journal on PostgreSQL, to be read only: the schema is left as it is.
+pub struct PostgresAudit(Pool);
+
+impl PostgresAudit {
+    /// Connects when the first question is asked.
+    ///
+    /// # Errors
+    /// The settings cannot be used.
+    pub fn new(settings: &PostgresSettings) -> Result<Self, PostgresFault> {
+        Ok(Self(Pool::new(Arc::new(open::connector(settings)?))))
+    }
+}
+
+#[async_trait]
+impl Audit for PostgresAudit {
+    async fn chain(&self) -> Result<Chain, JournalFault> {
+        self.0.chain().await
+    }
+
+    async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
+        self.0.links(after, most).await
+    }
+
+    async fn unlinked(&self) -> Result<u64, JournalFault> {
+        self.0.unlinked().await
+    }
+}
