@@ -3,6 +3,7 @@
 
 pub mod alertmanager;
 pub mod assemble;
+pub mod audit;
 pub mod checks;
 pub mod cli;
 pub mod clock;

@@ -18,7 +18,7 @@ use crate::config::{Configuration, LogFormat, RULES_DEFAULT};
 use crate::http;
 use crate::load::{self, LoadFault, Place};
 use crate::telemetry::{self, OtlpSettings, TelemetryGuard, TelemetrySettings};
-use crate::{checks, rights, shipped, watch};
+use crate::{audit, checks, rights, shipped, watch};
 
 /// How long requests and looks that are under way may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -95,6 +95,7 @@ async fn run(
         watch::tell_refusal(&refusal.diagnostics);
     }
     tokio::spawn(rights::check(Arc::clone(&engine)));
+    rooms.spawn(audit::run(Arc::clone(&engine)));
     rooms.spawn(selfheal_runtime::checks::run(Arc::clone(&engine), checks));
     match directory {
         Some(directory) => drop(rooms.spawn(watch::run(Arc::clone(&engine), directory))),
@@ -125,6 +126,7 @@ async fn run(
     let _ = serving.await;
     finish(&engine).await;
     rooms.shutdown().await;
+    audit::tell(&*engine.journal).await;
     if tokio::time::timeout(STOP_LIMIT, engine.leave()).await.is_err() {
         tracing::warn!("the journal does not answer; what is held is free when its leases end");
     }

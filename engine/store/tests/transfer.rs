@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_runtime::ports::Journal;
-use selfheal_runtime::ports::journal::{IssueFilter, ReceiptId, Write};
+use selfheal_runtime::ports::journal::Audit as _;
+use selfheal_runtime::ports::journal::{IssueFilter, ReceiptId, Write, verify};
 use selfheal_store::{MoveFault, PostgresJournal, PostgresSettings, SqliteJournal, move_journal};
 use selfheal_test_servers::{Postgres, require};
 use serde_json::json;
@@ -87,6 +88,7 @@ async fn everything_is_moved_and_nothing_twice() {
         journal.unexpanded(ReceiptId(0), 10).await.unwrap(),
     );
     let story = journal.story(IssueId(1)).await.unwrap().unwrap();
+    let chain = journal.chain().await.unwrap();
     drop(journal);
     let moved = move_journal(&path, &settings).await.unwrap();
     let rows = |name: &str| moved.iter().find(|table| table.name == name).unwrap().rows;
@@ -105,6 +107,7 @@ async fn everything_is_moved_and_nothing_twice() {
     let mut expected = story;
     expected.records[0].summary = "a\u{fffd}b 'c' \\".to_owned();
     assert_eq!(journal.story(IssueId(1)).await.unwrap().unwrap(), expected);
+    assert_eq!(journal.chain().await.unwrap(), chain);
     // It goes on where the other ended: no number is given twice.
     assert!(journal.receive(receipt(12)).await.unwrap() > before.5[0].id);
     assert!(matches!(
@@ -112,9 +115,15 @@ async fn everything_is_moved_and_nothing_twice() {
         selfheal_runtime::ports::journal::Sighted::Opened(IssueId(1203))
     ));
     journal
-        .commit(vec![Write::Notify { sink: "log".to_owned(), news: Box::new(news("u")), at: at(1) }])
+        .commit(vec![
+            Write::Notify { sink: "log".to_owned(), news: Box::new(news("u")), at: at(1) },
+            Write::Record(record(None, "switched", json!(null))),
+        ])
         .await
         .unwrap();
+    let verified = verify(&journal, vec![chain.head]).await.unwrap();
+    assert_eq!(verified.findings, []);
+    assert!(verified.links > chain.head.seq, "the chain goes on");
     assert_eq!(journal.outbox("log", at(9), 9).await.unwrap()[0].id, 2);
     assert_eq!(journal.take(at(20), 9999).await.unwrap().len(), 1202, "nobody holds anything");
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use selfheal_core::audit::Head;
 
 use super::output::Output;
 use crate::config::{FILE_VARIABLE, Overrides};
@@ -60,6 +61,9 @@ pub(super) enum Command {
     /// Look after the journal
     #[command(subcommand)]
     Journal(JournalCommand),
+    /// Show that nobody has altered what the journal says of who did what
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Show what would be done about alerts, and change nothing
     ///
     /// For each alert: which rules were looked at and why each did or did not match, what was observed, the plan with a
@@ -226,6 +230,43 @@ pub(super) enum JournalCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Go over the whole audit chain and name what was altered, removed, swapped or cut off
+    ///
+    /// Reads the journal itself, also while selfheal serves it, and changes nothing. A journal that somebody has made anew
+    /// from some record on is whole in itself: give a head that was noted elsewhere before, from the log or from `selfheal
+    /// audit head`, and it is found out. Ends with 1 when something was found.
+    Verify {
+        #[command(flatten)]
+        place: JournalArguments,
+        /// A head that the chain once had; may be given several times
+        #[arg(long = "head", value_name = "SEQ:HASH")]
+        heads: Vec<Head>,
+    },
+    /// Print where the chain ends, to be kept where nobody who can write the journal can change it
+    Head(JournalArguments),
+    /// Print every link with its record, as lines of JSON, oldest first
+    Export(JournalArguments),
+}
+
+/// Where the journal is.
+#[derive(Clone, Debug, Default, Args)]
+pub(super) struct JournalArguments {
+    /// The configuration, a YAML file; without one, defaults and the environment hold
+    #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The directory for what must outlive the process [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<String>,
+}
+
+impl From<JournalArguments> for Place {
+    fn from(JournalArguments { config, data }: JournalArguments) -> Self {
+        PlaceArguments { config, data, ..PlaceArguments::default() }.into()
+    }
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
     /// Check the whole configuration and show what is in force
     Check(PlaceArguments),
@@ -371,6 +412,8 @@ mod tests {
 
     use super::*;
 
+    const HEAD: &str = "17:0000000000000000000000000000000000000000000000000000000000000000";
+
     #[test]
     fn the_definitions_hold_together() {
         Arguments::command().debug_assert();
@@ -378,7 +421,7 @@ mod tests {
 
     #[test]
     fn what_can_be_typed() {
-        let cases: [(&[&str], bool); 24] = [
+        let cases: [(&[&str], bool); 27] = [
             (&["serve", "--config", "x.yaml", "--listen", "127.0.0.1:0"], true),
             (&["rules", "check"], true),
             (&["rules", "check", "dir", "--output", "json"], true),
@@ -388,6 +431,9 @@ mod tests {
             (&["rules", "release", "r", "--server", "http://h:1"], true),
             (&["dry-run", "-", "--rule", "r.rhai"], true),
             (&["dry-run"], false),
+            (&["audit", "verify", "--data", "d", "--head", HEAD, "--head", HEAD], true),
+            (&["audit", "verify", "--head", "17"], false),
+            (&["audit", "export", "--config", "x.yaml"], true),
             (&["issues", "list", "--open", "--limit", "1000"], true),
             (&["issues", "list", "--open=false"], true),
             (&["issues", "list", "--limit", "1001"], false),

@@ -6,6 +6,7 @@
 
 mod approvals;
 mod arguments;
+mod audit;
 mod client;
 mod colour;
 mod config;
@@ -84,6 +85,7 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
         Command::Journal(JournalCommand::Move(place)) => {
             journal::move_to_postgres(&place.into(), output, out).await
         }
+        Command::Audit(command) => audit::run(command, output, out).await,
         Command::DryRun(command) => {
             let client = if server.is_some() { Some(client()?) } else { None };
             dry_run::run(command, client, output, out).await

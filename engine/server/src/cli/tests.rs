@@ -5,7 +5,10 @@ use std::path::Path;
 
 use actix_web::dev::ServerHandle;
 use clap::Parser as _;
-use serde_json::Value;
+use selfheal_runtime::ports::Journal as _;
+use selfheal_runtime::ports::journal::{Record, Write};
+use selfheal_store::SqliteJournal;
+use serde_json::{Value, json};
 
 use super::{Arguments, Exit, Failure, execute};
 use crate::http::tests::support::{HEAL, House, Plan, firing, token_of, tokens};
@@ -276,4 +279,45 @@ async fn tests_of_rules_and_how_they_end() {
     assert_eq!(answer["rules"][0]["missed"][0]["line"], 3, "{answer}");
     std::fs::write(&file, test("outcome").replace("skipped", "recovered")).unwrap();
     check(&["rules", "test", rules], Exit::Findings, "- recovered").await;
+}
+
+#[tokio::test]
+async fn the_audit_chain_is_verified_beside_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    check(&["audit", "verify", "--data", data], Exit::Usage, "there is no journal at").await;
+    let journal = SqliteJournal::open(&path).unwrap();
+    for number in 0..3 {
+        let record = Record {
+            issue: None,
+            remediation: None,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            kind: "switched".to_owned(),
+            actor: "ada".to_owned(),
+            summary: "off".to_owned(),
+            facts: json!({ "number": number }),
+        };
+        journal.commit(vec![Write::Record(record)]).await.unwrap();
+    }
+    let head = check(&["audit", "head", "--data", data], Exit::Good, "3:").await;
+    let head = head.trim();
+    check(&["audit", "verify", "--data", data], Exit::Good, "whole in itself: 3 links").await;
+    check(&["audit", "verify", "--data", data, "--head", head], Exit::Good, "nothing was changed: 3 links")
+        .await;
+    let lines = check(&["audit", "export", "--data", data], Exit::Good, "\"ada\"").await;
+    let last: Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["link"]["seq"], &last["record"]["facts"]["number"]), (&json!(3), &json!(2)));
+    assert!(head.ends_with(last["link"]["hash"].as_str().unwrap()), "{head}: {last}");
+
+    let later = head.replacen("3:", "9:", 1);
+    let cut = ["audit", "verify", "--data", data, "--head", &later];
+    check(&cut, Exit::Findings, "the chain ends at link 3 and had a link 9").await;
+    let found = check(&[&cut[..], &["--output", "json"]].concat(), Exit::Findings, "\"cut\"").await;
+    let found: Value = serde_json::from_str(&found).unwrap();
+    assert_eq!(
+        (&found["whole"], &found["findings"][0]["finding"]),
+        (&json!(false), &json!("cut")),
+        "{found}"
+    );
 }

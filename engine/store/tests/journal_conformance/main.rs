@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
 
+mod audit;
 mod effects;
 mod holds;
 mod intake;
@@ -71,6 +72,9 @@ cases! {
     effects::failures_and_results_are_counted,
     effects::totals_add_up,
     retention::what_is_over_is_forgotten_by_its_kind,
+    audit::every_record_is_linked_to_those_before,
+    audit::what_was_refused_has_no_link,
+    audit::what_is_forgotten_leaves_its_links,
     people::an_approval_is_answered_once_and_for_its_plan,
     people::approvals_are_listed_newest_first,
     people::the_outbox_gives_what_is_due,

@@ -4,6 +4,7 @@
 //! and the body within its bound; only then the handler. A route cannot be had without a role, and what is not in the table does not exist.
 
 mod approvals;
+mod audit;
 mod dry_run;
 mod issue;
 mod issues;
@@ -185,6 +186,8 @@ pub const ROUTES: &[Route] = routes! {
         takes people::Reason, gives rules::Released<'static> => rules::release;
     Get "/breakers", Viewer, "Lists the adapters that have failed since their last success.",
         gives Vec<switch::BreakerView> => switch::breakers;
+    Get "/audit/head", Viewer, "Says where the audit chain ends, to be kept where nobody can change it.",
+        gives audit::HeadView => audit::head;
     Post "/dry-run", Operator, "Says what would be done about the alerts of a webhook body, and why.",
         takes dry_run::Body, gives dry_run::Answer => dry_run::dry_run;
 };

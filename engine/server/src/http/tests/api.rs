@@ -1,6 +1,8 @@
 //! The API, from a notification to its story.
 
 use actix_web::test::TestRequest;
+use selfheal_core::audit::Head;
+use selfheal_runtime::ports::journal::verify;
 use serde_json::{Value, json};
 
 use super::support::{House, Plan, firing};
@@ -197,6 +199,18 @@ async fn a_rule_in_a_storm_is_let_go_on_by_name() {
     assert_eq!((released.status.as_u16(), &released.json()["by"]), (200, &"local".into()), "{released:?}");
     assert_eq!(house.post("/rules/nothing/release", &json!({})).await.status, 404);
     assert_eq!(house.get("/breakers").await.json(), json!([]));
+}
+
+#[actix_web::test]
+async fn the_head_of_the_audit_chain_is_told_to_whoever_keeps_it() {
+    let house = House::build(Plan::default()).await;
+    let known = house.engine.journal.chain().await.unwrap().head;
+    house.post("/toggle-auto-remediation", &json!({ "enabled": false, "reason": "x" })).await;
+    let told = house.get("/audit/head").await.json();
+    let head: Head = told["head"].as_str().unwrap().parse().unwrap();
+    assert!(head.seq > known.seq && told["seq"] == json!(head.seq), "{told}");
+    let verified = verify(&*house.engine.journal, vec![known, head]).await.unwrap();
+    assert_eq!(verified.findings, []);
 }
 
 #[actix_web::test]

@@ -1,0 +1,158 @@
+//! Whoever has the journal changes it with the means of its database; the audit chain says what was done.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+
+use std::path::Path;
+use std::time::Duration;
+
+use selfheal_core::audit::{Finding, Head};
+use selfheal_runtime::ports::Journal;
+use selfheal_runtime::ports::journal::{Audit, Write, verify};
+use selfheal_store::{PostgresAudit, PostgresJournal, PostgresSettings, SqliteAudit, SqliteJournal};
+use selfheal_test_servers::{Postgres, require};
+use serde_json::json;
+
+#[path = "journal_conformance/sample.rs"]
+#[expect(dead_code, reason = "the cases of the conformance tests use the rest")]
+mod sample;
+
+use sample::record;
+
+/// Eight records, and the heads after the fifth and the last.
+async fn fill(journal: &dyn Journal) -> [Head; 2] {
+    let mut heads = Vec::new();
+    for number in 0..8 {
+        let record = record(None, "switched", json!({ "number": number }));
+        journal.commit(vec![Write::Record(record)]).await.unwrap();
+        heads.push(journal.chain().await.unwrap().head);
+    }
+    [heads[4], heads[7]]
+}
+
+/// What is done, in SQL that both understand, and what is found with the head known that was noted at the end.
+fn cases([_, last]: [Head; 2]) -> Vec<(&'static str, Vec<Finding>)> {
+    let removed = |record: u64| Finding::Removed { seq: record, record: record.cast_signed() };
+    let more = |missing| Finding::MoreRemoved { missing, forgotten: 0 };
+    vec![
+        ("SELECT 1", vec![]),
+        (
+            "UPDATE records SET summary = 'nobody' WHERE id = 3",
+            vec![Finding::Altered { seq: 3, record: 3 }],
+        ),
+        ("UPDATE records SET facts = NULL WHERE id = 4", vec![Finding::Altered { seq: 4, record: 4 }]),
+        ("DELETE FROM records WHERE id = 3", vec![removed(3), more(1)]),
+        (
+            "DELETE FROM records WHERE id = 3; DELETE FROM audit WHERE record = 3",
+            vec![Finding::LinksRemoved { from: 3, to: 3 }],
+        ),
+        (
+            "CREATE TABLE one AS SELECT * FROM records WHERE id = 2;
+             UPDATE records SET facts = (SELECT facts FROM records WHERE id = 6) WHERE id = 2;
+             UPDATE records SET facts = (SELECT facts FROM one) WHERE id = 6",
+            // The number of a record is part of it, so that none can stand for another.
+            vec![Finding::Altered { seq: 2, record: 2 }, Finding::Altered { seq: 6, record: 6 }],
+        ),
+        (
+            "UPDATE audit SET record = 11 - record WHERE record IN (5, 6)",
+            vec![Finding::Broken { seq: 5 }, Finding::Swapped { seq: 5, other: 6 }, Finding::Broken { seq: 6 }],
+        ),
+        (
+            "DELETE FROM audit WHERE seq > 6; UPDATE audit_head SET seq = 6,
+             hash = (SELECT hash FROM audit WHERE seq = 6)",
+            vec![Finding::Cut { end: 6, known: last }, Finding::Unlinked { records: 2 }],
+        ),
+        (
+            "DELETE FROM records WHERE id > 6; DELETE FROM audit WHERE seq > 6; UPDATE audit_head SET seq = 6,
+             hash = (SELECT hash FROM audit WHERE seq = 6)",
+            vec![Finding::Cut { end: 6, known: last }],
+        ),
+    ]
+}
+
+async fn check(audit: &dyn Audit, case: &str, known: &[Head], expected: &[Finding]) {
+    let verified = verify(audit, known.to_vec()).await.unwrap();
+    assert_eq!(verified.findings, expected, "{case}");
+}
+
+fn tamper(path: &Path, sql: &str) {
+    rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn sqlite_tells_what_was_done_while_it_is_served() {
+    for case in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite");
+        let journal = SqliteJournal::open(&path).unwrap();
+        let heads = fill(&journal).await;
+        let cases = cases(heads);
+        let Some((sql, expected)) = cases.get(case) else { return };
+        tamper(&path, sql);
+        let audit = SqliteAudit::open(&path).unwrap();
+        check(&audit, sql, &heads, expected).await;
+        check(&journal, sql, &heads, expected).await;
+    }
+}
+
+#[tokio::test]
+async fn an_end_that_was_cut_off_whole_is_found_by_a_noted_head_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    let journal = SqliteJournal::open(&path).unwrap();
+    let [fifth, last] = fill(&journal).await;
+    tamper(&path, "DELETE FROM records WHERE id > 6; DELETE FROM audit WHERE seq > 6");
+    check(&journal, "the journal's own head", &[], &[Finding::Cut { end: 6, known: last }]).await;
+    let set = "UPDATE audit_head SET seq = 6, hash = (SELECT hash FROM audit WHERE seq = 6)";
+    tamper(&path, set);
+    check(&journal, "nothing is known", &[], &[]).await;
+    check(&journal, "an early head", &[fifth], &[]).await;
+    // What is made anew ends as late as before.
+    for _ in 0..2 {
+        let record = record(None, "forged", json!(null));
+        journal.commit(vec![Write::Record(record)]).await.unwrap();
+    }
+    check(&journal, "made anew, nothing is known", &[], &[]).await;
+    check(&journal, "made anew", &[last], &[Finding::Rechained { known: last }]).await;
+}
+
+#[tokio::test]
+async fn a_journal_from_before_gets_its_chain_from_then_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    drop(SqliteJournal::open(&path).unwrap());
+    tamper(
+        &path,
+        "DROP TABLE audit; DROP TABLE audit_head; PRAGMA user_version = 3;
+         INSERT INTO records (id, at, kind, actor, summary) VALUES (41, 1, 'old', 'selfheal', '')",
+    );
+    let fault = SqliteAudit::open(&path).err().unwrap();
+    assert!(fault.to_string().contains("no audit chain yet"), "{fault}");
+    let journal = SqliteJournal::open(&path).unwrap();
+    let [_, last] = fill(&journal).await;
+    assert_eq!((journal.chain().await.unwrap().first, last.seq), (42, 8));
+    check(&journal, "older records need no link", &[last], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_tells_what_was_done() {
+    let server = require!(Postgres::start());
+    for case in 0.. {
+        let name = format!("case_{case}");
+        server.sql(&format!("CREATE DATABASE {name}")).unwrap();
+        let url = format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", server.port());
+        let settings = PostgresSettings {
+            url: url.clone(),
+            ca: None,
+            connect_timeout: Duration::from_secs(10),
+            statement_timeout: Duration::from_secs(10),
+        };
+        let journal = PostgresJournal::open(&settings).await.unwrap();
+        let heads = fill(&journal).await;
+        let cases = cases(heads);
+        let Some((sql, expected)) = cases.get(case) else { return };
+        let (owner, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        owner.batch_execute(sql).await.unwrap();
+        check(&PostgresAudit::new(&settings).unwrap(), sql, &heads, expected).await;
+    }
+}
