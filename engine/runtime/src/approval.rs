@@ -68,6 +68,7 @@ pub(crate) async fn previews(engine: &Engine, facts: &DecisionFacts) -> Value {
             None => json!({ "failed": "there is no such action" }),
             Some(action) => {
                 let answer = tokio::select! {
+                    biased;
                     answer = action.preview(&call.params) => answer.map_err(|failure| failure.to_string()),
                     () = engine.clock.sleep(PREVIEW_TIMEOUT) => Err("no answer within 10 s".to_owned()),
                 };

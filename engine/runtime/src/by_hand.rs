@@ -113,6 +113,7 @@ impl Engine {
             }
         };
         let decided = tokio::select! {
+            biased;
             decided = decided => decided?,
             () = self.clock.sleep(DECISION_TIMEOUT) => None,
         };

@@ -222,6 +222,7 @@ async fn read(engine: &Engine, call: &ProbeCall, purpose: Purpose) -> Result<Rea
         });
     }
     let answer = tokio::select! {
+        biased;
         answer = probe.read(&call.params) => answer,
         () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
     };
@@ -304,6 +305,7 @@ async fn assess(
     }
     let asked = asked.into_iter().map(async |(step, action)| {
         let answer = tokio::select! {
+            biased;
             answer = action.contest(&step.action.params) => answer,
             () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
         };

@@ -193,6 +193,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         let elsewhere = async {
             if engine.shared {
                 tokio::select! {
+                    biased;
                     () = engine.journal.heard() => {}
                     () = engine.clock.sleep(POLL) => {}
                 }
@@ -202,6 +203,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             }
         };
         tokio::select! {
+            biased;
             () = changed => {}
             () = sleep => {}
             () = elsewhere => {}
@@ -272,6 +274,7 @@ async fn look_once(engine: Arc<Engine>, taken: Taken, losing: oneshot::Receiver<
     let tenure = taken.tenure;
     let looking = std::panic::AssertUnwindSafe(look(&engine, taken)).catch_unwind();
     let again = tokio::select! {
+        biased;
         looked = looking => looked.unwrap_or_else(|_| {
             tracing::error!(issue = %tenure.issue, "a look at an issue panicked; it is made again later");
             Some(PANIC_RETRY)

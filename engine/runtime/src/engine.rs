@@ -443,6 +443,7 @@ impl Engine {
         asked: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         tokio::select! {
+            biased;
             answer = asked => answer,
             () = self.clock.sleep(timeout) => Err(Failure::indeterminate(format!("no answer within {timeout:?}"))),
         }

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 
 use crate::desk;
 use crate::engine::Engine;
-use crate::intake::heard_by;
+use crate::intake::{PARSE_IN_PLACE_BYTES_MAX, heard_by};
 use crate::known::Known;
 use crate::news;
 use crate::ports::journal::{Issue, Opening, Progress, Receipt, ReceiptId, Sighted, Sighting, Tenure};
@@ -111,6 +111,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
     let mut swept = engine.clock.monotonic();
     loop {
         let first = tokio::select! {
+            biased;
             first = work.recv() => first,
             () = engine.clock.sleep(SWEEP), if engine.shared => None,
         };
@@ -165,17 +166,33 @@ async fn left_over(engine: &Arc<Engine>) -> Result<(), JournalFault> {
 /// Expands a stored body, piece by piece, so that it never sits in memory as a tree.
 async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
     let Receipt { id: receipt, received_at, source, trace, body, expanded: skip } = receipt;
-    let (pieces, mut received) = mpsc::channel::<Vec<Alert>>(2);
-    let reading = tokio::task::spawn_blocking(move || read_stored(&body, skip, heard_by(&source), &pieces));
     let mut expanded = skip;
-    while let Some(alerts) = received.recv().await {
+    let mut expand = async |alerts: Vec<Alert>| {
         expanded = expanded.saturating_add(u32::try_from(alerts.len()).unwrap_or(u32::MAX));
         let mut batch = Batch::default();
         batch.add(engine, received_at, &trace, alerts);
         batch.progress.push(Progress { receipt, expanded, finished: false });
         batch.write(engine).await;
-    }
-    if let Ok(Err(why)) = reading.await {
+    };
+    let read = if unpacked_bytes(&body) <= PARSE_IN_PLACE_BYTES_MAX {
+        let mut pieces = Vec::new();
+        let read = read_stored(&body, skip, heard_by(&source), &mut |piece| pieces.push(piece));
+        for alerts in pieces {
+            expand(alerts).await;
+        }
+        read
+    } else {
+        let (pieces, mut received) = mpsc::channel::<Vec<Alert>>(2);
+        let reading = tokio::task::spawn_blocking(move || {
+            // Nobody reads on when the process ends; the journal has the rest.
+            read_stored(&body, skip, heard_by(&source), &mut |piece| drop(pieces.blocking_send(piece)))
+        });
+        while let Some(alerts) = received.recv().await {
+            expand(alerts).await;
+        }
+        reading.await.unwrap_or(Ok(()))
+    };
+    if let Err(why) = read {
         // It was checked before it was stored, so this copy was damaged; what could be read is expanded.
         tracing::error!(receipt = receipt.0, why, "a stored notification cannot be read");
         engine.metrics.validation_failures.with_label_values(&["stored", "damaged"]).inc();
@@ -185,11 +202,17 @@ async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
     batch.write(engine).await;
 }
 
+/// How large a stored body is when it is unpacked, as it says itself.
+fn unpacked_bytes(body: &[u8]) -> usize {
+    let size = body.first_chunk().map(|size| u32::from_le_bytes(*size));
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
+}
+
 fn read_stored(
     body: &[u8],
     skip: u32,
     heard_by: Option<&str>,
-    pieces: &mpsc::Sender<Vec<Alert>>,
+    take: &mut dyn FnMut(Vec<Alert>),
 ) -> Result<(), String> {
     let body = lz4_flex::decompress_size_prepended(body).map_err(|fault| fault.to_string())?;
     let (mut piece, mut good) = (Vec::with_capacity(BATCH), 0_u32);
@@ -202,13 +225,12 @@ fn read_stored(
         }
         piece.push(alert);
         if piece.len() == BATCH {
-            // Nobody reads on when the process ends; the journal has the rest.
-            let _ = pieces.blocking_send(std::mem::replace(&mut piece, Vec::with_capacity(BATCH)));
+            take(std::mem::replace(&mut piece, Vec::with_capacity(BATCH)));
         }
     })
     .map_err(|fault| fault.to_string())?;
     if !piece.is_empty() {
-        let _ = pieces.blocking_send(piece);
+        take(piece);
     }
     Ok(())
 }

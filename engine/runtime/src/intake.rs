@@ -21,7 +21,7 @@ use crate::reconcile::RECONCILER;
 /// piece.
 const ALERTS_IN_MEMORY_MAX: usize = 1024;
 /// Bodies larger than this are parsed on a thread of their own.
-const PARSE_IN_PLACE_BYTES_MAX: usize = 256 * 1024;
+pub(crate) const PARSE_IN_PLACE_BYTES_MAX: usize = 256 * 1024;
 /// Malformed alerts that an answer names; the others are counted.
 const FAULTS_NAMED_MAX: usize = 10;
 /// Alertmanager waits longer than this before it sends to a peer's receiver as well.
@@ -188,6 +188,7 @@ impl Engine {
             NotReceived::Unavailable(why)
         };
         tokio::select! {
+            biased;
             written = writing => match written {
                 Ok(Ok(())) => Ok(()),
                 Ok(Err(why)) => Err(unavailable(why)),

@@ -91,6 +91,7 @@ async fn lane(engine: &Engine, name: &str, sink: Option<&dyn Sink>) {
             JOURNAL_RETRY
         });
         tokio::select! {
+            biased;
             // The sender lives as long as the engine.
             _ = bell.changed() => {}
             () = engine.clock.sleep(wait) => {}
@@ -135,6 +136,7 @@ async fn deliver_one(engine: &Engine, sink: Option<&dyn Sink>, message: OutboxMe
         }
     };
     let delivered = tokio::select! {
+        biased;
         delivered = hand_over => delivered,
         () = engine.clock.sleep(DELIVERY_TIMEOUT) => Err(SinkFault {
             what: "no answer within 10 s".to_owned(),

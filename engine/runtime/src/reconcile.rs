@@ -69,6 +69,7 @@ pub(crate) async fn run(engine: Arc<Engine>, source: Arc<dyn AlertSource>, every
         engine.metrics.reconciliations.with_label_values(&[result]).inc();
         engine.clock.sleep(LOOK_MIN.min(every)).await;
         tokio::select! {
+            biased;
             () = engine.reconciler.bell.notified() => {}
             () = engine.clock.sleep(every.saturating_sub(LOOK_MIN)) => {}
         }
@@ -109,7 +110,7 @@ async fn look(
     let stands: std::collections::HashSet<Fingerprint> =
         standing.iter().map(|standing| standing.alert.fingerprint).collect();
     missing.retain(|print, _| known.contains_key(print) && !stands.contains(print));
-    for (print, (id, _)) in known.iter().filter(|(print, _)| !stands.contains(print)) {
+    for (print, id, _) in open.iter().filter(|(print, ..)| !stands.contains(print)) {
         let now = engine.clock.now();
         let missed_since = *missing.entry(*print).or_insert(now);
         if !leads || later(missed_since, ABSENCE_MIN.max(every.saturating_mul(2))) > now {

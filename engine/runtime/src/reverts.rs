@@ -68,6 +68,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         match wait {
             None => changed.await,
             Some(wait) => tokio::select! {
+                biased;
                 () = changed => {}
                 () = engine.clock.sleep(wait.max(Duration::from_millis(1))) => {}
             },

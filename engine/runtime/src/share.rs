@@ -49,6 +49,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             }
         }
         tokio::select! {
+            biased;
             () = engine.journal.heard() => {}
             () = engine.clock.sleep(LOOK) => {}
         }

@@ -162,6 +162,7 @@ async fn look(engine: &Engine, check: &Check) -> Found {
         return Found::Unclear(format!("{}: there is no such probe", call.key()));
     };
     let answer = tokio::select! {
+        biased;
         answer = probe.read(&call.params) => answer,
         () = engine.clock.sleep(check.timeout) => {
             let limit = Span::from(check.timeout);

@@ -186,6 +186,7 @@ impl Run<'_> {
             self.end(issue, turn).await
         };
         tokio::select! {
+            biased;
             ended = walking.instrument(span) => ended,
             () = renewing => Ok(()),
         }

@@ -88,6 +88,7 @@ impl Engine {
             }
         };
         let ended = tokio::select! {
+            biased;
             ended = self.take_back_held(id, by, reason) => ended,
             never = renewing => never,
         };

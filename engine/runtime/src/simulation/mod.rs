@@ -4,10 +4,12 @@
 //! The engine runs unchanged, on one thread: [`Timeline`] is its clock, [`Watched`] lets the [`Pulse`] see when the
 //! journal's threads are at work. Used by the tests of rules and by those of the rooms.
 
+mod memory;
 mod pulse;
 mod timeline;
 mod watched;
 
+pub use memory::MemoryJournal;
 pub use pulse::{Flight, Pulse};
 pub use timeline::Timeline;
 pub use watched::{Call, Watch, Watched};

@@ -26,6 +26,15 @@ macro_rules! cases {
             )+
         }
 
+        mod memory {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$room::$case(&selfheal_runtime::simulation::MemoryJournal::default()).await;
+                }
+            )+
+        }
+
         mod postgres {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
