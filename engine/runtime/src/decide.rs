@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use crate::engine::Engine;
 use crate::ports::journal::{DecisionFacts, JournalFault};
-use crate::ports::ledger::Claim;
+use crate::ports::ledger::{Claim, LedgerFault};
 
 /// How long reading one probe may take.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -379,7 +379,11 @@ async fn rule_on(
         approved_by,
     };
     let others_pass = guard::rule_on(&guard::judge(&facts)) == Ruling::Admit;
-    let asked = if others_pass && question.purpose == Purpose::Act {
+    let asked = if let Some(left) = engine.steady.pause(&*engine.clock) {
+        let what =
+            format!("the wall clock has jumped, leases cannot be told for another {} s", left.as_secs());
+        Err(LedgerFault(what))
+    } else if others_pass && question.purpose == Purpose::Act {
         engine.ledger.reserve(&claim, now).await.map(|reserved| (reserved.granted, reserved.reading))
     } else {
         engine.ledger.look(&claim, now).await.map(|reading| (false, reading))

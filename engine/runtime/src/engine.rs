@@ -34,6 +34,7 @@ use crate::reverts::{self, Reverts};
 use crate::rules::{Generation, Refusal, Rules};
 use crate::scripts::Scripts;
 use crate::share::{self, Leads};
+use crate::steady::Steady;
 use crate::storm::Storms;
 use crate::switch::{self, Position, Switch};
 
@@ -112,6 +113,7 @@ pub struct Engine {
     pub(crate) escalation: Escalation,
     pub(crate) bells: Arc<Bells>,
     pub(crate) storms: Storms,
+    pub(crate) steady: Steady,
     pub(crate) desk: Desk,
     pub(crate) holds: Holds,
     pub(crate) shared: bool,
@@ -196,6 +198,7 @@ impl Engine {
             sinks: parts.sinks,
             escalation: parts.escalation,
             storms: Storms::default(),
+            steady: Steady::default(),
             desk: Desk::default(),
             holds: Holds::default(),
             shared: parts.shared,
@@ -217,6 +220,8 @@ impl Engine {
         engine.restore(now).await?;
 
         let mut rooms = JoinSet::new();
+        // From here on it is known when the clock jumps.
+        let _ = engine.steady.pause(&*engine.clock);
         rooms.spawn(expand::run(Arc::clone(&engine), work));
         rooms.spawn(desk::run(Arc::clone(&engine)));
         rooms.spawn(hold::run(Arc::clone(&engine)));

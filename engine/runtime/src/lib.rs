@@ -39,6 +39,7 @@ mod reconcile;
 mod restore;
 mod reverts;
 mod share;
+mod steady;
 mod storm;
 
 pub use engine::{Engine, Parts};

@@ -21,6 +21,9 @@ use crate::ports::journal::{Intent, JournalFault, Write};
 /// The first delay before a target that could not be reached is tried again; it doubles up to the second.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// How long the claim that a remediation began with speaks for its first effect. Reading the prior state may take longer
+/// than the ledger's lease, which nobody renews while the ledger is down.
+const CLAIM_SPEAKS: Duration = Duration::from_secs(10);
 /// What became of an application.
 enum Effected {
     Applied(Applied),
@@ -79,7 +82,8 @@ impl Run<'_> {
     /// was done, or a ledger that cannot be asked.
     async fn may_not_go_on(&mut self) -> Result<Option<(Outcome, String)>, JournalFault> {
         let engine = self.engine;
-        let fresh = std::mem::take(&mut self.fresh);
+        let age = Duration::try_from(engine.clock.now().duration_since(self.remediation.started_at));
+        let fresh = std::mem::take(&mut self.fresh) && age.is_ok_and(|age| age < CLAIM_SPEAKS);
         let give_up = engine.clock.after(engine.policy.target_wait);
         let mut wait = WAIT_FIRST;
         loop {

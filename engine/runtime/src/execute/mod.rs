@@ -273,6 +273,8 @@ impl Run<'_> {
             Outcome::Refused => Some(engine.clock.after(case::LOOK_AGAIN)),
             _ => outcome.may_try_again().then(|| engine.clock.after(again)),
         };
+        // What was resolved before this process took it up is to be closed, and nobody else tells this desk.
+        let wake_at = wake_at.or(issue.resolved_at.map(|_| now));
         let event = Event::Rest;
         let outcome_now = Some(outcome);
         let told = why.clone();
