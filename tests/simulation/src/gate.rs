@@ -7,21 +7,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::issue::IssueId;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Delivery, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId,
-    Remediation, RemediationFilter, Sighted, Sighting, Story, Totals, Write,
+    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt,
+    ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Tenure, Totals, Write,
 };
-use selfheal_runtime::ports::{Journal, JournalFault, JournalFaultKind};
+use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use selfheal_runtime::simulation::MemoryJournal;
 use serde_json::Value;
 
 use crate::dice::Dice;
 use crate::house::Porch;
-use crate::life::Outbox;
 
 type Answer<T> = Result<T, JournalFault>;
 
@@ -49,7 +48,6 @@ pub type Appointment = (u32, bool);
 pub struct Gate {
     porch: Arc<Porch>,
     journal: Arc<MemoryJournal>,
-    outbox: Arc<Outbox>,
     dice: Mutex<Dice>,
     writes: AtomicU32,
     death: Option<Appointment>,
@@ -57,10 +55,10 @@ pub struct Gate {
 
 impl Gate {
     /// Of this process, which may have an appointment with death.
-    pub fn new(porch: Arc<Porch>, outbox: Arc<Outbox>, death: Option<Appointment>) -> Self {
+    pub fn new(porch: Arc<Porch>, death: Option<Appointment>) -> Self {
         let dice = porch.dice("journal");
         let journal = Arc::clone(porch.journal());
-        Self { porch, journal, outbox, dice: Mutex::new(dice), writes: AtomicU32::new(0), death }
+        Self { porch, journal, dice: Mutex::new(dice), writes: AtomicU32::new(0), death }
     }
 
     fn fate(&self) -> Fate {
@@ -171,9 +169,6 @@ impl Journal for Gate {
                 self.porch.oracle().note("conflict", 0, || fault.what.clone());
             })?;
             self.porch.oracle().committed(&writes);
-            if writes.iter().any(|write| matches!(write, Write::Notify { .. })) {
-                self.outbox.ring();
-            }
             Ok(())
         };
         self.write(made).await
@@ -199,12 +194,67 @@ impl Journal for Gate {
         self.ask(self.journal.story(id)).await
     }
 
-    async fn wakes(
-        &self,
-        after: Option<(Timestamp, IssueId)>,
-        most: usize,
-    ) -> Answer<Vec<(Timestamp, IssueId)>> {
-        self.ask(self.journal.wakes(after, most)).await
+    async fn take_receipts(&self, now: Timestamp, most: usize) -> Answer<Vec<Receipt>> {
+        self.write(async |_| self.journal.take_receipts(now, most).await).await
+    }
+
+    async fn take(&self, now: Timestamp, most: usize) -> Answer<Vec<(Issue, Tenure)>> {
+        let made = async |_| {
+            let taken = self.journal.take(now, most).await?;
+            for (issue, tenure) in &taken {
+                self.porch.oracle().note("take", issue.id.0.unsigned_abs(), || format!("{tenure:?}"));
+            }
+            Ok(taken)
+        };
+        self.write(made).await
+    }
+
+    async fn take_one(&self, issue: IssueId, now: Timestamp) -> Answer<Option<Tenure>> {
+        self.write(async |_| self.journal.take_one(issue, now).await).await
+    }
+
+    async fn keep(&self, tenures: Vec<Tenure>, now: Timestamp, lease: Duration) -> Answer<Vec<Tenure>> {
+        self.write(async |_| self.journal.keep(tenures, now, lease).await).await
+    }
+
+    async fn lease(&self, name: &str, holder: &str, now: Timestamp, lease: Duration) -> Answer<bool> {
+        self.write(async |_| self.journal.lease(name, holder, now, lease).await).await
+    }
+
+    async fn forget(&self, horizons: Horizons, most: usize) -> Answer<usize> {
+        self.write(async |_| self.journal.forget(horizons, most).await).await
+    }
+
+    async fn free(&self) -> Answer<()> {
+        self.write(async |_| self.journal.free().await).await
+    }
+
+    async fn forget_messages(&self, but_for: Vec<String>, due_before: Timestamp) -> Answer<u64> {
+        self.write(async |_| self.journal.forget_messages(but_for, due_before).await).await
+    }
+
+    async fn heard(&self) {
+        self.journal.heard().await;
+    }
+
+    async fn next_look(&self, now: Timestamp) -> Answer<Option<Timestamp>> {
+        self.ask(self.journal.next_look(now)).await
+    }
+
+    async fn due(&self, now: Timestamp, most: usize) -> Answer<usize> {
+        self.ask(self.journal.due(now, most)).await
+    }
+
+    async fn episodes(&self, since: Timestamp, most: usize) -> Answer<Vec<Episode>> {
+        self.ask(self.journal.episodes(since, most)).await
+    }
+
+    async fn openings_since(&self, rule: &str, since: Timestamp) -> Answer<u32> {
+        self.ask(self.journal.openings_since(rule, since)).await
+    }
+
+    async fn endings_since(&self, since: Timestamp) -> Answer<Vec<(Outcome, u64)>> {
+        self.ask(self.journal.endings_since(since)).await
     }
 
     async fn open_fingerprints(&self) -> Answer<Vec<(Fingerprint, IssueId, Timestamp)>> {
@@ -243,12 +293,12 @@ impl Journal for Gate {
         self.ask(self.journal.successes()).await
     }
 
-    async fn outbox(&self, now: Timestamp, most: usize) -> Answer<Vec<OutboxMessage>> {
-        let messages = self.ask(self.journal.outbox(now, most)).await?;
-        if messages.is_empty() {
-            self.outbox.found_empty();
-        }
-        Ok(messages)
+    async fn outbox(&self, sink: &str, now: Timestamp, most: usize) -> Answer<Vec<OutboxMessage>> {
+        self.ask(self.journal.outbox(sink, now, most)).await
+    }
+
+    async fn next_delivery(&self, sink: &str) -> Answer<Option<Timestamp>> {
+        self.ask(self.journal.next_delivery(sink)).await
     }
 
     async fn setting(&self, key: &str) -> Answer<Option<Value>> {

@@ -8,8 +8,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prometheus::Registry;
 use selfheal_contract::Catalog;
+use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::{AlertSource, Entropy, Sink};
+use selfheal_runtime::retention::Retention;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::simulation::{MemoryJournal, Pulse, Timeline};
 use selfheal_runtime::{Engine, Parts};
@@ -20,7 +22,7 @@ use crate::adapter::Connection;
 use crate::dice::Dice;
 use crate::gate::{Appointment, Gate};
 use crate::ledger::{FaultyLedger, Shared};
-use crate::life::{HouseClock, Life, Outbox};
+use crate::life::{HouseClock, Life};
 use crate::mail::{Mailbox, Source, Standing};
 use crate::oracle::Oracle;
 use crate::target::Target;
@@ -159,7 +161,6 @@ impl House {
 }
 
 fn parts(world: &Arc<World>, porch: &Arc<Porch>, death: Option<Appointment>) -> Parts {
-    let outbox = Arc::new(Outbox::new(Arc::clone(&world.journal)));
     let catalog = Catalog::new([Connection::new(Arc::clone(porch)).adapter()]);
     let limits = Limits { operations: OPERATIONS, ..Limits::default() };
     let compiler = Compiler::with_clock(&catalog, BTreeMap::new(), limits, Arc::new(|| Duration::ZERO));
@@ -168,13 +169,12 @@ fn parts(world: &Arc<World>, porch: &Arc<Porch>, death: Option<Appointment>) -> 
     let source: Arc<dyn AlertSource> = Arc::new(Source(Arc::clone(porch)));
     let sink: Arc<dyn Sink> = Arc::new(Mailbox::new(Arc::clone(porch)));
     Parts {
-        journal: Arc::new(Gate::new(Arc::clone(porch), Arc::clone(&outbox), death)),
+        journal: Arc::new(Gate::new(Arc::clone(porch), death)),
         ledger: Arc::new(FaultyLedger::new(Arc::clone(porch), ledger)),
         clock: Arc::new(HouseClock {
             timeline: Arc::clone(&world.timeline),
             wall: Arc::clone(&world.wall),
             life: Arc::clone(&porch.life),
-            outbox,
         }),
         entropy: Arc::new(Counting { number: porch.number, drawn: AtomicU64::new(0) }),
         catalog,
@@ -182,11 +182,14 @@ fn parts(world: &Arc<World>, porch: &Arc<Porch>, death: Option<Appointment>) -> 
         compiler,
         scripts: Scripts::start(0).expect("no thread is started"),
         sinks: vec![sink],
+        escalation: Escalation::default(),
         source: world.character.has_source.then_some((source, ASK_EVERY)),
         metrics: Metrics::new(&Registry::new()).expect("the names are the engine's own"),
         adopt: Arc::new(|_, _| {}),
         switch_on: true,
         learning: true,
+        shared: false,
+        retention: Retention::default(),
         backlog_max: 10_000,
     }
 }

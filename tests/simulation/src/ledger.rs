@@ -101,6 +101,15 @@ impl Ledger for FaultyLedger {
         self.reached().await?.release(claim, now).await
     }
 
+    async fn is_lost(&self) -> Result<bool, LedgerFault> {
+        self.reached().await?.is_lost().await
+    }
+
+    async fn restored(&self) -> Result<(), LedgerFault> {
+        self.porch.life.go_on().await;
+        self.inner.current().restored().await
+    }
+
     async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault> {
         // It is filled while the process starts, before anything else is asked of it.
         self.porch.life.go_on().await;

@@ -7,11 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use selfheal_runtime::ports::Clock;
-use selfheal_runtime::simulation::{MemoryJournal, Timeline};
+use selfheal_runtime::simulation::Timeline;
 use tokio::sync::Notify;
-
-/// How often the outbox is looked at when nothing calls.
-const OUTBOX_LOOK: Duration = Duration::from_secs(1);
 
 /// Whether a process lives. What belongs to a dead one never goes on: its calls do not return.
 #[derive(Default)]
@@ -85,56 +82,6 @@ pub struct HouseClock {
     pub wall: Arc<WallClock>,
     /// Whose clock it is.
     pub life: Arc<Life>,
-    /// What the outbox is looked at for.
-    pub outbox: Arc<Outbox>,
-}
-
-/// Lets the outbox sleep while there is nothing in it: looking at it every second would be most of a simulation's work.
-#[derive(Default)]
-pub struct Outbox {
-    journal: Arc<MemoryJournal>,
-    /// The last look has found nothing, and whoever looked is about to wait for a second.
-    empty: AtomicBool,
-    news: Notify,
-}
-
-impl Outbox {
-    /// Of this journal.
-    pub fn new(journal: Arc<MemoryJournal>) -> Self {
-        Self { journal, empty: AtomicBool::new(false), news: Notify::new() }
-    }
-
-    /// A look has found nothing.
-    pub fn found_empty(&self) {
-        self.empty.store(true, Ordering::Relaxed);
-    }
-
-    /// There is news.
-    pub fn ring(&self) {
-        self.news.notify_waiters();
-    }
-}
-
-impl HouseClock {
-    /// Sleeps for at least as long, and on until there is something to deliver.
-    async fn until_news(&self, at_least: Duration) {
-        let earliest = self.timeline.elapsed() + at_least;
-        loop {
-            let mut news = std::pin::pin!(self.outbox.news.notified());
-            news.as_mut().enable();
-            let Some(due) = self.outbox.journal.next_delivery() else {
-                news.await;
-                continue;
-            };
-            let until_due = Duration::try_from(due.duration_since(self.now())).unwrap_or_default();
-            let wait = until_due.max(earliest.saturating_sub(self.timeline.elapsed()));
-            tokio::select! {
-                biased;
-                () = self.timeline.sleep(wait) => return,
-                () = news => {}
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -149,11 +96,7 @@ impl Clock for HouseClock {
 
     async fn sleep(&self, duration: Duration) {
         self.life.go_on().await;
-        if self.outbox.empty.swap(false, Ordering::Relaxed) && duration == OUTBOX_LOOK {
-            self.until_news(duration).await;
-        } else {
-            self.timeline.sleep(duration).await;
-        }
+        self.timeline.sleep(duration).await;
         self.life.go_on().await;
     }
 }

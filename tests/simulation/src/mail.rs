@@ -9,6 +9,9 @@ use selfheal_runtime::ports::{AlertSource, News, Sink, SinkFault, SourceFault, S
 use crate::dice::Dice;
 use crate::house::Porch;
 
+/// The name of the one sink.
+pub const MAILBOX: &str = "mailbox";
+
 /// A receiver of news that cannot always be reached, and may have got what it says it has not.
 pub struct Mailbox {
     porch: Arc<Porch>,
@@ -26,7 +29,7 @@ impl Mailbox {
 #[async_trait]
 impl Sink for Mailbox {
     fn name(&self) -> &str {
-        "mailbox"
+        MAILBOX
     }
 
     fn wants(&self, _news: &News) -> bool {

@@ -1,9 +1,9 @@
 //! Carries a schedule out, lets it become calm, and has the end judged.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use selfheal_core::issue::Outcome;
@@ -52,9 +52,11 @@ pub fn play(schedule: &Schedule, lines: bool) -> Summary {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("a runtime without threads and without drivers needs nothing");
     let world = World::new(schedule.seed, schedule.character.clone(), lines);
-    PANIC.with_borrow_mut(|panic| *panic = None);
+    watch_panics();
+    PLAYING.set(true);
     let mut summary = runtime.block_on(carry_out(schedule, &world));
     drop(runtime);
+    PLAYING.set(false);
     if let Some(what) = PANIC.with_borrow_mut(Option::take) {
         world.oracle.broken(Invariant::GoesOn, what);
     }
@@ -67,16 +69,25 @@ pub fn play(schedule: &Schedule, lines: bool) -> Summary {
 thread_local! {
     /// What panicked on this thread; the engine goes on where a look panics, and the simulation must not.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether this thread simulates.
+    static PLAYING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Takes note of panics, so that a seed fails by them. Once for a process.
-pub fn watch_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        let what = format!("{panic}");
-        PANIC.with_borrow_mut(|first| {
-            first.get_or_insert(what);
-        });
-    }));
+/// Takes note of what panics in a simulation, so that its seed fails by it.
+fn watch_panics() {
+    static WATCHING: Once = Once::new();
+    WATCHING.call_once(|| {
+        let otherwise = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            if !PLAYING.get() {
+                return otherwise(panic);
+            }
+            let what = panic.to_string();
+            PANIC.with_borrow_mut(|first| {
+                first.get_or_insert(what);
+            });
+        }));
+    });
 }
 
 async fn carry_out(schedule: &Schedule, world: &Arc<World>) -> Summary {

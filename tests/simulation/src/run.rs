@@ -10,7 +10,7 @@ use std::time::Duration;
 use selfheal_core::issue::Outcome;
 
 use crate::oracle::{Invariant, Violation};
-use crate::play::{Summary, play, watch_panics};
+use crate::play::{Summary, play};
 use crate::schedule::Schedule;
 use crate::shrink::shrink;
 
@@ -103,7 +103,6 @@ impl fmt::Display for Failure {
 /// # Errors
 /// The failing seed, shrunk.
 pub fn run(seeds: Seeds) -> Result<Tally, Box<Failure>> {
-    watch_panics();
     let next = AtomicU64::new(seeds.from);
     let end = seeds.from.saturating_add(seeds.count);
     let stop = AtomicBool::new(false);

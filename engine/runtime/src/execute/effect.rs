@@ -82,8 +82,8 @@ impl Run<'_> {
     /// was done, or a ledger that cannot be asked.
     async fn may_not_go_on(&mut self) -> Result<Option<(Outcome, String)>, JournalFault> {
         let engine = self.engine;
-        let age = Duration::try_from(engine.clock.now().duration_since(self.remediation.started_at));
-        let fresh = std::mem::take(&mut self.fresh) && age.is_ok_and(|age| age < CLAIM_SPEAKS);
+        let granted = std::mem::take(&mut self.granted);
+        let fresh = granted.is_some_and(|at| engine.clock.monotonic().saturating_sub(at) < CLAIM_SPEAKS);
         let give_up = engine.clock.after(engine.policy.target_wait);
         let mut wait = WAIT_FIRST;
         loop {

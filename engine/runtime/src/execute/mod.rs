@@ -65,8 +65,8 @@ struct Run<'e> {
     kept: bool,
     /// Whether something helped that is meant for a time only.
     timed: bool,
-    /// Whether the first effect of this process is still to come.
-    fresh: bool,
+    /// When the claim was granted, by the clock that only goes forward, until the first effect of this process.
+    granted: Option<Duration>,
     /// What the issue is about: failures are counted by it.
     resource: String,
 }
@@ -127,7 +127,7 @@ pub(crate) async fn begin(
         touched: false,
         kept: false,
         timed: false,
-        fresh: true,
+        granted: Some(engine.clock.monotonic()),
         resource: issue.resource.clone(),
     };
     let began = run.carry_out(&issue).await;
@@ -156,7 +156,7 @@ pub(crate) async fn take_up(engine: &Arc<Engine>, pen: Pen<'_>, issue: Issue) ->
         touched: false,
         kept: false,
         timed: false,
-        fresh: false,
+        granted: None,
         resource: issue.resource.clone(),
     };
     run.carry_out(&issue).await
@@ -270,11 +270,11 @@ impl Run<'_> {
             Duration::from(rule.header().cooldown).max(engine.policy.cooldown_min)
         });
         let wake_at = match outcome {
+            // What was resolved before this process took it up is to be closed, and nobody else tells this desk.
+            _ if issue.resolved_at.is_some() => Some(now),
             Outcome::Refused => Some(engine.clock.after(case::LOOK_AGAIN)),
             _ => outcome.may_try_again().then(|| engine.clock.after(again)),
         };
-        // What was resolved before this process took it up is to be closed, and nobody else tells this desk.
-        let wake_at = wake_at.or(issue.resolved_at.map(|_| now));
         let event = Event::Rest;
         let outcome_now = Some(outcome);
         let told = why.clone();

@@ -8,6 +8,8 @@ use selfheal_runtime::ports::journal::{Issue, IssueFilter, ReceiptId, Remediatio
 use selfheal_runtime::ports::{News, NewsKind};
 use selfheal_runtime::simulation::MemoryJournal;
 
+use crate::mail::MAILBOX;
+
 use super::{Invariant, Oracle};
 
 impl Oracle {
@@ -30,7 +32,7 @@ impl Oracle {
     pub async fn is_over(&self, journal: &MemoryJournal) -> bool {
         let open = IssueFilter { open: Some(true), limit: 1, ..IssueFilter::default() };
         journal.issues(open).await.is_ok_and(|issues| issues.is_empty())
-            && journal.next_delivery().is_none()
+            && !has_news(journal).await
             && journal.next_revert().await.is_ok_and(|next| next.is_none())
     }
 
@@ -51,7 +53,7 @@ impl Oracle {
         if let Ok([remediation, ..]) = journal.remediations(running).await.as_deref() {
             self.broken(Invariant::EverythingEnds, format!("{} still runs", remediation.id));
         }
-        if journal.next_delivery().is_some() {
+        if has_news(journal).await {
             self.broken(Invariant::EverythingEnds, "there is news that was not delivered".to_owned());
         }
         if journal.unexpanded(ReceiptId::default(), 1).await.is_ok_and(|left| !left.is_empty()) {
@@ -90,6 +92,11 @@ impl Oracle {
             }
         }
     }
+}
+
+/// Whether something is still to be delivered.
+async fn has_news(journal: &MemoryJournal) -> bool {
+    journal.next_delivery(MAILBOX).await.is_ok_and(|at| at.is_some())
 }
 
 async fn all_issues(journal: &MemoryJournal) -> Vec<Issue> {

@@ -202,6 +202,10 @@ fn shown(write: &Write) -> String {
         Write::MoveIntent { id, from, to, said, .. } => {
             format!("intent {} {from} -> {to}: {said}", id.short())
         }
+        Write::Hold { tenure, lease, .. } => {
+            format!("hold {} in epoch {} for {lease:?}", tenure.issue, tenure.epoch)
+        }
+        Write::Wake { issue, at } => format!("{issue} is to be looked at {at}"),
         Write::Record(record) => format!("record {}: {}", record.kind, record.summary),
         Write::Ask(approval) => format!("ask {} for {}", approval.id, approval.issue),
         Write::Answer { id, answer, .. } => format!("answer {id}: {} by {}", answer.granted, answer.by),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::remediation::IntentState;
+use serde::Serialize;
 
 use super::state::State;
 use crate::ports::history::{Course, Episode};
@@ -25,7 +26,20 @@ impl State {
                 && filter.outcome.is_none_or(|outcome| issue.outcome == Some(outcome))
                 && filter.rule.as_ref().is_none_or(|rule| issue.rule.as_ref() == Some(rule))
                 && filter.fingerprint.is_none_or(|fingerprint| issue.fingerprint == fingerprint)
+                && filter
+                    .severity
+                    .as_deref()
+                    .is_none_or(|severity| label(issue, "severity") == Some(severity))
+                && filter.namespace.as_deref().is_none_or(|name| label(issue, "namespace") == Some(name))
+                && filter.resource.as_ref().is_none_or(|resource| issue.resource == *resource)
+                && filter.component.is_none_or(|component| issue.component == Some(component))
+                && filter.since.is_none_or(|since| issue.received_at >= since)
+                && filter.until.is_none_or(|until| issue.received_at < until)
                 && filter.before.is_none_or(|before| issue.id < before)
+                && filter.text.as_ref().is_none_or(|text| {
+                    let rule = issue.rule.as_deref().unwrap_or_default();
+                    holds(text, &[rule, &issue.resource, &issue.why, &as_json(&issue.alert)])
+                })
         };
         let most = filter.limit.clamp(1, ISSUES_MAX) as usize;
         self.issues.values().rev().filter(wanted).take(most).cloned().collect()
@@ -41,7 +55,17 @@ impl State {
         let wanted = |remediation: &&Remediation| {
             filter.issue.is_none_or(|issue| remediation.id.issue == issue)
                 && filter.running.is_none_or(|running| remediation.ended_at.is_none() == running)
+                && filter.rule.as_ref().is_none_or(|rule| remediation.rule == *rule)
+                && (filter.outcomes.is_empty()
+                    || remediation.outcome.is_some_and(|outcome| filter.outcomes.contains(&outcome)))
+                && filter.resource.as_ref().is_none_or(|resource| {
+                    self.issues.get(&remediation.id.issue).is_some_and(|issue| issue.resource == *resource)
+                })
                 && filter.since.is_none_or(|since| remediation.started_at >= since)
+                && filter.until.is_none_or(|until| remediation.started_at < until)
+                && filter.text.as_ref().is_none_or(|text| {
+                    holds(text, &[&remediation.rule, &remediation.why, &as_json(&remediation.plan)])
+                })
         };
         let most = filter.limit.clamp(1, REMEDIATIONS_MAX) as usize;
         self.remediations[..end].iter().rev().filter(wanted).take(most).cloned().collect()
@@ -79,7 +103,7 @@ impl State {
         Episode {
             issue: issue.id,
             name: issue.alert.name().to_owned(),
-            severity: issue.alert.labels.get("severity").map(str::to_owned),
+            severity: label(issue, "severity").map(str::to_owned),
             rule: issue.rule.clone(),
             priority: issue.priority,
             component: issue.component,
@@ -147,4 +171,17 @@ impl State {
             duration_seconds: self.ended.values().map(|ended| ended.seconds).sum(),
         }
     }
+}
+
+fn label<'i>(issue: &'i Issue, name: &str) -> Option<&'i str> {
+    issue.alert.labels.get(name)
+}
+
+/// Whether a text is in what these say, in whatever case of ASCII letters.
+fn holds(text: &str, parts: &[&str]) -> bool {
+    parts.join(" ").to_ascii_lowercase().contains(&text.to_ascii_lowercase())
+}
+
+fn as_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,0 +1,71 @@
+//! What the simulation has found, as the smallest world in which it went wrong.
+
+use std::time::Duration;
+
+use selfheal_simulation::schedule::{Character, Event, Part, Sent, What};
+use selfheal_simulation::weather::Faults;
+use selfheal_simulation::{Schedule, play};
+
+/// A world in which nothing goes wrong but what happens in it: seconds after what was before, and what.
+fn world(rules: &[usize], events: &[(u64, What)]) -> Schedule {
+    let character = Character {
+        faults: Faults::default(),
+        rules: rules.to_vec(),
+        has_source: false,
+        ledger_outlives: true,
+    };
+    let event =
+        |(after, what): &(u64, What)| Event { after: Duration::from_secs(*after), what: what.clone() };
+    Schedule { seed: 0, character, events: events.iter().map(event).collect() }
+}
+
+/// Nothing that must hold is broken in this world, under some seeds, which only draw its limits.
+fn check(schedule: &Schedule) {
+    for seed in 0..8 {
+        let summary = play(&Schedule { seed, ..schedule.clone() }, true);
+        let lines = || summary.lines.join("\n");
+        assert!(summary.violation.is_none(), "seed {seed}: {:?}\n{}", summary.violation, lines());
+    }
+}
+
+#[test]
+fn no_effect_follows_when_the_lease_has_ended_while_the_prior_state_was_read() {
+    let fire = What::Fire(vec![(0, 0)], Sent::Whole);
+    for target_is_back_after in [45, 80, 115, 150] {
+        let schedule = world(
+            &[0],
+            &[
+                (1, What::Down(Part::Target)),
+                (1, fire.clone()),
+                (5, What::Down(Part::Ledger)),
+                (target_is_back_after, What::Up(Part::Target)),
+                (40, What::Up(Part::Ledger)),
+            ],
+        );
+        check(&schedule);
+    }
+}
+
+#[test]
+fn what_was_resolved_before_it_was_taken_up_is_closed() {
+    let alerts = || vec![(0, 0)];
+    check(&world(
+        &[0],
+        &[
+            (1, What::Down(Part::Target)),
+            (1, What::Fire(alerts(), Sent::Whole)),
+            (5, What::Resolve(alerts(), Sent::Whole)),
+            (1, What::Kill(None)),
+            (5, What::Up(Part::Target)),
+        ],
+    ));
+}
+
+#[test]
+fn a_clock_that_is_set_forward_ends_no_lease() {
+    let fire = |rule, instance| What::Fire(vec![(rule, instance)], Sent::Whole);
+    check(&world(
+        &[0, 1],
+        &[(1, fire(0, 1)), (2, What::SetClock(485)), (1, fire(1, 1)), (20, fire(1, 1)), (90, fire(1, 2))],
+    ));
+}
