@@ -24,6 +24,9 @@ use crate::world::World;
 const CALM_ROUNDS: u32 = 60;
 const CALM_ROUND: Duration = Duration::from_secs(180);
 
+/// How time passes while a process starts.
+const START_STEP: Duration = Duration::from_millis(500);
+
 /// What came of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
@@ -144,8 +147,15 @@ impl<'w> Player<'w> {
     async fn restart(&mut self, death: Option<crate::gate::Appointment>) {
         self.house = None;
         self.processes += 1;
-        self.house = House::start(self.world, self.processes, self.rules(), death).await;
+        let (world, number, rules) = (Arc::clone(self.world), self.processes, self.rules());
+        let starting = tokio::spawn(async move { House::start(&world, number, rules, death).await });
+        // A slow journal takes its time, which must pass.
         self.world.pulse.settle().await;
+        while !starting.is_finished() {
+            self.world.timeline.advance(START_STEP).await;
+        }
+        // A start that panicked has been noted.
+        self.house = starting.await.ok().flatten();
     }
 
     /// Starts a process where the last one has ended.
