@@ -105,8 +105,12 @@ impl Intake {
 
 /// Expands for as long as the process runs, beginning with what an earlier process left.
 pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<Work>) {
-    if let Err(fault) = left_over(&engine).await {
-        return engine.stop.broken(&fault);
+    while let Err(fault) = left_over(&engine).await {
+        if fault.kind == JournalFaultKind::Broken {
+            return engine.stop.broken(&fault);
+        }
+        tracing::error!(%fault, "what an earlier process left cannot be expanded yet; alerts wait");
+        engine.clock.sleep(RETRY).await;
     }
     let mut swept = engine.clock.monotonic();
     loop {

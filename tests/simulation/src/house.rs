@@ -24,7 +24,7 @@ use crate::gate::{Appointment, Gate};
 use crate::ledger::{FaultyLedger, Shared};
 use crate::life::{HouseClock, Life};
 use crate::mail::{Mailbox, Source, Standing};
-use crate::oracle::Oracle;
+use crate::oracle::{Invariant, Oracle};
 use crate::target::Target;
 use crate::weather::{Faults, Weather};
 use crate::world::World;
@@ -151,6 +151,14 @@ impl House {
         // Nobody else sets it.
         let _ = porch.engine.set(Arc::downgrade(&engine));
         world.oracle.note("starts", number, String::new);
+        let (ending, stopping) = (Arc::clone(&porch), Arc::clone(&engine));
+        tokio::spawn(async move {
+            let Some(why) = ending.life.during(stopping.stop.wait()).await else { return };
+            if !ending.must_end.swap(true, Ordering::Relaxed) {
+                let what = format!("the process ends although the journal is not broken: {why}");
+                ending.oracle().broken(Invariant::GoesOn, what);
+            }
+        });
         Some(Self { engine, porch, _rooms: rooms })
     }
 

@@ -69,3 +69,12 @@ fn a_clock_that_is_set_forward_ends_no_lease() {
         &[(1, fire(0, 1)), (2, What::SetClock(485)), (1, fire(1, 1)), (20, fire(1, 1)), (90, fire(1, 2))],
     ));
 }
+
+#[test]
+fn a_journal_that_refuses_while_a_process_starts_ends_nothing() {
+    let fire = || What::Fire(vec![(0, 0)], Sent::Whole);
+    let mut schedule =
+        world(&[0], &[(1, What::Kill(None)), (1, fire()), (1, What::Kill(None)), (1, What::Kill(None))]);
+    schedule.character.faults.journal_refuses = 300;
+    check(&schedule);
+}
