@@ -118,7 +118,7 @@ pub fn run(seeds: Seeds) -> Result<Tally, Box<Failure>> {
                         break;
                     }
                     let mut summary = play(&Schedule::draw(seed), false);
-                    if seed % TWICE_EVERY == 0 && summary.violation.is_none() {
+                    if seed.is_multiple_of(TWICE_EVERY) && summary.violation.is_none() {
                         summary.violation = differs(&summary, seed);
                     }
                     if let Some(violation) = summary.violation.take() {

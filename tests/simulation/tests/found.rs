@@ -78,3 +78,11 @@ fn a_journal_that_refuses_while_a_process_starts_ends_nothing() {
     schedule.character.faults.journal_refuses = 300;
     check(&schedule);
 }
+
+#[test]
+fn nothing_is_done_when_the_switch_was_turned_while_the_intent_was_on_its_way_to_the_disk() {
+    let fire = What::Fire(vec![(0, 0), (0, 1), (0, 2)], Sent::Whole);
+    let mut schedule = world(&[0], &[(1, fire), (1, What::Switch(false))]);
+    schedule.character.faults.journal_slow = 900;
+    check(&schedule);
+}

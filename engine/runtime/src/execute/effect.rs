@@ -88,7 +88,7 @@ impl Run<'_> {
         let mut wait = WAIT_FIRST;
         loop {
             if let Some(why) = engine.switch.off() {
-                return Ok(Some((Outcome::Refused, format!("automatic remediation is off: {why}"))));
+                return Ok(Some((Outcome::Refused, switched_off(&why))));
             }
             if fresh {
                 // The claim was granted a moment ago, for an alert that fires.
@@ -190,6 +190,10 @@ impl Run<'_> {
             }
             // Whoever was frozen for long, or cut off, does nothing before it knows that nobody else does.
             self.pen.stand().await?;
+            // Making the intent durable may have taken a while, within which the switch was turned.
+            if let Some(why) = engine.switch.off().filter(|_| !may_have_happened) {
+                return Ok(Effected::Stopped(Outcome::Refused, switched_off(&why)));
+            }
             let failure = if may_have_happened {
                 match engine.within(timeout, action.effect(params, &intent.prior, &intent.id)).await {
                     Ok(Effect::Done(applied)) => return Ok(Effected::Applied(applied)),
@@ -260,4 +264,8 @@ impl Run<'_> {
             wait = (wait * 2).min(WAIT_MAX);
         }
     }
+}
+
+fn switched_off(why: &str) -> String {
+    format!("automatic remediation is off: {why}")
 }
