@@ -12,8 +12,9 @@ use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt,
-    ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Tenure, Totals, Write,
+    Approval, Audit, AuditEntry, Chain, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
+    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story,
+    Tenure, Totals, Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use selfheal_runtime::simulation::MemoryJournal;
@@ -143,6 +144,21 @@ impl Gate {
         self.porch.life.go_on().await;
         self.porch.pulse().beat();
         question.await
+    }
+}
+
+#[async_trait]
+impl Audit for Gate {
+    async fn chain(&self) -> Answer<Chain> {
+        self.ask(self.journal.chain()).await
+    }
+
+    async fn links(&self, after: u64, most: usize) -> Answer<Vec<AuditEntry>> {
+        self.ask(self.journal.links(after, most)).await
+    }
+
+    async fn unlinked(&self) -> Answer<u64> {
+        self.ask(self.journal.unlinked()).await
     }
 }
 

@@ -12,10 +12,10 @@ mod place;
 mod retention;
 mod sample;
 
-/// Runs every case against a fresh journal of each kind.
-macro_rules! cases {
-    ($($room:ident::$case:ident),+ $(,)?) => {
-        mod sqlite {
+/// Runs every case against a fresh journal of each kind that outlives its process.
+macro_rules! stored {
+    ($sqlite:ident, $postgres:ident: $($room:ident::$case:ident),+ $(,)?) => {
+        mod $sqlite {
             $(
                 #[tokio::test]
                 async fn $case() {
@@ -26,6 +26,21 @@ macro_rules! cases {
             )+
         }
 
+        mod $postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let Some(journal) = super::place::postgres(stringify!($case)).await else { return };
+                    super::$room::$case(&journal).await;
+                }
+            )+
+        }
+    };
+}
+
+/// Runs every case against a fresh journal of each kind.
+macro_rules! cases {
+    ($($room:ident::$case:ident),+ $(,)?) => {
         mod memory {
             $(
                 #[tokio::test]
@@ -35,15 +50,7 @@ macro_rules! cases {
             )+
         }
 
-        mod postgres {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let Some(journal) = super::place::postgres(stringify!($case)).await else { return };
-                    super::$room::$case(&journal).await;
-                }
-            )+
-        }
+        stored! { sqlite, postgres: $($room::$case),+ }
     };
 }
 
@@ -81,13 +88,17 @@ cases! {
     effects::failures_and_results_are_counted,
     effects::totals_add_up,
     retention::what_is_over_is_forgotten_by_its_kind,
-    audit::every_record_is_linked_to_those_before,
-    audit::what_was_refused_has_no_link,
-    audit::what_is_forgotten_leaves_its_links,
     people::an_approval_is_answered_once_and_for_its_plan,
     people::approvals_are_listed_newest_first,
     people::the_outbox_gives_what_is_due,
     people::each_sink_has_a_queue_and_each_issue_an_order,
     people::settings_are_replaced,
     people::it_can_be_checked,
+}
+
+stored! {
+    sqlite_chain, postgres_chain:
+    audit::every_record_is_linked_to_those_before,
+    audit::what_was_refused_has_no_link,
+    audit::what_is_forgotten_leaves_its_links,
 }

@@ -9,7 +9,7 @@ use crate::ports::journal::Horizons;
 
 impl State {
     pub(super) fn forget(&mut self, horizons: Horizons, most: usize) -> usize {
-        let Horizons { failures, actions, events } = horizons;
+        let Horizons { failures, actions, events, .. } = horizons;
         let over = self.failures.keys().filter(|(_, _, at)| *at < failures).take(most);
         let over: Vec<_> = over.cloned().collect();
         for key in &over {
