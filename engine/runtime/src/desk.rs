@@ -80,7 +80,8 @@ impl Desk {
     /// Somebody has called for a look at an issue at a time; if it is being looked at, the next look comes after that.
     pub(crate) fn called(&self, issue: IssueId, at: Timestamp) {
         let mut state = self.state();
-        if state.active.contains_key(&issue) {
+        // One that was taken and waits for its place may be a copy of before.
+        if state.active.contains_key(&issue) || state.ahead.iter().any(|taken| taken.tenure.issue == issue) {
             state.again.insert(issue);
         }
         state.ring(at);

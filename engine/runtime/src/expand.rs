@@ -176,13 +176,15 @@ async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
         let mut batch = Batch::default();
         batch.add(engine, received_at, &trace, alerts);
         batch.progress.push(Progress { receipt, expanded, finished: false });
-        batch.write(engine).await;
+        batch.write(engine).await
     };
     let read = if unpacked_bytes(&body) <= PARSE_IN_PLACE_BYTES_MAX {
         let mut pieces = Vec::new();
         let read = read_stored(&body, skip, heard_by(&source), &mut |piece| pieces.push(piece));
         for alerts in pieces {
-            expand(alerts).await;
+            if !expand(alerts).await {
+                return;
+            }
         }
         read
     } else {
@@ -192,7 +194,9 @@ async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
             read_stored(&body, skip, heard_by(&source), &mut |piece| drop(pieces.blocking_send(piece)))
         });
         while let Some(alerts) = received.recv().await {
-            expand(alerts).await;
+            if !expand(alerts).await {
+                return;
+            }
         }
         reading.await.unwrap_or(Ok(()))
     };
@@ -278,10 +282,11 @@ impl Batch {
         later
     }
 
-    /// Writes the batch, however long the journal cannot be written, and hands the issues on.
-    async fn write(&mut self, engine: &Arc<Engine>) {
+    /// Writes the batch, however long the journal cannot be written, and hands the issues on. False when the journal is
+    /// broken: then nothing of it may be noted as done.
+    async fn write(&mut self, engine: &Arc<Engine>) -> bool {
         if self.sightings.is_empty() && self.progress.is_empty() && self.coming.is_empty() {
-            return;
+            return true;
         }
         let later = self.arrived();
         let (mut sightings, progress) =
@@ -308,7 +313,7 @@ impl Batch {
                 }
             }
         };
-        let Some((seen, began)) = seen.instrument(span).await else { return };
+        let Some((seen, began)) = seen.instrument(span).await else { return false };
         note_later(engine, later);
         tell_opened(engine, &sightings, &seen).await;
         engine.intake.take_back(std::mem::take(&mut self.admitted));
@@ -325,6 +330,7 @@ impl Batch {
         if let Err(fault) = engine.call(unmatched).await {
             tracing::warn!(%fault, "issues without a rule could not be matched again");
         }
+        true
     }
 }
 

@@ -86,3 +86,34 @@ fn nothing_is_done_when_the_switch_was_turned_while_the_intent_was_on_its_way_to
     schedule.character.faults.journal_slow = 900;
     check(&schedule);
 }
+
+#[test]
+fn what_is_resolved_before_its_first_look_has_begun_is_closed() {
+    let alerts = || vec![(12, 0)];
+    check(&world(
+        &[12],
+        &[
+            (1, What::Down(Part::Journal)),
+            (1, What::Fire(alerts(), Sent::Whole)),
+            (18, What::Resolve(alerts(), Sent::Whole)),
+            (1, What::Up(Part::Journal)),
+        ],
+    ));
+}
+
+#[test]
+fn a_clock_that_is_set_back_holds_nothing() {
+    check(&world(&[10], &[(1, What::Fire(vec![(10, 0)], Sent::Whole)), (1, What::SetClock(-245))]));
+}
+
+#[test]
+fn what_a_broken_journal_did_not_take_is_not_noted_as_expanded() {
+    let fire = |instance| What::Fire(vec![(0, instance)], Sent::Whole);
+    let mut events = Vec::new();
+    for instance in 0..8 {
+        events.extend([(1, fire(instance)), (1, What::Kill(Some((3, false)))), (1, What::Kill(None))]);
+    }
+    let mut schedule = world(&[0], &events);
+    (schedule.character.faults.journal_refuses, schedule.character.faults.journal_breaks) = (200, 200);
+    check(&schedule);
+}

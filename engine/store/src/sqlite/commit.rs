@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use rusqlite::params;
 use selfheal_core::audit::Stored;
-use selfheal_core::guard::later;
 use selfheal_core::issue::IssueId;
 use selfheal_runtime::ports::journal::{Delivery, Record, Tenure, Write};
 
@@ -51,7 +50,7 @@ fn apply(statements: &Statements<'_>, write: &Write, nested: &Nested) -> Result<
         }
         Write::Hold { tenure, at, lease } => {
             let Tenure { issue, epoch } = *tenure;
-            if holds::hold(statements, *tenure, later(*at, *lease))? {
+            if holds::hold(statements, *tenure, holds::until(*at, *lease))? {
                 return Ok(());
             }
             Err(Trouble::Fenced(format!(

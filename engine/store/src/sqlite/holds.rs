@@ -100,7 +100,7 @@ impl Work for TakeOne {
 /// Holds issues for longer, or gives them back.
 pub(super) struct Keep {
     pub(super) tenures: Vec<Tenure>,
-    pub(super) until: Timestamp,
+    pub(super) until: Option<Timestamp>,
 }
 
 impl Work for Keep {
@@ -121,10 +121,20 @@ impl Work for Keep {
     }
 }
 
-/// Holds an issue until a time; false when it is in another epoch.
-pub(super) fn hold(statements: &Statements<'_>, tenure: Tenure, until: Timestamp) -> Result<bool, Trouble> {
+/// Until when something is held for a lease. A lease of nothing has no end either, which a clock that is set back would
+/// move into the future.
+pub(super) fn until(at: Timestamp, lease: Duration) -> Option<Timestamp> {
+    (!lease.is_zero()).then(|| later(at, lease))
+}
+
+/// Holds an issue until a time, or gives it back; false when it is in another epoch.
+pub(super) fn hold(
+    statements: &Statements<'_>,
+    tenure: Tenure,
+    until: Option<Timestamp>,
+) -> Result<bool, Trouble> {
     let mut hold = statements.get("UPDATE issues SET held_until = ?3 WHERE id = ?1 AND epoch = ?2")?;
-    Ok(hold.execute(params![tenure.issue.0, tenure.epoch, Time(until)])? == 1)
+    Ok(hold.execute(params![tenure.issue.0, tenure.epoch, until.map(Time)])? == 1)
 }
 
 /// Calls for a look.

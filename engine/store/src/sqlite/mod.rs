@@ -35,7 +35,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
-use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -190,7 +189,7 @@ impl Journal for SqliteJournal {
         now: Timestamp,
         lease: Duration,
     ) -> Result<Vec<Tenure>, JournalFault> {
-        self.submit(holds::Keep { tenures, until: later(now, lease) }).await
+        self.submit(holds::Keep { tenures, until: holds::until(now, lease) }).await
     }
 
     async fn next_look(&self, now: Timestamp) -> Result<Option<Timestamp>, JournalFault> {

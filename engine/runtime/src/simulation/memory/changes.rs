@@ -1,7 +1,6 @@
 //! A transaction: every write in order, and what takes them back when the precondition of a later one does not hold.
 
 use jiff::Timestamp;
-use selfheal_core::guard::later;
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use selfheal_core::remediation::IntentState;
 use selfheal_core::success::SuccessRecord;
@@ -81,7 +80,7 @@ impl State {
             return self.change_rows(write, changed).map_err(|what| (JournalFaultKind::Conflict, what));
         };
         changed.push(Before::Held(tenure.issue, self.holds.of(tenure.issue)));
-        if self.holds.hold(tenure, later(at, lease)) {
+        if self.holds.hold(tenure, at, lease) {
             return Ok(());
         }
         changed.pop();

@@ -79,10 +79,11 @@ impl Holds {
         Tenure { issue, epoch: held.epoch }
     }
 
-    /// Holds an issue until a time; false when it is in another epoch.
-    pub(super) fn hold(&mut self, tenure: Tenure, until: Timestamp) -> bool {
+    /// Holds an issue for a lease, or gives it back; false when it is in another epoch.
+    pub(super) fn hold(&mut self, tenure: Tenure, at: Timestamp, lease: Duration) -> bool {
+        let until = (!lease.is_zero()).then(|| later(at, lease));
         let held = self.issues.get_mut(&tenure.issue).filter(|held| held.epoch == tenure.epoch);
-        held.map(|held| held.until = Some(until)).is_some()
+        held.map(|held| held.until = until).is_some()
     }
 
     pub(super) fn lease(&mut self, name: &str, holder: &str, now: Timestamp, lease: Duration) -> bool {

@@ -16,7 +16,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use selfheal_core::audit::Head;
-use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -110,7 +109,7 @@ impl Journal for MemoryJournal {
 
     async fn keep(&self, mut tenures: Vec<Tenure>, now: Timestamp, lease: Duration) -> Answer<Vec<Tenure>> {
         let mut state = self.state();
-        tenures.retain(|tenure| state.holds.hold(*tenure, later(now, lease)));
+        tenures.retain(|tenure| state.holds.hold(*tenure, now, lease));
         Ok(tenures)
     }
 
