@@ -73,15 +73,16 @@ fn a_plan_is_approved_in_slack_and_others_are_told_where_nobody_answers() {
         (&"trigger".into(), &"selfheal/issue-1".into())
     );
 
+    // The message from before counts, even if it was not noted before the crash and was sent a second time.
     let value = asked.button("selfheal_approve").unwrap();
     let answer = press(&selfheal, "C1", "selfheal_approve", &value);
     assert_eq!(answer.status, 200, "{}", answer.body);
     selfheal.wait_for_issue("it is done", |issue| issue["outcome"] == "applied");
     let told = message(&slack, "the outcome is told", |message| message.read().contains("Delicate: applied"));
-    assert_eq!((told.ts.as_str(), told.button("selfheal_approve")), (asked.ts.as_str(), None));
+    assert_eq!(told.button("selfheal_approve"), None);
     assert!(told.read().contains("ann granted it"), "{}", told.read());
     let paged = |action: &str| pager.requests().iter().any(|request| request.text().contains(action));
     wait_until("the pager knows that somebody has it in hand", PATIENCE, || paged("\"acknowledge\""));
     wait_until("the pager knows that it is over", PATIENCE, || paged("\"resolve\""));
-    assert_eq!(slack.refusals(), Vec::<String>::new());
+    assert_eq!((slack.refusals(), slack.whispers()), (vec![], vec![]));
 }

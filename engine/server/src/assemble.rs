@@ -205,8 +205,7 @@ fn sinks(
                     timeout: timeout.into(),
                     external_url,
                 };
-                let entropy = Arc::new(SystemEntropy);
-                let app = SlackApp::new(settings, Arc::clone(clock), entropy, Arc::clone(journal));
+                let app = SlackApp::new(settings, Arc::clone(clock), Arc::clone(journal));
                 Arc::new(app.map_err(fault)?)
             }
             config::Receiver::Pagerduty { url, routing_key, timeout } => {

@@ -6,7 +6,6 @@ use selfheal_runtime::ports::{News, NewsApproval, NewsKind, Sink as _};
 use selfheal_test_servers::SlackStandIn;
 
 use super::*;
-use crate::clock::SystemEntropy;
 use crate::http::configure;
 use crate::http::tests::support::{House, Plan, firing};
 use crate::sinks::testing::{install_tls, news};
@@ -42,7 +41,7 @@ impl Scene {
             external_url: None,
         };
         let journal = Arc::clone(&house.engine.journal);
-        let sink = SlackApp::new(settings, clock, Arc::new(SystemEntropy), journal).unwrap();
+        let sink = SlackApp::new(settings, clock, journal).unwrap();
         let user = |id: &str, name: &str, role| {
             (id.to_owned(), SlackUser { id: id.into(), name: name.into(), role })
         };

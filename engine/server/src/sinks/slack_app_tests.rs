@@ -1,10 +1,9 @@
 //! A Slack app against a stand-in that refuses what Slack refuses.
 
-use std::sync::Mutex as StdMutex;
-
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::Outcome;
 use selfheal_runtime::ports::NewsApproval;
+use selfheal_runtime::ports::journal::Write;
 use selfheal_store::SqliteJournal;
 use selfheal_test_servers::{Reply, SlackMessage, SlackStandIn};
 use tempfile::TempDir;
@@ -20,16 +19,6 @@ struct Scene {
     journal: Arc<dyn Journal>,
     clock: Arc<Moving>,
     _directory: TempDir,
-}
-
-struct Counting(StdMutex<u128>);
-
-impl Entropy for Counting {
-    fn bytes(&self) -> [u8; 16] {
-        let mut next = self.0.lock().unwrap();
-        *next += 1;
-        next.to_be_bytes()
-    }
 }
 
 impl Scene {
@@ -60,9 +49,8 @@ impl Scene {
     }
 
     fn sink(&self, settings: SlackAppSettings) -> SlackApp {
-        let entropy = Arc::new(Counting(StdMutex::default()));
         let clock: Arc<dyn Clock> = Arc::<Moving>::clone(&self.clock);
-        SlackApp::new(settings, clock, entropy, Arc::clone(&self.journal)).unwrap()
+        SlackApp::new(settings, clock, Arc::clone(&self.journal)).unwrap()
     }
 
     fn roots(&self) -> Vec<SlackMessage> {
@@ -126,6 +114,23 @@ async fn one_issue_is_one_message_with_a_thread() {
         assert!(root.read().contains(part), "{part}: {}", root.read());
     }
     assert_eq!(scene.slack.refusals(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_buttons_of_a_message_count_although_it_was_not_noted_before_a_crash() {
+    let scene = Scene::new();
+    let news = about(1, NewsKind::Approval, "disk: approval needed");
+    let sink = scene.sink(scene.settings());
+    sink.deliver(&news, "k").await.unwrap();
+    // As the journal was before: the crash came between Slack's answer and the note of it.
+    let key = Known::key_of("ops", "issue-1");
+    scene.journal.commit(vec![Write::Set { key, value: Value::Null }]).await.unwrap();
+    sink.deliver(&news, "k").await.unwrap();
+    let shown: Vec<_> = scene.roots().iter().map(|root| root.button(thread::APPROVE)).collect();
+    assert_eq!(shown.len(), 2);
+    assert!(shown[0].is_some() && shown[0] == shown[1], "{shown:?}");
+    sink.deliver(&about(1, NewsKind::Approval, "disk: another plan"), "l").await.unwrap();
+    assert_ne!(scene.roots()[1].button(thread::APPROVE), shown[1], "another question has other buttons");
 }
 
 #[tokio::test(flavor = "multi_thread")]

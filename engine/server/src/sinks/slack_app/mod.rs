@@ -2,8 +2,8 @@
 //!
 //! The flow: [`route`](ChannelRoute) chooses the channel, [`thread`] knows the message and how it looks, [`digest`] stands in
 //! for a flood of them, [`api`] calls Slack. What is known of a message is in the journal, so that a restart goes on with it.
-//! Slack has no deduplication: a try whose answer was lost may show a message twice. Buttons come back by
-//! `POST /slack/actions`.
+//! Slack has no deduplication: a try whose answer was lost may show a message twice, and the buttons of both count.
+//! Buttons come back by `POST /slack/actions`.
 
 pub mod api;
 mod digest;
@@ -18,7 +18,7 @@ use selfheal_contract::settings::Secret;
 use selfheal_core::issue::IssueId;
 use selfheal_core::labels::Labels;
 use selfheal_core::matcher::Matcher;
-use selfheal_runtime::ports::{Clock, Entropy, Journal, News, NewsKind, Sink, SinkFault};
+use selfheal_runtime::ports::{Clock, Journal, News, NewsKind, Sink, SinkFault};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -76,7 +76,6 @@ pub struct SlackApp {
     api: Api,
     known: Known,
     clock: Arc<dyn Clock>,
-    entropy: Arc<dyn Entropy>,
     rate: Mutex<Rate>,
 }
 
@@ -88,14 +87,13 @@ impl SlackApp {
     pub fn new(
         settings: SlackAppSettings,
         clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
         journal: Arc<dyn Journal>,
     ) -> Result<Self, SinkSettingsFault> {
         let name = &settings.name;
         let api = Api::new(&settings.api, &settings.token, settings.timeout, Arc::clone(&clock))
             .map_err(SinkSettingsFault::outgoing(name))?;
         let known = Known::new(journal, name);
-        Ok(Self { settings, api, known, clock, entropy, rate: Mutex::default() })
+        Ok(Self { settings, api, known, clock, rate: Mutex::default() })
     }
 
     fn link(&self, news: &News) -> Option<String> {
@@ -110,7 +108,7 @@ impl SlackApp {
         if digest.is_awaited(key) || !room {
             return self.gather(&mut digest, news, key, now).await;
         }
-        let mut thread = Thread::new(news, key, self.entropy.hex());
+        let mut thread = Thread::new(news, key);
         let mut message = thread.payload(&self.settings.name, self.link(news).as_deref());
         message["channel"] = self.channel(news).into();
         let answer = self.api.call("chat.postMessage", &message).await?;
@@ -170,7 +168,7 @@ impl SlackApp {
                 Err(Said::Gone(_)) => return self.open(issue, news, key).await,
                 Err(said) => return Err(said.into()),
             }
-            thread.follow(news, key, self.entropy.hex());
+            thread.follow(news, key);
             self.known.keep_issue(issue, &thread).await?;
         }
         let mut message = thread.payload(&self.settings.name, self.link(&thread.main).as_deref());

@@ -1,6 +1,7 @@
 //! What is known of an issue's message in Slack, and how it looks: the latest news, what came before in a line each, buttons.
 
 use jiff::Timestamp;
+use selfheal_core::hash::ContentHash;
 use selfheal_runtime::ports::{News, NewsKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -34,7 +35,7 @@ pub(crate) struct Thread {
     pub(super) lines: Vec<String>,
     /// The key of the last message that is in the thread, so that a second try adds nothing twice.
     pub(super) said: String,
-    /// Made for the buttons that are shown; without it there are none, and those of before count no more.
+    /// Goes with the buttons that are shown; without it there are none, and those of before count no more.
     pub(crate) nonce: Option<String>,
     /// Whether somebody has it in hand.
     pub(super) in_hand: bool,
@@ -44,7 +45,7 @@ pub(crate) struct Thread {
 
 impl Thread {
     /// The message before it is sent.
-    pub(super) fn new(news: &News, key: &str, nonce: String) -> Self {
+    pub(super) fn new(news: &News, key: &str) -> Self {
         let mut thread = Self {
             channel: String::new(),
             ts: String::new(),
@@ -55,12 +56,12 @@ impl Thread {
             in_hand: false,
             reported: false,
         };
-        thread.ask(news, nonce);
+        thread.ask(news, key);
         thread
     }
 
     /// Takes in what has happened since.
-    pub(super) fn follow(&mut self, news: &News, key: &str, nonce: String) {
+    pub(super) fn follow(&mut self, news: &News, key: &str) {
         key.clone_into(&mut self.said);
         match news.kind {
             NewsKind::Acknowledged => {
@@ -75,13 +76,16 @@ impl Thread {
             _ => {
                 let before = std::mem::replace(&mut self.main, bounded(news));
                 self.note(&before.title, before.at, &before);
-                self.ask(news, nonce);
+                self.ask(news, key);
             }
         }
     }
 
-    fn ask(&mut self, news: &News, nonce: String) {
-        self.nonce = (news.kind == NewsKind::Approval && news.approval.is_some()).then_some(nonce);
+    /// The nonce is made from what is told: a second try after a crash may show the buttons twice, and both must count.
+    /// Nobody has to be kept from guessing it, since Slack signs every press, and a button says only what it was given.
+    fn ask(&mut self, news: &News, key: &str) {
+        let asks = news.kind == NewsKind::Approval && news.approval.is_some();
+        self.nonce = asks.then(|| ContentHash::of_bytes(key.as_bytes()).short());
     }
 
     fn note(&mut self, text: &str, at: Timestamp, news: &News) {
