@@ -416,7 +416,10 @@ fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Du
             engine.desk.called(id, now);
         }
         Sighted::Known(_) => count("known"),
-        Sighted::Stale => count("stale"),
+        Sighted::Stale => {
+            count("stale");
+            engine.intake.known.forget(sighting.alert.fingerprint);
+        }
     }
 }
 

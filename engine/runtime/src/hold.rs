@@ -40,7 +40,12 @@ impl Holds {
 
     /// The issue is not needed any more, or was lost. Says whether it was held.
     pub(crate) fn drop(&self, tenure: Tenure) -> bool {
-        self.confirmed().remove(&tenure).is_some()
+        self.take(tenure).is_some()
+    }
+
+    /// The issue is about to be given back, and not renewed meanwhile. Gives since when it was confirmed, if it was held.
+    pub(crate) fn take(&self, tenure: Tenure) -> Option<Duration> {
+        self.confirmed().remove(&tenure)
     }
 
     /// Nothing is needed any more; gives what was held.

@@ -43,9 +43,13 @@ impl<'a> Pen<'a> {
 
     /// As [`Self::finish`], for a pen that belongs to something.
     pub(crate) async fn end(&mut self) -> Result<(), JournalFault> {
-        self.write(Duration::ZERO).await?;
-        self.engine.holds.drop(self.tenure);
-        Ok(())
+        // Not renewed from here on: a renewal that found it given back would end the look before its end.
+        let held = self.engine.holds.take(self.tenure);
+        let written = self.write(Duration::ZERO).await;
+        if let (Err(_), Some(at)) = (&written, held) {
+            self.engine.holds.add(self.tenure, at);
+        }
+        written
     }
 
     /// Makes sure, right before an effect, that nobody else can hold the issue.

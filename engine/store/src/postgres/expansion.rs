@@ -75,7 +75,7 @@ async fn all(session: &mut Connection, statements: Vec<Sql<'_>>) -> Result<(), T
 const LATEST: &str = "
     SELECT l.* FROM unnest($1::bigint[]) AS f (fingerprint)
     CROSS JOIN LATERAL (
-        SELECT fingerprint, id, starts_at, seen, resolved_at IS NOT NULL AS resolved, closed_at IS NULL AS open
+        SELECT fingerprint, id, starts_at, seen, resolved_at, closed_at IS NULL AS open
         FROM issues WHERE issues.fingerprint = f.fingerprint ORDER BY id DESC LIMIT 1) AS l";
 
 fn latest(row: &tokio_postgres::Row) -> Result<(Fingerprint, Latest), Trouble> {
@@ -83,7 +83,7 @@ fn latest(row: &tokio_postgres::Row) -> Result<(Fingerprint, Latest), Trouble> {
     let known = LatestIssue {
         open: row.value("open")?,
         starts_at: row.time("starts_at")?,
-        resolved: row.value("resolved")?,
+        resolved_at: row.maybe_time("resolved_at")?,
     };
     let latest = Latest { id: IssueId(row.value("id")?), known, seen: row.value("seen")? };
     Ok((Fingerprint(fingerprint.cast_unsigned()), latest))

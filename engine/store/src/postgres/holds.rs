@@ -71,27 +71,33 @@ pub(super) fn take_one(issue: IssueId) -> Sql<'static> {
     )
 }
 
+/// What a lease makes of `held_until`: one of nothing gives the issue back, and what was given back cannot be held for longer
+/// by a renewal that comes behind it.
+const UNTIL: &str = "CASE WHEN $3::float8 > 0 THEN clock_timestamp() + $3::float8 * interval '1 second' END";
+const HELD: &str = "($3::float8 <= 0 OR issues.held_until IS NOT NULL)";
+
 /// Holds issues for another lease, or gives them back. In the order of their numbers, as everybody locks them.
 pub(super) fn keep(tenures: &[Tenure], lease: Duration) -> Sql<'static> {
     let mut tenures = tenures.to_vec();
     tenures.sort_unstable_by_key(|tenure| tenure.issue);
     sql!(
-        "WITH held AS (
-             SELECT issues.id FROM unnest($1::bigint[], $2::bigint[]) AS t (id, epoch)
-             JOIN issues ON issues.id = t.id AND issues.epoch = t.epoch
-             ORDER BY issues.id FOR NO KEY UPDATE OF issues)
-         UPDATE issues SET held_until = clock_timestamp() + $3 * interval '1 second'
-         WHERE id IN (SELECT id FROM held) RETURNING id, epoch",
+        format!(
+            "WITH held AS (
+                 SELECT issues.id FROM unnest($1::bigint[], $2::bigint[]) AS t (id, epoch)
+                 JOIN issues ON issues.id = t.id AND issues.epoch = t.epoch
+                 WHERE {HELD} ORDER BY issues.id FOR NO KEY UPDATE OF issues)
+             UPDATE issues SET held_until = {UNTIL} WHERE id IN (SELECT id FROM held) RETURNING id, epoch"
+        ),
         tenures.iter().map(|tenure| tenure.issue.0).collect::<Vec<_>>(),
         tenures.iter().map(|tenure| tenure.epoch).collect::<Vec<_>>(),
         lease.as_secs_f64(),
     )
 }
 
-/// Holds one issue for another lease, unless it is in another epoch.
+/// Holds one issue for another lease, or gives it back, unless it is in another epoch.
 pub(super) fn hold(tenure: Tenure, lease: Duration) -> Sql<'static> {
     sql!(
-        "UPDATE issues SET held_until = clock_timestamp() + $3 * interval '1 second' WHERE id = $1 AND epoch = $2",
+        format!("UPDATE issues SET held_until = {UNTIL} WHERE id = $1 AND epoch = $2 AND {HELD}"),
         tenure.issue.0,
         tenure.epoch,
         lease.as_secs_f64(),

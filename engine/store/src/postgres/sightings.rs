@@ -106,7 +106,7 @@ impl<'a> Outcomes<'a> {
     fn see(&mut self, now: Option<&mut Current>, sighting: &'a Sighting) -> (Seen, Option<Current>) {
         let alert = &sighting.alert;
         let content = fingerprint_of_content(alert);
-        let meaning = meaning(now.as_ref().map(|now| now.known), alert);
+        let meaning = meaning(now.as_ref().map(|now| now.known), alert, sighting.received_at);
         let Some(now) = now.filter(|_| !matches!(meaning, Meaning::Open | Meaning::OpenResolved)) else {
             return match meaning {
                 Meaning::Open => self.open(sighting, content),
@@ -126,14 +126,14 @@ impl<'a> Outcomes<'a> {
                     "refired",
                     format!("the alert fires again since {}", alert.starts_at),
                 );
-                now.known.resolved = false;
+                now.known.resolved_at = None;
                 Seen::Refired(place)
             }
             Meaning::Resolve => {
                 let resolved_at = resolved_at(sighting);
                 self.change(place, state(Some(resolved_at), Some(sighting.received_at)));
                 self.tell(place, sighting, "resolved", format!("the alert was resolved at {resolved_at}"));
-                now.known.resolved = true;
+                now.known.resolved_at = Some(resolved_at);
                 Seen::Resolved(place)
             }
             Meaning::Known => {
@@ -141,7 +141,7 @@ impl<'a> Outcomes<'a> {
                 if !no_older || now.seen == content {
                     return (Seen::Known(place), None);
                 }
-                self.change(place, state(now.known.resolved.then(|| resolved_at(sighting)), None));
+                self.change(place, state(now.known.resolved_at.map(|_| resolved_at(sighting)), None));
                 Seen::Known(place)
             }
             _ => return (Seen::Stale, None),
@@ -178,7 +178,7 @@ impl<'a> Outcomes<'a> {
         let known = LatestIssue {
             open: opened.phase.is_open(),
             starts_at: opened.state.alert.starts_at,
-            resolved: opened.state.resolved_at.is_some(),
+            resolved_at: opened.state.resolved_at,
         };
         let current = Current { place: Place::New(self.opened.len()), known, seen: opened.state.seen };
         self.opened.push(opened);

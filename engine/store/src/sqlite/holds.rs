@@ -127,13 +127,16 @@ pub(super) fn until(at: Timestamp, lease: Duration) -> Option<Timestamp> {
     (!lease.is_zero()).then(|| later(at, lease))
 }
 
-/// Holds an issue until a time, or gives it back; false when it is in another epoch.
+/// Holds an issue until a time, or gives it back; false when it is in another epoch, or was given back in this one.
 pub(super) fn hold(
     statements: &Statements<'_>,
     tenure: Tenure,
     until: Option<Timestamp>,
 ) -> Result<bool, Trouble> {
-    let mut hold = statements.get("UPDATE issues SET held_until = ?3 WHERE id = ?1 AND epoch = ?2")?;
+    let mut hold = statements.get(
+        "UPDATE issues SET held_until = ?3
+         WHERE id = ?1 AND epoch = ?2 AND (?3 IS NULL OR held_until IS NOT NULL)",
+    )?;
     Ok(hold.execute(params![tenure.issue.0, tenure.epoch, until.map(Time)])? == 1)
 }
 

@@ -51,13 +51,15 @@ struct Latest {
 fn latest(statements: &Statements<'_>, alert: &Alert) -> Result<Option<Latest>, Trouble> {
     // The plus keeps SQLite from planning anew for every value, to compare it with statistics that there are not.
     let mut find = statements.get(
-        "SELECT id, starts_at, seen, resolved_at IS NOT NULL, closed_at IS NULL
+        "SELECT id, starts_at, seen, resolved_at, closed_at IS NULL
          FROM issues WHERE fingerprint = +?1 ORDER BY id DESC LIMIT 1",
     )?;
     let found = find
         .query_row([Print(alert.fingerprint)], |row| {
             let Time(starts_at) = row.get(1)?;
-            let known = LatestIssue { open: row.get(4)?, starts_at, resolved: row.get(3)? };
+            let resolved_at: Option<Time> = row.get(3)?;
+            let resolved_at = resolved_at.map(|Time(at)| at);
+            let known = LatestIssue { open: row.get(4)?, starts_at, resolved_at };
             Ok(Latest { id: IssueId(row.get(0)?), known, seen: row.get(2)? })
         })
         .optional()?;
@@ -66,7 +68,7 @@ fn latest(statements: &Statements<'_>, alert: &Alert) -> Result<Option<Latest>, 
 
 fn see(statements: &Statements<'_>, latest: Option<Latest>, sighting: &Sighting) -> Result<Sighted, Trouble> {
     let alert = &sighting.alert;
-    let meaning = meaning(latest.as_ref().map(|latest| latest.known), alert);
+    let meaning = meaning(latest.as_ref().map(|latest| latest.known), alert, sighting.received_at);
     match (latest, meaning) {
         (_, Meaning::Open) => {
             let opening = &sighting.opening;
@@ -114,7 +116,7 @@ fn see(statements: &Statements<'_>, latest: Option<Latest>, sighting: &Sighting)
         (Some(latest), Meaning::Known) => {
             let no_older = alert.starts_at.as_millisecond() >= latest.known.starts_at.as_millisecond();
             if no_older && latest.seen != fingerprint_of_content(alert) {
-                let resolved = latest.known.resolved.then(|| resolved_at(sighting));
+                let resolved = latest.known.resolved_at.map(|_| resolved_at(sighting));
                 update(statements, &latest, sighting, resolved, None)?;
             }
             Ok(Sighted::Known(latest.id))

@@ -55,6 +55,8 @@ pub async fn what_is_due_is_taken_soonest_first_and_once(journal: &dyn Journal) 
         (0, Some(at(90)))
     );
     give_back(journal, first[0].1, 61).await;
+    let renewed = journal.keep(vec![first[0].1, first[1].1], at(61), LONG).await.unwrap();
+    assert_eq!(renewed, [first[1].1], "what was given back is not renewed");
     assert_eq!(taken(journal, 62, 10).await, [(5, 2)], "in the next epoch");
 }
 

@@ -78,8 +78,16 @@ pub async fn sightings_follow_the_table(journal: &dyn Journal) {
     assert_eq!(see(journal, alert("a", 30, None), 70).await, Sighted::Stale, "of the closed episode");
     assert_eq!(see(journal, alert("a", 30, Some(40)), 71).await, Sighted::Stale);
     assert_eq!(see(journal, alert("a", 60, None), 72).await, Sighted::Opened(IssueId(2)));
+    // Too late to be late: it fires again with the start of before, first before its issue is closed and then after.
+    assert_eq!(see(journal, alert("a", 60, Some(80)), 81).await, Sighted::Resolved(IssueId(2)));
+    assert_eq!(see(journal, alert("a", 60, None), 379).await, Sighted::Stale);
+    assert_eq!(see(journal, alert("a", 60, None), 380).await, Sighted::Refired(IssueId(2)));
+    assert_eq!(see(journal, alert("a", 60, Some(390)), 391).await, Sighted::Resolved(IssueId(2)));
+    journal.commit(vec![step(IssueId(2), Event::Close)]).await.unwrap();
+    assert_eq!(see(journal, alert("a", 60, None), 689).await, Sighted::Stale);
+    assert_eq!(see(journal, alert("a", 60, None), 690).await, Sighted::Opened(IssueId(3)));
     let open = journal.open_fingerprints().await.unwrap();
-    assert_eq!(open, [(alert("a", 0, None).fingerprint, IssueId(2), at(60))]);
+    assert_eq!(open, [(alert("a", 0, None).fingerprint, IssueId(3), at(60))]);
 }
 
 pub async fn expanding_again_changes_nothing(journal: &dyn Journal) {

@@ -79,10 +79,12 @@ impl Holds {
         Tenure { issue, epoch: held.epoch }
     }
 
-    /// Holds an issue for a lease, or gives it back; false when it is in another epoch.
+    /// Holds an issue for a lease, or gives it back; false when it is in another epoch, or was given back in this one.
     pub(super) fn hold(&mut self, tenure: Tenure, at: Timestamp, lease: Duration) -> bool {
         let until = (!lease.is_zero()).then(|| later(at, lease));
-        let held = self.issues.get_mut(&tenure.issue).filter(|held| held.epoch == tenure.epoch);
+        let stands =
+            |held: &&mut Held| held.epoch == tenure.epoch && (until.is_none() || held.until.is_some());
+        let held = self.issues.get_mut(&tenure.issue).filter(stands);
         held.map(|held| held.until = until).is_some()
     }
 

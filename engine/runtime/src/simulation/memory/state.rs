@@ -71,10 +71,10 @@ impl State {
         let known = latest.as_ref().map(|issue| LatestIssue {
             open: issue.phase.is_open(),
             starts_at: issue.alert.starts_at,
-            resolved: issue.resolved_at.is_some(),
+            resolved_at: issue.resolved_at,
         });
         let resolved_at = sighting.alert.ends_at.unwrap_or(sighting.received_at);
-        match (meaning(known, &sighting.alert), latest) {
+        match (meaning(known, &sighting.alert, sighting.received_at), latest) {
             (Meaning::Open, _) => Sighted::Opened(self.open(sighting, None)),
             (Meaning::OpenResolved, _) => {
                 self.open(sighting, Some(resolved_at));
