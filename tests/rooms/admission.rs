@@ -238,6 +238,25 @@ async fn an_open_breaker_leaves_the_target_alone() {
 }
 
 #[tokio::test]
+async fn a_change_is_not_taken_back_because_nobody_could_look() {
+    let plan = r#"double::set("a", 1).verify(double::read("load").below(50), "30s")"#;
+    let world = World::with_plan(plan);
+    world.target.put("load", 90);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+    world.target.down(true);
+    house.advance(minutes(3)).await;
+    assert_eq!(house.engine.breakers.list(), [], "a verification does not count against its target");
+    world.target.down(false);
+    house.advance(seconds(15)).await;
+    world.target.put("load", 20);
+    house.advance(seconds(15)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Recovered), "{}", house.only().await.why);
+    assert_eq!(world.target.did(), ["set a=1"]);
+}
+
+#[tokio::test]
 async fn without_the_ledger_nothing_is_done() {
     let world = World::with_plan(OWN);
     world.ledger_down.store(true, Ordering::Relaxed);

@@ -137,6 +137,22 @@ async fn approvals_outlive_a_restart() {
 }
 
 #[tokio::test]
+async fn an_approval_waits_for_a_target_that_does_not_answer() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let asked = house.asked().await;
+    world.target.hide_owner(true);
+    house.engine.answer(&asked.id, asked.plan_hash, true, "anna", "go on").await.unwrap();
+    house.advance(minutes(5)).await;
+    assert_eq!(house.only().await.phase, Phase::AwaitingApproval, "{}", house.only().await.why);
+    world.target.hide_owner(false);
+    // The target failed to answer often enough to be left alone for a while.
+    house.advance(minutes(6)).await;
+    assert_eq!(world.target.did(), ["set a=91"]);
+}
+
+#[tokio::test]
 async fn whoever_asks_for_approval_is_named() {
     let cases = [
         (r#"double::set("a", 1).needs_approval("keys will be lost")"#, "keys will be lost"),

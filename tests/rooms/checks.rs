@@ -9,7 +9,8 @@ use selfheal_core::labels::Labels;
 use selfheal_runtime::checks::{self, Check, Patience};
 use serde_json::json;
 
-use crate::world::{House, Standing, World, minutes, seconds};
+use crate::source::standing;
+use crate::world::{House, SourceStandIn, World, minutes, seconds};
 
 /// A check of the number `one`, every minute: ill above 10, three times in a row.
 fn check() -> Check {
@@ -143,14 +144,17 @@ async fn an_alert_whose_check_is_gone_is_over() {
 #[tokio::test]
 async fn a_source_that_knows_nothing_of_it_does_not_resolve_it() {
     let mut world = world();
-    let source = Arc::new(Standing::default());
+    let source = Arc::new(SourceStandIn::default());
     source.set(Some(Vec::new()));
-    world.source = Some(source);
+    world.source = Some(Arc::clone(&source));
     world.switch_on = false;
     let house = world.start().await;
     checking(&house, vec![check()]).await;
     world.target.put("one", 50);
     house.fire("load", "two").await;
+    source.set(Some(vec![standing("two", house.now(), None)]));
+    house.advance(minutes(2)).await;
+    source.set(Some(Vec::new()));
     house.advance(minutes(20)).await;
     assert!(house.issue("load", "one").await.resolved_at.is_none());
     assert!(house.issue("load", "two").await.resolved_at.is_some());

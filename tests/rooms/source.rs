@@ -8,9 +8,9 @@ use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::labels::Labels;
 use selfheal_runtime::ports::StandingAlert;
 
-use crate::world::{Standing, World, alert, minutes, notification, seconds};
+use crate::world::{SourceStandIn, World, alert, minutes, notification, seconds};
 
-fn standing(instance: &str, starts_at: Timestamp, suppressed_by: Option<&str>) -> StandingAlert {
+pub fn standing(instance: &str, starts_at: Timestamp, suppressed_by: Option<&str>) -> StandingAlert {
     let labels: Labels =
         [("alertname", "load"), ("instance", instance), ("severity", "critical")].into_iter().collect();
     let alert = Alert {
@@ -26,8 +26,8 @@ fn standing(instance: &str, starts_at: Timestamp, suppressed_by: Option<&str>) -
     StandingAlert { alert, suppressed_by: suppressed_by.map(str::to_owned) }
 }
 
-fn world() -> (World, Arc<Standing>) {
-    let source = Arc::new(Standing::default());
+fn world() -> (World, Arc<SourceStandIn>) {
+    let source = Arc::new(SourceStandIn::default());
     source.set(Some(Vec::new()));
     let mut world = World::with_plan(r#"double::set(alert.labels.instance, 1)"#);
     world.source = Some(Arc::clone(&source));
@@ -99,6 +99,40 @@ async fn what_is_gone_for_minutes_counts_as_resolved() {
     assert!(house.only().await.resolved_at.is_some());
     house.advance(minutes(2)).await;
     assert_eq!(house.only().await.phase, Phase::Closed);
+}
+
+#[tokio::test]
+async fn what_never_stood_at_the_source_is_not_missed_there() {
+    let (world, source) = world();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let mut body = notification(&[alert("load", "two", house.now(), None)], 0);
+    body["externalURL"] = "https://grafana.example.org/".into();
+    house.post(body).await.unwrap();
+    source.set(Some(vec![standing("one", house.issue("load", "one").await.alert.starts_at, None)]));
+    house.advance(minutes(2)).await;
+    source.set(Some(Vec::new()));
+    house.advance(minutes(20)).await;
+    assert!(house.issue("load", "one").await.closed_at.is_some(), "its sender is known to be this source");
+    assert!(house.issue("load", "two").await.resolved_at.is_none(), "nobody but its sender knows");
+}
+
+#[tokio::test]
+async fn an_answer_in_parts_proves_no_absence() {
+    let (world, source) = world();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    source.set(Some(vec![standing("one", house.now(), None)]));
+    house.advance(minutes(2)).await;
+    source.set(Some(Vec::new()));
+    source.set_whole(false);
+    house.advance(minutes(30)).await;
+    assert!(house.only().await.resolved_at.is_none(), "the peer that did not answer may have it");
+    source.set_whole(true);
+    house.advance(minutes(4)).await;
+    assert!(house.only().await.resolved_at.is_none(), "it counts from the first whole answer");
+    house.advance(minutes(3)).await;
+    assert!(house.only().await.resolved_at.is_some());
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::journal::{Approval, Issue, IssueFilter, ReceiptId, Story};
 use selfheal_runtime::ports::{
     AlertSource, Claim, Entropy, Journal, Ledger, LedgerFault, News, NewsKind, Reserved, Sink, SinkFault,
-    SourceFault, StandingAlert,
+    SourceFault, StandingAlert, StandingAlerts,
 };
 use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::{Engine, Parts};
@@ -82,7 +82,7 @@ pub struct World {
     /// Who is told when nobody takes an issue in hand.
     pub escalation: Escalation,
     /// What stands at the source of alerts; a house asks only where there is one.
-    pub source: Option<Arc<Standing>>,
+    pub source: Option<Arc<SourceStandIn>>,
     /// Whether the ledger can be asked.
     pub ledger_down: Arc<AtomicBool>,
     /// What a test waits by.
@@ -316,7 +316,7 @@ pub fn alert(name: &str, instance: &str, starts_at: Timestamp, ends_at: Option<T
 pub fn notification(alerts: &[Value], truncated: u64) -> Value {
     json!({
         "version": "4", "receiver": "selfheal", "status": "firing", "groupKey": "{}:{}", "groupLabels": {},
-        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": truncated,
+        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alertmanager:9093", "truncatedAlerts": truncated,
         "alerts": alerts,
     })
 }
@@ -387,21 +387,29 @@ impl Sink for Recorder {
 
 /// A source of alerts that says what a test tells it; `None` cannot be asked.
 #[derive(Default)]
-pub struct Standing {
+pub struct SourceStandIn {
     alerts: Mutex<Option<Vec<StandingAlert>>>,
+    in_parts: AtomicBool,
 }
 
-impl Standing {
+impl SourceStandIn {
     /// This stands from now on.
     pub fn set(&self, alerts: Option<Vec<StandingAlert>>) {
         *self.alerts.lock().unwrap() = alerts;
     }
+
+    /// From now on its answers are whole, or not.
+    pub fn set_whole(&self, whole: bool) {
+        self.in_parts.store(!whole, Ordering::Relaxed);
+    }
 }
 
 #[async_trait]
-impl AlertSource for Standing {
-    async fn standing(&self) -> Result<Vec<StandingAlert>, SourceFault> {
-        self.alerts.lock().unwrap().clone().ok_or_else(|| SourceFault("the source is down".to_owned()))
+impl AlertSource for SourceStandIn {
+    async fn standing(&self) -> Result<StandingAlerts, SourceFault> {
+        let alerts = self.alerts.lock().unwrap().clone();
+        let alerts = alerts.ok_or_else(|| SourceFault("the source is down".to_owned()))?;
+        Ok(StandingAlerts { alerts, whole: !self.in_parts.load(Ordering::Relaxed) })
     }
 }
 

@@ -92,8 +92,8 @@ pub struct Alert {
     /// Identifies the labels. As the sender gave it, which may know of labels it does not send; computed
     /// from the labels when it gave none.
     pub fingerprint: Fingerprint,
-    /// The watch of an adapter that raised it; none for what Alertmanager sent. Not part of its identity. Set by the intake,
-    /// written as `heardBy`.
+    /// Who told of it last: the sender of the notification, by the address at which it says it can be reached, or the watch of
+    /// an adapter. Not part of its identity. Set by the intake, written as `heardBy`.
     pub heard_by: Option<Box<str>>,
 }
 

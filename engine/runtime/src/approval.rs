@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use selfheal_core::guard::Ruling;
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use serde_json::{Value, json};
 
-use crate::case::{self, by_person};
+use crate::case::{self, UNREADABLE_RETRY, by_person};
 use crate::decide::{self, Ending, Purpose};
 use crate::engine::Engine;
 use crate::execute;
@@ -123,23 +124,28 @@ pub(crate) async fn follow_up(
             case::rest(engine, pen, &issue, Outcome::Expired, why, None).await
         }
         None => {
-            let (wake_at, why) = (Some(approval.expires_at), issue.why);
-            pen.note(Write::Move {
-                issue: issue.id,
-                event: Event::Ask,
-                wake_at,
-                outcome: None,
-                why,
-                at: now,
-            });
-            pen.finish().await?;
-            engine.desk.ring(approval.expires_at);
-            Ok(())
+            let why = issue.why.clone();
+            wait(engine, pen, &issue, approval.expires_at, why).await
         }
     }
 }
 
-fn deny(pen: &mut Pen<'_>, approval: &Approval, at: jiff::Timestamp, why: &str) {
+/// The issue goes on waiting with its approval, until a time.
+async fn wait(
+    engine: &Engine,
+    mut pen: Pen<'_>,
+    issue: &Issue,
+    until: Timestamp,
+    why: String,
+) -> Result<(), JournalFault> {
+    let (event, wake_at, at) = (Event::Ask, Some(until), engine.clock.now());
+    pen.note(Write::Move { issue: issue.id, event, wake_at, outcome: None, why, at });
+    pen.finish().await?;
+    engine.desk.ring(until);
+    Ok(())
+}
+
+fn deny(pen: &mut Pen<'_>, approval: &Approval, at: Timestamp, why: &str) {
     let answer = Answer { granted: false, by: "selfheal".to_owned(), at, reason: why.to_owned() };
     pen.note(Write::Answer { id: approval.id.clone(), plan_hash: approval.plan_hash, answer });
 }
@@ -192,7 +198,6 @@ async fn run(
         choices: Vec::new(),
         verdicts,
     };
-    let now = engine.clock.now();
     let why = match ending {
         Ending::Ruled { ruling: Ruling::Admit, claim } => {
             let summary = format!("plan {} admitted, approved by {by}", approval.plan_hash.short());
@@ -200,20 +205,14 @@ async fn run(
             let (plan, by) = (approval.plan, Some(by.to_owned()));
             return execute::begin(engine, pen, issue, rule, &facts, plan, *claim, by).await;
         }
+        Ending::Unreadable { why } => {
+            // The target may answer again before the approval expires.
+            let until = engine.clock.after(UNREADABLE_RETRY).min(approval.expires_at);
+            return wait(engine, pen, &issue, until, why).await;
+        }
         Ending::Ruled { ruling: Ruling::Hold { until, why }, .. } if until < approval.expires_at => {
             // The approval holds until it expires; the issue keeps waiting with it.
-            let wake_at = Some(until);
-            pen.note(Write::Move {
-                issue: issue.id,
-                event: Event::Ask,
-                wake_at,
-                outcome: None,
-                why,
-                at: now,
-            });
-            pen.finish().await?;
-            engine.desk.ring(until);
-            return Ok(());
+            return wait(engine, pen, &issue, until, why).await;
         }
         Ending::Ruled { ruling: Ruling::Hold { why, .. }, .. } => {
             format!("held beyond the approval's time: {why}")
@@ -222,10 +221,7 @@ async fn run(
             ruling: Ruling::Refuse { why } | Ruling::Shadow { why } | Ruling::Ask { why },
             ..
         } => why,
-        Ending::Skip { why }
-        | Ending::Failed { why }
-        | Ending::Unreadable { why }
-        | Ending::Beyond { why } => why,
+        Ending::Skip { why } | Ending::Failed { why } | Ending::Beyond { why } => why,
     };
     pen.note(case::decided(engine, &issue, format!("refused although approved: {why}"), &facts));
     pen.note_all(news::outcome(engine, &issue, Outcome::Refused, &why));

@@ -1,5 +1,5 @@
 //! Circuit breakers, one for each adapter: after repeated failures its targets are left alone for a while, then one
-//! trial decides.
+//! trial at a time decides.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +8,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use selfheal_core::guard::later;
 use selfheal_core::policy::Policy;
+
+/// How long the others wait for the result of a trial: longer than it takes to read a probe.
+const TRIAL: Duration = Duration::from_secs(10);
 
 /// The breakers of all adapters.
 pub struct Breakers {
@@ -63,6 +66,18 @@ impl Breakers {
         }
     }
 
+    /// Admits an exchange, or says until when it has to wait. The one that comes first after a breaker was open is the trial;
+    /// the others wait for its result.
+    pub(crate) fn admit(&self, adapter: &str, now: Timestamp) -> Option<Timestamp> {
+        let mut states = self.states();
+        let until = states.get_mut(adapter)?.open_until.as_mut()?;
+        if *until > now {
+            return Some(*until);
+        }
+        *until = later(now, TRIAL);
+        None
+    }
+
     /// When the adapter may be tried again, while its breaker is open.
     pub fn open_until(&self, adapter: &str, now: Timestamp) -> Option<Timestamp> {
         self.states().get(adapter)?.open_until.filter(|until| *until > now)
@@ -97,6 +112,9 @@ mod tests {
         breakers.count("pg", false, at(0));
         assert_eq!(breakers.open_until("pg", at(299)), Some(at(300)));
         assert_eq!(breakers.open_until("pg", at(300)), None, "time for a trial");
+        assert_eq!(breakers.admit("pg", at(300)), None);
+        assert_eq!(breakers.admit("pg", at(300)), Some(at(310)), "one at a time");
+        assert_eq!(breakers.admit("pg", at(310)), None, "a trial without a result is not waited for");
         breakers.count("pg", false, at(300));
         assert_eq!(breakers.open_until("pg", at(599)), Some(at(600)), "one failed trial opens it again");
         breakers.count("pg", true, at(600));

@@ -26,7 +26,7 @@ use crate::storm;
 /// When an alert that still fires is looked at again after its rule decided to do nothing, or a guard refused.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(900);
 /// When a probe that could not be read is tried again.
-const UNREADABLE_RETRY: Duration = Duration::from_secs(10);
+pub(crate) const UNREADABLE_RETRY: Duration = Duration::from_secs(10);
 
 /// Looks at an issue once.
 pub(crate) async fn look_at(engine: &Arc<Engine>, issue: Issue, tenure: Tenure) -> Result<(), JournalFault> {
@@ -56,6 +56,7 @@ async fn settle(engine: &Engine, mut pen: Pen<'_>, issue: &Issue) -> Result<(), 
         None => issue.why.clone(),
     };
     let close = now >= close_at;
+    engine.readable(issue.id);
     if close {
         let resolved = format!("resolved at {resolved_at}, and stayed so");
         pen.note(record(issue, now, "closed", resolved.clone()));
@@ -195,6 +196,8 @@ async fn conclude(
                 let why = format!("cannot observe: {why}");
                 return hold(engine, pen, &issue, &facts, until, why).await;
             }
+            // The next time that it cannot be read is waited for anew.
+            engine.readable(issue.id);
             fail(engine, pen, &issue, &facts, format!("cannot observe: {why}"), again).await
         }
         Ending::Failed { why } => fail(engine, pen, &issue, &facts, why, again).await,

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use selfheal_contract::{Failure, FailureKind, Reading};
+use selfheal_contract::{Failure, Reading};
 use selfheal_core::alert::Alert;
-use selfheal_core::condition::{ProbeCall, Readings};
 use selfheal_core::guard::{self, Facts, LedgerReading, Ruling, Verdict};
 use selfheal_core::hash::ContentHash;
 use selfheal_core::plan::{Choice, Decision, Plan, Step};
@@ -21,11 +20,10 @@ use selfheal_script::{Rule, View};
 use serde::Serialize;
 
 use crate::engine::Engine;
+use crate::observe::{PROBE_TIMEOUT, not_asked, observe};
 use crate::ports::journal::{DecisionFacts, JournalFault};
 use crate::ports::ledger::{Claim, LedgerFault};
 
-/// How long reading one probe may take.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a claim is kept in the ledger without being renewed.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
@@ -185,74 +183,6 @@ async fn level(engine: &Engine, rule: &Rule, question: &Question) -> Result<u32,
     })
 }
 
-async fn observe(
-    engine: &Engine,
-    rule: &Arc<Rule>,
-    view: &View,
-    purpose: Purpose,
-) -> Result<BTreeMap<String, Reading>, Ending> {
-    if !rule.observes() {
-        return Ok(BTreeMap::new());
-    }
-    let (script, for_script) = (Arc::clone(rule), view.clone());
-    let probes = engine
-        .scripts
-        .run(move || script.observe(&for_script))
-        .await
-        .map_err(|fault| Ending::Failed { why: fault.to_string() })?
-        .map_err(|fault| Ending::Failed { why: fault.to_string() })?;
-    let read = probes.into_iter().map(async |(name, probe)| (name, read(engine, &probe, purpose).await));
-    let mut seen = BTreeMap::new();
-    for (name, reading) in join_all(read).await {
-        seen.insert(name, reading?);
-    }
-    Ok(seen)
-}
-
-/// Reads one probe, within its time, counting how its adapter does, unless nothing is to be counted.
-async fn read(engine: &Engine, call: &ProbeCall, purpose: Purpose) -> Result<Reading, Ending> {
-    let key = || call.key();
-    let Some(probe) = engine.catalog.probe(&call.adapter, &call.probe) else {
-        return Err(Ending::Failed { why: format!("{}: there is no such probe", key()) });
-    };
-    let now = engine.clock.now();
-    if let Some(until) = engine.breakers.open_until(&call.adapter, now) {
-        return Err(Ending::Unreadable {
-            why: format!("{}: the circuit breaker is open until {until}", key()),
-        });
-    }
-    let answer = tokio::select! {
-        biased;
-        answer = probe.read(&call.params) => answer,
-        () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
-    };
-    let result = match &answer {
-        Ok(Reading::Known(_)) => "known",
-        Ok(Reading::Inconclusive(_)) => "inconclusive",
-        Err(_) => "failed",
-    };
-    engine.metrics.checks.with_label_values(&[call.adapter.as_str(), result]).inc();
-    let refused = matches!(&answer, Err(failure) if failure.kind == FailureKind::Refused);
-    if purpose == Purpose::Act && (answer.is_ok() || refused) {
-        engine.count_exchange(&call.adapter, true);
-    }
-    answer.map_err(|failure| not_asked(engine, &call.adapter, &key(), failure, purpose))
-}
-
-/// Reads the probes of a condition; one that cannot be read is inconclusive.
-pub(crate) async fn read_all(engine: &Engine, probes: &[&ProbeCall]) -> Readings {
-    let read = probes.iter().map(async |call| {
-        let reading = read(engine, call, Purpose::Act).await.unwrap_or_else(|ending| {
-            Reading::Inconclusive(match ending {
-                Ending::Failed { why } | Ending::Unreadable { why } => why,
-                _ => "it was not read".to_owned(),
-            })
-        });
-        (call.key(), reading)
-    });
-    join_all(read).await.into_iter().collect()
-}
-
 async fn plan(
     engine: &Engine,
     rule: &Arc<Rule>,
@@ -322,16 +252,6 @@ async fn assess(
         }
     }
     Ok(Drafted { plan, choices, assessments, contested })
-}
-
-/// What follows when an adapter's target could not be asked before a decision.
-fn not_asked(engine: &Engine, adapter: &str, what: &str, failure: Failure, purpose: Purpose) -> Ending {
-    let refused = failure.kind == FailureKind::Refused;
-    if purpose == Purpose::Act && !refused {
-        engine.count_exchange(adapter, false);
-    }
-    let why = format!("{what}: {failure}");
-    if refused { Ending::Failed { why } } else { Ending::Unreadable { why } }
 }
 
 /// Asks every guard. The ledger grants the claim only when all other guards pass.

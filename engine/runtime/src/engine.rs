@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use selfheal_contract::{Catalog, Failure};
 use selfheal_core::guard::{Guard, Says, Verdict};
-use selfheal_core::issue::{IssueId, Outcome, Phase};
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::policy::Policy;
 use selfheal_core::success::SuccessRecord;
 use selfheal_script::{Compiler, RuleFile};
@@ -37,6 +37,9 @@ use crate::share::{self, Leads};
 use crate::steady::Steady;
 use crate::storm::Storms;
 use crate::switch::{self, Position, Switch};
+
+/// Issues read at a time, where all are gone through.
+pub(crate) const PAGE: u32 = 1000;
 
 /// A hook that lets a span belong to the trace with this id (32 hexadecimal digits).
 pub type Adopt = Arc<dyn Fn(&tracing::Span, &str) + Send + Sync>;
@@ -169,7 +172,7 @@ impl Engine {
             why: "as configured".to_owned(),
         };
         let stored = parts.journal.setting(switch::SETTING).await?;
-        let position = stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(initial);
+        let position = stored.map_or(initial, |value| switch::stored(value, now));
         let successes = parts.journal.successes().await?.into_iter().collect();
         let replica = parts.entropy.hex();
         let (intake, work) = Intake::new(parts.backlog_max);
@@ -274,23 +277,11 @@ impl Engine {
 
     /// An issue that no rule was for may have one now.
     async fn match_again(&self, generation: &Generation) -> Result<(), JournalFault> {
-        let mut filter = IssueFilter {
-            open: Some(true),
-            outcome: Some(Outcome::Unmatched),
-            limit: 1000,
-            ..IssueFilter::default()
+        let filter = IssueFilter { outcome: Some(Outcome::Unmatched), ..IssueFilter::default() };
+        let matched = |issue: &Issue| {
+            issue.resolved_at.is_none() && !generation.matching(&issue.alert.labels).is_empty()
         };
-        loop {
-            let page = self.journal.issues(filter.clone()).await?;
-            let matched = |issue: &&Issue| {
-                issue.resolved_at.is_none() && !generation.matching(&issue.alert.labels).is_empty()
-            };
-            self.call(page.iter().filter(matched).map(|issue| issue.id)).await?;
-            match page.last() {
-                Some(last) if page.len() == 1000 => filter.before = Some(last.id),
-                _ => return Ok(()),
-            }
-        }
+        self.call_all(filter, matched).await
     }
 
     /// Lets a rule go on for an hour although it is flooded with new issues.
@@ -312,13 +303,8 @@ impl Engine {
         writes.extend(self.release_everywhere(rule, at));
         self.journal.commit(writes).await?;
         self.storms.release(rule, at);
-        let (phase, rule) = (Some(Phase::Waiting), Some(rule.to_owned()));
-        let held = IssueFilter { open: Some(true), phase, rule, limit: 1000, ..IssueFilter::default() };
-        let held = self.journal.issues(held).await?;
-        let by_storm = |issue: &&Issue| {
-            issue.wake_at.is_none_or(|wake_at| wake_at > at) && issue.why.starts_with(Guard::Storm.name())
-        };
-        self.call(held.iter().filter(by_storm).map(|issue| issue.id)).await
+        let filter = IssueFilter { rule: Some(rule.to_owned()), ..IssueFilter::default() };
+        self.call_all(filter, |issue| issue.is_held(at)).await
     }
 
     /// Whether the ledger can be used, for `/ready`.
@@ -451,6 +437,26 @@ impl Engine {
             biased;
             answer = asked => answer,
             () = self.clock.sleep(timeout) => Err(Failure::indeterminate(format!("no answer within {timeout:?}"))),
+        }
+    }
+
+    /// Has all open issues looked at that pass a filter and a test.
+    ///
+    /// # Errors
+    /// The journal cannot be read or written; some of them may have been called for.
+    pub(crate) async fn call_all(
+        &self,
+        filter: IssueFilter,
+        test: impl Fn(&Issue) -> bool,
+    ) -> Result<(), JournalFault> {
+        let mut filter = IssueFilter { open: Some(true), limit: PAGE, before: None, ..filter };
+        loop {
+            let page = self.journal.issues(filter.clone()).await?;
+            self.call(page.iter().filter(|issue| test(issue)).map(|issue| issue.id)).await?;
+            match page.last() {
+                Some(last) if page.len() == PAGE as usize => filter.before = Some(last.id),
+                _ => return Ok(()),
+            }
         }
     }
 

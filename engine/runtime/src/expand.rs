@@ -180,7 +180,7 @@ async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
     };
     let read = if unpacked_bytes(&body) <= PARSE_IN_PLACE_BYTES_MAX {
         let mut pieces = Vec::new();
-        let read = read_stored(&body, skip, heard_by(&source), &mut |piece| pieces.push(piece));
+        let read = read_stored(&body, skip, &source, &mut |piece| pieces.push(piece));
         for alerts in pieces {
             if !expand(alerts).await {
                 return;
@@ -191,7 +191,7 @@ async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
         let (pieces, mut received) = mpsc::channel::<Vec<Alert>>(2);
         let reading = tokio::task::spawn_blocking(move || {
             // Nobody reads on when the process ends; the journal has the rest.
-            read_stored(&body, skip, heard_by(&source), &mut |piece| drop(pieces.blocking_send(piece)))
+            read_stored(&body, skip, &source, &mut |piece| drop(pieces.blocking_send(piece)))
         });
         while let Some(alerts) = received.recv().await {
             if !expand(alerts).await {
@@ -216,17 +216,15 @@ fn unpacked_bytes(body: &[u8]) -> usize {
     size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
 }
 
-fn read_stored(
-    body: &[u8],
-    skip: u32,
-    heard_by: Option<&str>,
-    take: &mut dyn FnMut(Vec<Alert>),
-) -> Result<(), String> {
+fn read_stored(body: &[u8], skip: u32, source: &str, take: &mut dyn FnMut(Vec<Alert>)) -> Result<(), String> {
     let body = lz4_flex::decompress_size_prepended(body).map_err(|fault| fault.to_string())?;
+    // Whoever sends writes its address after the alerts.
+    let envelope = notification::parse(&body, &mut |_, _| {}).map_err(|fault| fault.to_string())?;
+    let heard_by = heard_by(source, &envelope);
     let (mut piece, mut good) = (Vec::with_capacity(BATCH), 0_u32);
     notification::parse(&body, &mut |_, alert| {
         let Ok(mut alert) = alert else { return };
-        alert.heard_by = heard_by.map(Into::into);
+        alert.heard_by = Some(heard_by.into());
         good += 1;
         if good <= skip {
             return;

@@ -15,8 +15,9 @@ use crate::engine::Engine;
 use crate::expand::Work;
 use crate::ports::JournalFaultKind;
 use crate::ports::journal::{NewReceipt, Receipt};
-use crate::reconcile::RECONCILER;
 
+/// The source of what is posted as a notification.
+pub const ALERTMANAGER: &str = "alertmanager";
 /// Bodies up to this many alerts are handed on in memory; larger ones are read again from the journal's copy, piece by
 /// piece.
 const ALERTS_IN_MEMORY_MAX: usize = 1024;
@@ -205,19 +206,16 @@ impl Engine {
     }
 }
 
-/// The watch that notifications of this source come from, if they do not come from Alertmanager. Only what Alertmanager
-/// tells of can be asked for there.
-pub(crate) fn heard_by(source: &str) -> Option<&str> {
-    Some(source).filter(|source| !matches!(*source, "alertmanager" | RECONCILER))
+/// Who told of the alerts of a notification: its sender, by the address at which it says it can be reached, or the watch.
+pub(crate) fn heard_by<'a>(source: &'a str, envelope: &'a Envelope) -> &'a str {
+    if source == ALERTMANAGER { &envelope.external_url } else { source }
 }
 
 fn parse(body: Vec<u8>, source: &str) -> Result<Parsed, BodyFault> {
-    let heard_by = heard_by(source);
     let (mut keys, mut alerts) = (Vec::new(), Some(Vec::new()));
     let (mut malformed, mut faults) = (0, Vec::new());
     let envelope = notification::parse(&body, &mut |_, alert| match alert {
-        Ok(mut alert) => {
-            alert.heard_by = heard_by.map(Into::into);
+        Ok(alert) => {
             keys.push(alert.key());
             match &mut alerts {
                 Some(kept) if kept.len() < ALERTS_IN_MEMORY_MAX => kept.push(alert),
@@ -231,5 +229,7 @@ fn parse(body: Vec<u8>, source: &str) -> Result<Parsed, BodyFault> {
             }
         }
     })?;
+    let heard_by = heard_by(source, &envelope);
+    alerts.iter_mut().flatten().for_each(|alert| alert.heard_by = Some(heard_by.into()));
     Ok(Parsed { envelope, keys, alerts, malformed, faults, body })
 }

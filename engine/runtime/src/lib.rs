@@ -33,6 +33,7 @@ mod hold;
 mod known;
 mod listen;
 mod news;
+mod observe;
 mod outbox;
 mod pen;
 mod reconcile;

@@ -6,12 +6,9 @@ use async_trait::async_trait;
 use selfheal_contract::{Intake, NotTaken, Watch};
 use selfheal_core::alert::Alert;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, PAGE};
 use crate::intake::NotReceived;
 use crate::ports::journal::{Issue, IssueFilter};
-
-/// Issues read at a time.
-const PAGE: u32 = 1000;
 
 /// The door through which watches hand on what they saw.
 pub(crate) struct Door(pub(crate) Arc<Engine>);

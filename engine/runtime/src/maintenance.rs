@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use selfheal_core::guard::Guard;
-use selfheal_core::issue::Phase;
 use selfheal_core::labels::Labels;
 use selfheal_core::matcher::Matcher;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::ports::journal::{Issue, IssueFilter, Record, Write};
@@ -45,6 +44,41 @@ struct Standing {
     matchers: Vec<Matcher>,
 }
 
+impl Standing {
+    /// A matcher that cannot be read makes its window cover everything: to leave an alert alone is the safer mistake.
+    fn new(window: Window) -> Self {
+        let read: Result<Vec<Matcher>, _> = window.matchers.iter().map(|text| Matcher::parse(text)).collect();
+        Self { window, matchers: read.unwrap_or_default() }
+    }
+
+    fn matches(&self, labels: &Labels) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(labels))
+    }
+}
+
+/// The windows as the journal has them. One that cannot be read covers everything until somebody ends it.
+fn read(stored: Option<Value>) -> Vec<Window> {
+    let stored = match stored {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::Array(windows)) => windows,
+        Some(other) => vec![other],
+    };
+    let windows = stored.into_iter().enumerate().map(|(number, stored)| {
+        serde_json::from_value(stored).unwrap_or_else(|fault| Window {
+            id: format!("unreadable-{number}"),
+            matchers: Vec::new(),
+            from: Timestamp::MIN,
+            until: Timestamp::MAX,
+            reason: format!(
+                "a maintenance window in the journal cannot be read ({fault}); end it and add it anew"
+            ),
+            by: "selfheal".to_owned(),
+            at: Timestamp::UNIX_EPOCH,
+        })
+    });
+    windows.collect()
+}
+
 /// All windows that people have added.
 #[derive(Default)]
 pub(crate) struct Maintenance {
@@ -54,23 +88,15 @@ pub(crate) struct Maintenance {
 }
 
 impl Maintenance {
-    /// Those of an earlier process. A matcher that this one cannot read makes its window cover everything: to leave an
-    /// alert alone is the safer mistake.
-    pub(crate) fn restored(stored: Option<serde_json::Value>) -> Self {
-        let windows: Vec<Window> =
-            stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    /// Those of an earlier process.
+    pub(crate) fn restored(stored: Option<Value>) -> Self {
         let maintenance = Self::default();
-        maintenance.hold(&windows);
+        maintenance.hold(&read(stored));
         maintenance
     }
 
     fn hold(&self, windows: &[Window]) {
-        let standing = windows.iter().map(|window| {
-            let read: Result<Vec<Matcher>, _> =
-                window.matchers.iter().map(|text| Matcher::parse(text)).collect();
-            Standing { window: window.clone(), matchers: read.unwrap_or_default() }
-        });
-        self.standing.store(Arc::new(standing.collect()));
+        self.standing.store(Arc::new(windows.iter().cloned().map(Standing::new).collect()));
     }
 
     /// The windows that have not ended.
@@ -89,8 +115,7 @@ impl Maintenance {
         let standing = self.standing.load();
         let open =
             standing.iter().filter(|standing| standing.window.from <= now && now < standing.window.until);
-        let covering =
-            open.filter(|standing| standing.matchers.iter().all(|matcher| matcher.matches(labels)));
+        let covering = open.filter(|standing| standing.matches(labels));
         // The one that lasts longest, so that an alert is not looked at in vain.
         let longest = covering.max_by_key(|standing| standing.window.until)?;
         let Window { reason, by, until, .. } = &longest.window;
@@ -138,25 +163,16 @@ impl Engine {
         let window = windows.remove(place);
         self.keep_windows(&windows, by, format!("ended maintenance {id}: {}", window.reason)).await?;
         drop(changing);
-        let held = IssueFilter {
-            open: Some(true),
-            phase: Some(Phase::Waiting),
-            limit: 1000,
-            ..IssueFilter::default()
-        };
-        let held = self.journal.issues(held).await?;
-        let by_maintenance = |issue: &&Issue| issue.why.starts_with(Guard::Maintenance.name());
-        self.call(held.iter().filter(by_maintenance).map(|issue| issue.id)).await?;
+        let (now, was) = (self.clock.now(), Standing::new(window.clone()));
+        let held = |issue: &Issue| issue.is_held(now) && was.matches(&issue.alert.labels);
+        self.call_all(IssueFilter::default(), held).await?;
         Ok(Some(window))
     }
 
     /// Takes over the windows that people have added in other processes.
     pub(crate) async fn refresh_maintenance(&self) -> Result<(), JournalFault> {
         if self.shared {
-            let stored = self.journal.setting(SETTING).await?;
-            let windows: Vec<Window> =
-                stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
-            self.maintenance.hold(&windows);
+            self.maintenance.hold(&read(self.journal.setting(SETTING).await?));
         }
         Ok(())
     }
@@ -169,7 +185,7 @@ impl Engine {
             kind: "maintenance".to_owned(),
             actor: by.to_owned(),
             summary,
-            facts: serde_json::Value::Null,
+            facts: Value::Null,
         };
         let value = serde_json::to_value(windows).unwrap_or_default();
         self.journal
@@ -182,6 +198,8 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -221,5 +239,24 @@ mod tests {
             assert_eq!(found, expected, "{job} {env} {now}");
         }
         assert_eq!(maintenance.windows(at(25)).len(), 2);
+    }
+
+    #[test]
+    fn a_window_that_cannot_be_read_covers_everything_until_it_is_ended() {
+        let good = json!({ "id": "a", "matchers": ["job=\"a\""], "from": at(0), "until": at(9), "reason": "a", "by": "ann",
+                           "at": at(0) });
+        for (stored, ids) in [
+            (json!(null), vec![]),
+            (json!([good]), vec!["a"]),
+            (json!([good, { "id": "b" }]), vec!["a", "unreadable-1"]),
+            (json!("windows"), vec!["unreadable-0"]),
+        ] {
+            let maintenance = Maintenance::restored(Some(stored.clone()));
+            let found: Vec<String> = maintenance.windows(at(5)).into_iter().map(|window| window.id).collect();
+            assert_eq!(found, ids, "{stored}");
+            let labels: Labels = [("job", "other")].into_iter().collect();
+            let covered = maintenance.covering(&labels, at(5)).is_some();
+            assert_eq!(covered, found.iter().any(|id| id.starts_with("unreadable")), "{stored}");
+        }
     }
 }

@@ -2,9 +2,11 @@
 //! bring: cut alerts, lost flushes, what came and went while selfheal was down, and silences.
 //!
 //! What it finds goes through the same intake as a notification. Absence proves nothing by itself: an alert must be
-//! gone for minutes, from every look in that time, with the source answering, before it counts as resolved.
+//! gone for minutes, from every look in that time, with the source answering whole, before it counts as resolved; and only
+//! if whoever told of it has also told of alerts that stand at the source. Others send here, too: Grafana, another
+//! Alertmanager, people.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -15,7 +17,8 @@ use serde_json::json;
 use tokio::sync::Notify;
 
 use crate::engine::Engine;
-use crate::ports::{AlertSource, JournalFault};
+use crate::ports::journal::{IssueFilter, Write};
+use crate::ports::{AlertSource, JournalFault, StandingAlerts};
 
 /// The source of what the reconciler finds.
 pub(crate) const RECONCILER: &str = "reconciler";
@@ -26,6 +29,13 @@ const LOOK_MIN: Duration = Duration::from_secs(1);
 /// How long an alert must be gone from its source to count as resolved. An Alertmanager that was restarted knows nothing until
 /// Prometheus sends everything again, which takes about two minutes with its defaults.
 const ABSENCE_MIN: Duration = Duration::from_secs(300);
+
+/// The journal's name for the senders of alerts that stand at the source.
+const SENDERS: &str = "reconciler/senders";
+/// The newest open issues, by which senders are learnt.
+const NEWEST: u32 = 100;
+/// Senders remembered; a source has as many as it has peers, and changes their addresses rarely.
+const SENDERS_MAX: usize = 64;
 
 /// What the last look found, and a bell for the next one.
 pub(crate) struct Reconciler {
@@ -82,7 +92,8 @@ async fn look(
     every: Duration,
     missing: &mut HashMap<Fingerprint, jiff::Timestamp>,
 ) -> Result<(), String> {
-    let standing = source.standing().await.map_err(|fault| fault.to_string())?;
+    let StandingAlerts { alerts: standing, whole } =
+        source.standing().await.map_err(|fault| fault.to_string())?;
     let told = |fault: JournalFault| fault.to_string();
     let open = engine.journal.open_fingerprints().await.map_err(told)?;
     let known: HashMap<Fingerprint, _> =
@@ -107,8 +118,13 @@ async fn look(
         engine.metrics.recovered_alerts.inc_by(received);
     }
 
-    let stands: std::collections::HashSet<Fingerprint> =
-        standing.iter().map(|standing| standing.alert.fingerprint).collect();
+    if !whole {
+        // What is missing from such an answer may stand all the same.
+        missing.clear();
+        return Ok(());
+    }
+    let stands: HashSet<Fingerprint> = standing.iter().map(|standing| standing.alert.fingerprint).collect();
+    let senders = if leads { senders(engine, &stands).await.map_err(told)? } else { BTreeSet::new() };
     missing.retain(|print, _| known.contains_key(print) && !stands.contains(print));
     for (print, id, _) in open.iter().filter(|(print, ..)| !stands.contains(print)) {
         let now = engine.clock.now();
@@ -117,8 +133,8 @@ async fn look(
             continue;
         }
         let Some(issue) = engine.journal.issue(*id).await.map_err(told)? else { continue };
-        if issue.alert.heard_by.is_some() {
-            // It never was at this source; the watch that raised it says when it is over.
+        if issue.alert.heard_by.as_deref().is_none_or(|sender| !senders.contains(sender)) {
+            // It never was at this source; whoever told of it says when it is over.
             continue;
         }
         tracing::info!(issue = %id, "the alert is gone from its source without a word; it counts as resolved");
@@ -126,6 +142,29 @@ async fn look(
         receive(engine, &[&gone]).await?;
     }
     Ok(())
+}
+
+/// Who tells of alerts that stand at the source, as far as that has been seen.
+async fn senders(engine: &Engine, stands: &HashSet<Fingerprint>) -> Result<BTreeSet<String>, JournalFault> {
+    let stored = engine.journal.setting(SENDERS).await?;
+    let known: BTreeSet<String> =
+        stored.and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    let mut senders = known.clone();
+    senders.insert(RECONCILER.to_owned());
+    let newest = IssueFilter { open: Some(true), limit: NEWEST, ..IssueFilter::default() };
+    for issue in engine.journal.issues(newest).await? {
+        if let Some(sender) = issue.alert.heard_by
+            && stands.contains(&issue.fingerprint)
+            && senders.len() < SENDERS_MAX
+        {
+            senders.insert(sender.into());
+        }
+    }
+    if senders != known {
+        let value = json!(senders);
+        engine.journal.commit(vec![Write::Set { key: SENDERS.to_owned(), value }]).await?;
+    }
+    Ok(senders)
 }
 
 /// The source's own API cuts starts off to milliseconds.

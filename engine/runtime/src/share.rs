@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::ports::JournalFault;
 use crate::ports::journal::Write;
 use crate::storm::{RELEASE, StormReading, WINDOW};
-use crate::switch::{self, Position};
+use crate::switch;
 
 /// How often the journal is asked where the switch stands, when nobody says that it was turned.
 const LOOK: Duration = Duration::from_secs(1);
@@ -59,16 +59,19 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 /// Takes over where the switch stands in the journal, when that has changed since it was last read. What this process
 /// has turned off and could not journal stays off until somebody turns it anywhere.
 async fn refresh_switch(engine: &Engine, stored: &mut Option<Value>) -> Result<(), JournalFault> {
+    // What this process is about to journal comes after what is read here, or is read.
+    let _turning = engine.switch.turning.lock().await;
+    let turned_off = engine.switch.turned_off();
     let now = engine.journal.setting(switch::SETTING).await?;
     if now == *stored {
         return Ok(());
     }
     stored.clone_from(&now);
-    let position: Option<Position> = now.and_then(|value| serde_json::from_value(value).ok());
-    if let Some(position) = position.filter(|position| *position != engine.switch.position()) {
-        tracing::warn!(on = position.on, by = position.by, why = position.why, "the switch was turned");
-        engine.metrics.switch_on.set(i64::from(position.on));
-        engine.switch.turn(position);
+    let Some(position) = now.map(|value| switch::stored(value, engine.clock.now())) else { return Ok(()) };
+    let (on, by, why) = (position.on, position.by.clone(), position.why.clone());
+    if position != engine.switch.position() && engine.switch.turn(position, turned_off) {
+        tracing::warn!(on, by, why, "the switch was turned");
+        engine.metrics.switch_on.set(i64::from(on));
     }
     Ok(())
 }

@@ -3,8 +3,7 @@
 //! It also turns itself off when too many remediations fail.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -38,13 +37,24 @@ pub struct Position {
     pub why: String,
 }
 
+/// The position that the journal has. One that cannot be read is off: to do nothing is the safer mistake.
+pub(crate) fn stored(value: serde_json::Value, now: Timestamp) -> Position {
+    serde_json::from_value(value).unwrap_or_else(|fault| Position {
+        on: false,
+        by: "selfheal".to_owned(),
+        at: now,
+        why: format!("where it stands cannot be read from the journal ({fault}); turn it on again"),
+    })
+}
+
 /// The switch, with what it knows of the last hour's remediations.
 pub struct Switch {
     position: ArcSwap<Position>,
     results: Mutex<Results>,
-    /// One turn at a time, and how often it was turned off.
-    turning: tokio::sync::Mutex<()>,
-    turned_off: AtomicU64,
+    /// One turn at a time.
+    pub(crate) turning: tokio::sync::Mutex<()>,
+    /// How often it was turned off here.
+    offs: Mutex<u64>,
 }
 
 impl Switch {
@@ -53,7 +63,7 @@ impl Switch {
             position: ArcSwap::from_pointee(position),
             results: Mutex::default(),
             turning: tokio::sync::Mutex::default(),
-            turned_off: AtomicU64::new(0),
+            offs: Mutex::default(),
         }
     }
 
@@ -68,13 +78,35 @@ impl Switch {
         (!position.on).then(|| format!("{} turned it off at {}: {}", position.by, position.at, position.why))
     }
 
-    /// Turns it in this process; the caller has journalled it.
-    pub(crate) fn turn(&self, position: Position) {
+    /// Turns it off in this process, whatever is under way elsewhere.
+    fn turn_off(&self, position: Position) {
+        let mut offs = self.offs();
+        *offs += 1;
+        self.position.store(position.into());
+    }
+
+    /// How often it was turned off here.
+    pub(crate) fn turned_off(&self) -> u64 {
+        *self.offs()
+    }
+
+    /// Turns it in this process as the journal has it; not on, if somebody has turned it off here since it was counted how
+    /// often that was done. Says whether it was turned.
+    pub(crate) fn turn(&self, position: Position, turned_off: u64) -> bool {
+        let offs = self.offs();
         if position.on {
+            if *offs != turned_off {
+                return false;
+            }
             // What failed before a person turned it on again does not turn it off once more.
             self.results.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         self.position.store(position.into());
+        true
+    }
+
+    fn offs(&self) -> MutexGuard<'_, u64> {
+        self.offs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Share of successes within the last hour, 0 to 1; 1 when there was none to count.
@@ -148,11 +180,10 @@ impl Engine {
         let at = self.clock.now();
         let position = Position { on, by: by.to_owned(), at, why: why.to_owned() };
         if !on {
-            self.switch.turned_off.fetch_add(1, Ordering::SeqCst);
-            self.switch.turn(position.clone());
+            self.switch.turn_off(position.clone());
             self.metrics.switch_on.set(0);
         }
-        let offs = self.switch.turned_off.load(Ordering::SeqCst);
+        let turned_off = self.switch.turned_off();
         let turning = self.switch.turning.lock().await;
         let mut writes = vec![
             Write::Set {
@@ -172,9 +203,8 @@ impl Engine {
         writes.extend(news::switch(self, &position));
         self.journal.commit(writes).await?;
         // Whoever turned it off meanwhile has the last word: in this process already, in the journal in a moment.
-        let stands = on && self.switch.turned_off.load(Ordering::SeqCst) == offs;
+        let stands = on && self.switch.turn(position.clone(), turned_off);
         if stands {
-            self.switch.turn(position.clone());
             self.metrics.switch_on.set(1);
         }
         drop(turning);
@@ -187,10 +217,8 @@ impl Engine {
 
     /// What was refused while the switch was off is looked at again.
     async fn look_at_refused(&self) -> Result<(), JournalFault> {
-        let outcome = Some(Outcome::Refused);
-        let filter = IssueFilter { open: Some(true), outcome, limit: 1000, ..IssueFilter::default() };
-        let refused = self.journal.issues(filter).await?;
-        self.call(refused.iter().map(|issue| issue.id)).await
+        let filter = IssueFilter { outcome: Some(Outcome::Refused), ..IssueFilter::default() };
+        self.call_all(filter, |_| true).await
     }
 }
 
@@ -213,6 +241,19 @@ mod tests {
         }
         assert!(switch.count(true, at(9), &policy).unwrap().starts_with("4 of 10"));
         assert_eq!(switch.count(true, at(200), &policy), None, "an hour later they are forgotten");
+    }
+
+    #[test]
+    fn who_turns_it_off_meanwhile_has_the_last_word() {
+        let switch = switch();
+        let to = |on| Position { on, ..switch.position() };
+        let before = switch.turned_off();
+        switch.turn_off(to(false));
+        assert!(!switch.turn(to(true), before), "it was on its way before");
+        assert!(switch.off().is_some());
+        assert!(switch.turn(to(true), switch.turned_off()));
+        assert!(switch.off().is_none());
+        assert!(!stored(serde_json::json!({ "on": "perhaps" }), Timestamp::UNIX_EPOCH).on);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use futures::future::join_all;
 use reqwest::{Client, Response, Url};
 use selfheal_contract::settings::Secret;
 use selfheal_core::labels::Fingerprint;
-use selfheal_runtime::ports::{AlertSource, SourceFault, StandingAlert};
+use selfheal_runtime::ports::{AlertSource, SourceFault, StandingAlert, StandingAlerts};
 use tracing::warn;
 
 use crate::outgoing::{self, excerpt, shown, told};
@@ -195,8 +195,8 @@ impl AlertSource for Alertmanager {
     /// Asks all peers. The order of the alerts is not defined.
     ///
     /// # Errors
-    /// No peer gave a whole answer. When only some did not, a warning says which.
-    async fn standing(&self) -> Result<Vec<StandingAlert>, SourceFault> {
+    /// No peer answered. When only some did not, a warning says which, and the answer is not whole.
+    async fn standing(&self) -> Result<StandingAlerts, SourceFault> {
         let mut answers = join_all(self.peers.iter().map(|peer| self.ask(peer))).await;
         let mut faults = Vec::new();
         let mut malformed = Malformed::default();
@@ -222,7 +222,7 @@ impl AlertSource for Alertmanager {
             warn!(peers = faults.join("; "), "some Alertmanagers cannot be asked for their alerts");
         }
         if malformed.count > 0 {
-            let Malformed { count, example } = malformed;
+            let Malformed { count, example } = &malformed;
             warn!(count, example, "alerts of Alertmanager's API cannot be read, and are left out");
         }
 
@@ -235,7 +235,7 @@ impl AlertSource for Alertmanager {
             merged.into_iter().chain(rest.into_iter().flatten()).for_each(|alert| merge(&mut known, alert));
             merged = known.into_values().collect();
         }
-        Ok(merged)
+        Ok(StandingAlerts { alerts: merged, whole: faults.is_empty() && malformed.count == 0 })
     }
 }
 

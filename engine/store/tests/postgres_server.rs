@@ -94,6 +94,22 @@ async fn lost_answers_to_commits_are_looked_for() {
     assert!(rows.iter().all(|row| number(&row[1]) == 1), "each happened once");
 }
 
+/// A backup that is restored knows nothing of the writers that are at work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_writer_whose_row_is_gone_gets_another_and_writes_once() {
+    let postgres = require!(Postgres::start());
+    let journal = PostgresJournal::open(&settings(&postgres)).await.unwrap();
+    for second in 0..3 {
+        let write = Write::CountFailure { rule: "r".to_owned(), resource: "x".to_owned(), at: at(second) };
+        journal.commit(vec![write]).await.unwrap();
+        postgres.sql("DELETE FROM writers").unwrap();
+    }
+    let rows = postgres.sql("SELECT at / 1000000, tries FROM failures ORDER BY at").unwrap();
+    let rows: Vec<Vec<&str>> =
+        rows.iter().map(|row| row.iter().flatten().map(String::as_str).collect()).collect();
+    assert_eq!(rows, [["0", "1"], ["1", "1"], ["2", "1"]]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn replicas_that_start_at_once_bring_the_schema_up_to_date_once() {
     let postgres = require!(Postgres::start());

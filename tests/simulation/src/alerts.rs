@@ -29,7 +29,7 @@ pub fn body(mut alerts: Vec<Value>, truncated: usize, malformed: bool) -> Vec<u8
     }
     let notification = json!({
         "version": "4", "receiver": "selfheal", "status": "firing", "groupKey": "{}:{}", "groupLabels": {},
-        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": truncated,
+        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alertmanager:9093", "truncatedAlerts": truncated,
         "alerts": alerts,
     });
     notification.to_string().into_bytes()

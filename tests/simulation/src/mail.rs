@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use selfheal_core::alert::Alert;
-use selfheal_runtime::ports::{AlertSource, News, Sink, SinkFault, SourceFault, StandingAlert};
+use selfheal_runtime::ports::{
+    AlertSource, News, Sink, SinkFault, SourceFault, StandingAlert, StandingAlerts,
+};
 
 use crate::dice::Dice;
 use crate::house::Porch;
@@ -88,12 +90,12 @@ pub struct Source(pub Arc<Porch>);
 
 #[async_trait]
 impl AlertSource for Source {
-    async fn standing(&self) -> Result<Vec<StandingAlert>, SourceFault> {
+    async fn standing(&self) -> Result<StandingAlerts, SourceFault> {
         self.0.life.go_on().await;
         self.0.pulse().beat();
         if self.0.weather().is(|weather| &weather.source_down) {
             return Err(SourceFault("the source is down".to_owned()));
         }
-        Ok(self.0.standing().all())
+        Ok(StandingAlerts { alerts: self.0.standing().all(), whole: true })
     }
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::Run;
 use super::step::Try;
-use crate::decide::read_all;
+use crate::observe::read_all;
 use crate::ports::journal::{Intent, JournalFault, Write};
 
 /// The first delay before a target that could not be reached is tried again; it doubles up to the second.
@@ -48,7 +48,7 @@ impl Run<'_> {
             Err(failure) => return Ok(Err(Try::NotApplied(failure.what))),
         };
         let before = match step.options.verify.as_ref().filter(|verify| verify.condition.is_relative()) {
-            Some(verify) => read_all(self.engine, &verify.condition.probes()).await,
+            Some(verify) => read_all(self.engine, &verify.condition.probes()).await.readings,
             None => Readings::new(),
         };
         // Reading the prior state may have taken a long time.

@@ -12,7 +12,7 @@ use tracing::Instrument as _;
 
 use super::Run;
 use super::step::Try;
-use crate::decide::read_all;
+use crate::observe::read_all;
 use crate::ports::journal::{Intent, JournalFault, Write};
 
 /// The first delay between two readings of a verification; it doubles up to the second.
@@ -66,22 +66,29 @@ impl Run<'_> {
     async fn watch(&self, verify: &Verify, applied_at: Timestamp, intent: &Intent) -> Result<String, String> {
         let engine = self.engine;
         let deadline = later(applied_at, verify.within.into());
+        // Time in which nobody could tell is no time in which it did not help.
+        let (mut unanswered, most) = (Duration::ZERO, engine.policy.target_wait);
         let before: Readings = serde_json::from_value(intent.before.clone()).unwrap_or_default();
         let probes = verify.condition.probes();
         let mut wait = LOOK_FIRST;
         loop {
-            let now = read_all(engine, &probes).await;
-            let why = match verify.condition.judge(&now, &before) {
+            let began = engine.clock.monotonic();
+            let seen = read_all(engine, &probes).await;
+            let why = match verify.condition.judge(&seen.readings, &before) {
                 Judgement::Holds(why) => return Ok(why),
                 Judgement::Fails(why) => why,
                 Judgement::Inconclusive(why) => format!("inconclusive, which is not success: {why}"),
             };
-            let left = Duration::try_from(deadline.duration_since(engine.clock.now())).unwrap_or_default();
+            let until = later(deadline, unanswered.min(most));
+            let left = Duration::try_from(until.duration_since(engine.clock.now())).unwrap_or_default();
             if left.is_zero() {
                 return Err(format!("not within {}: {why}", verify.within));
             }
             engine.clock.sleep(wait.min(left)).await;
             wait = (wait * 2).min(LOOK_MAX);
+            if seen.unanswered {
+                unanswered += engine.clock.monotonic().saturating_sub(began);
+            }
         }
     }
 }

@@ -12,6 +12,15 @@ pub struct StandingAlert {
     pub suppressed_by: Option<String>,
 }
 
+/// What a source says of its alerts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StandingAlerts {
+    /// The alerts that stand.
+    pub alerts: Vec<StandingAlert>,
+    /// Whether these are all: nobody who was asked stayed away, and nothing was unreadable.
+    pub whole: bool,
+}
+
 /// The source could not be asked.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
@@ -20,6 +29,6 @@ pub struct SourceFault(pub String);
 /// A source of alerts.
 #[async_trait]
 pub trait AlertSource: Send + Sync {
-    /// All alerts that stand at the source now.
-    async fn standing(&self) -> Result<Vec<StandingAlert>, SourceFault>;
+    /// The alerts that stand at the source now.
+    async fn standing(&self) -> Result<StandingAlerts, SourceFault>;
 }

@@ -60,7 +60,7 @@ async fn a_real_alertmanager_tells_what_stands() {
     let own = source([server.url()]);
     let limit = tokio::time::Instant::now() + Duration::from_secs(20);
     let standing = loop {
-        let standing = own.standing().await.unwrap();
+        let standing = own.standing().await.unwrap().alerts;
         let mut found = names(&standing);
         // The rest is a fingerprint.
         if let Some(Some(cause)) = found.get_mut("Effect") {
@@ -80,7 +80,7 @@ async fn a_real_alertmanager_tells_what_stands() {
 
     for (receiver, count) in [("webhook", 4), ("web.*", 4), ("other", 0)] {
         let filtered = AlertmanagerSettings { receiver: Some(receiver.into()), ..settings([server.url()]) };
-        let standing = Alertmanager::new(filtered).unwrap().standing().await.unwrap();
+        let standing = Alertmanager::new(filtered).unwrap().standing().await.unwrap().alerts;
         assert_eq!(standing.len(), count, "{receiver}");
     }
 }
@@ -104,7 +104,7 @@ async fn peers_are_merged_and_one_may_fail() {
     }
     peers[2].answer(Reply::status(500).body("out\nof order"));
     let own = source(peers.iter().map(HttpStandIn::url));
-    let standing = own.standing().await.unwrap();
+    let standing = own.standing().await.unwrap().alerts;
     let suppressed = Some("suppressed, Alertmanager does not say by what".to_owned());
     let expected = [("Both", None), ("First", None), ("Second", None), ("Silenced", suppressed)];
     assert_eq!(names(&standing), expected.map(|(name, by)| (name.to_owned(), by)).into());
@@ -163,7 +163,7 @@ async fn malformed_alerts_drop_no_others_and_are_told_once() {
     let lines = Lines::default();
     let standing = {
         let _guard = tracing::dispatcher::set_default(&dispatch(&lines));
-        source([server.url()]).standing().await.unwrap()
+        source([server.url()]).standing().await.unwrap().alerts
     };
     assert_eq!(names(&standing), [("Good".to_owned(), None)].into());
     let text = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
@@ -193,7 +193,7 @@ async fn it_shows_itself_and_asks_for_everything() {
             ..settings([])
         };
         let own = Alertmanager::new(settings).unwrap();
-        assert_eq!(own.standing().await.unwrap(), []);
+        assert_eq!(own.standing().await.unwrap().alerts, []);
         let request = server.requests().remove(0);
         let query = "active=true&silenced=true&inhibited=true&unprocessed=true";
         let receiver = if receiver.is_some() { "&receiver=a%7Cb%26c" } else { "" };
@@ -221,7 +221,7 @@ async fn a_storm_is_read_whole() {
         .collect();
     server.answer(Reply::status(200).json(format!("[{}]", alerts.join(","))));
     let patient = AlertmanagerSettings { timeout: Duration::from_secs(120), ..settings([server.url()]) };
-    let standing = Alertmanager::new(patient).unwrap().standing().await.unwrap();
+    let standing = Alertmanager::new(patient).unwrap().standing().await.unwrap().alerts;
     assert_eq!(standing.len(), 100_000);
     let last = standing.iter().find(|one| one.alert.labels.get("instance") == Some("host-99999"));
     assert!(last.is_some());

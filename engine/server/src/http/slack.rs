@@ -1,7 +1,8 @@
 //! `POST /slack/actions`: people press a button under an issue's message in Slack.
 //!
-//! The order matters: Slack's signature over the body as it came, its time, whether it came before; then who pressed, what
-//! they may do, and whether the button is one that is shown. What is wrong with the request gets a fault; what is wrong
+//! The order matters: what Slack's headers say of the time and that there is a signature, before the body is read; Slack's
+//! signature over the body as it came, whether it came before; then who pressed, what they may do, and whether the button is
+//! one that is shown. Bodies have room of their own, so that nobody who cannot sign takes it from others. What is wrong with the request gets a fault; what is wrong
 //! with what somebody wants is told to them alone, in Slack. The approval's own rules hold as everywhere.
 //! (docs.slack.dev, "Verifying requests from Slack", and the payload of `block_actions`.)
 
@@ -24,8 +25,9 @@ use selfheal_runtime::ports::journal::{Approval, Journal};
 use serde_json::Value;
 use sha2::Sha256;
 
+use super::App;
 use super::answer::{self, Fault};
-use super::{App, body};
+use super::body::{self, Bounds, Room};
 use crate::config::{self, Configuration, Receiver, Role, SlackUser};
 use crate::outgoing::OutgoingFault;
 use crate::sinks::known::Known;
@@ -33,6 +35,11 @@ use crate::sinks::slack_app::api::Api;
 use crate::sinks::slack_app::thread::{ACKNOWLEDGE, APPROVE, Pressed, REFUSE, Thread};
 
 const PATH: &str = "/slack/actions";
+/// Slack's payload repeats the message that the button is in.
+const BOUNDS: Bounds = Bounds { bytes_max: 512 * 1024, timeout: Duration::from_secs(3) };
+/// Room for all bodies together, and how long one waits for it. Slack itself waits three seconds.
+const ROOM_BYTES: usize = 4 * 1024 * 1024;
+const ROOM_WAIT: Duration = Duration::from_secs(1);
 /// How far a request's time may be off.
 const SKEW: i64 = 300;
 /// Signatures remembered; there are never more within the time in which one is taken.
@@ -46,6 +53,35 @@ pub(crate) struct Door {
     apis: HashMap<String, Arc<Api>>,
     /// Signatures that came, until when they would be taken again.
     seen: Mutex<HashMap<Vec<u8>, i64>>,
+    room: Room,
+}
+
+/// What the headers of a request say of who sent it.
+struct Signed {
+    at: i64,
+    signature: Vec<u8>,
+}
+
+fn not_slack(why: &str) -> Fault {
+    Fault::new(StatusCode::UNAUTHORIZED, why)
+        .help("only Slack may call this: check slack.signing_secret, and this machine's clock")
+}
+
+impl Signed {
+    /// Whether Slack may have sent this, now.
+    fn read(headers: &HeaderMap, now: Timestamp) -> Result<Self, Fault> {
+        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let at: i64 = header("x-slack-request-timestamp")
+            .and_then(|at| at.parse().ok())
+            .ok_or_else(|| not_slack("the request has no X-Slack-Request-Timestamp"))?;
+        if now.as_second().abs_diff(at) > SKEW.unsigned_abs() {
+            return Err(not_slack("the request is more than five minutes off"));
+        }
+        let signature = header("x-slack-signature").and_then(|text| text.strip_prefix("v0=")).and_then(unhex);
+        let signature =
+            signature.ok_or_else(|| not_slack("the request has no X-Slack-Signature of version v0"))?;
+        Ok(Self { at, signature })
+    }
 }
 
 impl Door {
@@ -65,30 +101,18 @@ impl Door {
             }
         }
         let users = users.into_iter().map(|user| (user.id.clone(), user)).collect();
-        Ok(Some(Self { secret: signing_secret, users, apis, seen: Mutex::default() }))
+        let room = Room::new(ROOM_BYTES, ROOM_WAIT);
+        Ok(Some(Self { secret: signing_secret, users, apis, seen: Mutex::default(), room }))
     }
 
-    /// Whether Slack has sent this, now and for the first time.
-    fn verify(&self, headers: &HeaderMap, body: &[u8], now: Timestamp) -> Result<(), Fault> {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let refused = |why: &str| {
-            Fault::new(StatusCode::UNAUTHORIZED, why)
-                .help("only Slack may call this: check slack.signing_secret, and this machine's clock")
-        };
-        let at: i64 = header("x-slack-request-timestamp")
-            .and_then(|at| at.parse().ok())
-            .ok_or_else(|| refused("the request has no X-Slack-Request-Timestamp"))?;
-        if now.as_second().abs_diff(at) > SKEW.unsigned_abs() {
-            return Err(refused("the request is more than five minutes off"));
-        }
-        let signature = header("x-slack-signature").and_then(|text| text.strip_prefix("v0=")).and_then(unhex);
-        let signature =
-            signature.ok_or_else(|| refused("the request has no X-Slack-Signature of version v0"))?;
+    /// Whether Slack has sent this, for the first time.
+    fn verify(&self, signed: Signed, body: &[u8], now: Timestamp) -> Result<(), Fault> {
+        let Signed { at, signature } = signed;
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose().as_bytes())
             .expect("HMAC takes a key of any length");
         mac.update(format!("v0:{at}:").as_bytes());
         mac.update(body);
-        mac.verify_slice(&signature).map_err(|_| refused("the signature is not Slack's"))?;
+        mac.verify_slice(&signature).map_err(|_| not_slack("the signature is not Slack's"))?;
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|_, until| *until >= now.as_second());
         if seen.len() >= REMEMBERED_MAX {
@@ -96,7 +120,7 @@ impl Door {
         }
         match seen.insert(signature, at + SKEW) {
             None => Ok(()),
-            Some(_) => Err(refused("the request came before")),
+            Some(_) => Err(not_slack("the request came before")),
         }
     }
 }
@@ -139,10 +163,11 @@ async fn taken(
     door: &Door,
 ) -> Result<HttpResponse, Fault> {
     let refused = |reason: &'static str| app.count_refused("slack", reason);
-    let read = body::read(request.headers(), payload, app.api.bounds, &app.api.room).await;
-    let bytes = read.inspect_err(|fault| refused(fault.reason()))?.bytes;
     let now = app.engine.clock.now();
-    door.verify(request.headers(), &bytes, now).inspect_err(|_| refused("unauthorized"))?;
+    let signed = Signed::read(request.headers(), now).inspect_err(|_| refused("unauthorized"))?;
+    let read = body::read(request.headers(), payload, BOUNDS, &door.room).await;
+    let bytes = read.inspect_err(|fault| refused(fault.reason()))?.bytes;
+    door.verify(signed, &bytes, now).inspect_err(|_| refused("unauthorized"))?;
     let click = Click::read(&bytes).ok_or_else(|| {
         refused("malformed");
         Fault::wrong("the payload is no press of one of selfheal's buttons")

@@ -55,6 +55,7 @@ impl Scene {
             users: users.into(),
             apis: [("ops".to_owned(), Arc::new(api))].into(),
             seen: Mutex::default(),
+            room: Room::new(ROOM_BYTES, ROOM_WAIT),
         });
         Self { house, slack, sink, door }
     }

@@ -9,7 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use selfheal_runtime::intake::{NotReceived, Received};
+use selfheal_runtime::intake::{ALERTMANAGER, NotReceived, Received};
 use serde::Serialize;
 use tracing::Instrument as _;
 
@@ -79,7 +79,7 @@ async fn take_in(request: &HttpRequest, payload: Payload, app: &App) -> Result<H
     telemetry::begin(&span, &trace, incoming.as_ref());
     // The room is kept until the engine is done with the bytes.
     let body::Body { bytes, room: _room } = body;
-    let receiving = app.engine.receive(bytes, "alertmanager", Some(trace.clone()));
+    let receiving = app.engine.receive(bytes, ALERTMANAGER, Some(trace.clone()));
     answer(receiving.instrument(span).await, &trace)
 }
 

@@ -120,6 +120,15 @@ impl Task {
                         return refuse(requests, &Trouble::Connect(what));
                     }
                 },
+                Failure::Unmarked => {
+                    tracing::warn!(
+                        "the writer's row is gone from the journal, as from one that was restored; it gets another"
+                    );
+                    self.identity = None;
+                    if tries >= TRIES_MAX {
+                        return refuse(requests, &Trouble::Value(UNMARKED.to_owned()));
+                    }
+                }
                 Failure::Nothing(trouble) => {
                     let again = match trouble.reach() {
                         // A connection that was kept may have died unnoticed; a new one has not.
@@ -195,12 +204,17 @@ impl Task {
                 self.identity = Some(Identity { generation: row.value("generation")?, ..identity });
                 row.value("batch")
             }
-            None => Err(Trouble::Value("the writer's row is gone".to_owned())),
+            None => {
+                self.identity = None;
+                Err(Trouble::Value(UNMARKED.to_owned()))
+            }
         }
     }
 }
 
 const LOST: &str = "the connection to PostgreSQL was lost over a commit that did not happen";
+
+const UNMARKED: &str = "the writer's row is gone";
 
 /// Rows of writers that have been silent for a day belong to processes that are no more.
 const ENROL: &str = "
@@ -217,6 +231,8 @@ enum Failure {
     Nothing(Trouble),
     /// The connection was lost over the commit; if that happened, these are the outcomes.
     Unknown(Outcomes),
+    /// Nothing of it was written: the writer's row is gone, or was taken over.
+    Unmarked,
 }
 
 impl From<Trouble> for Failure {
@@ -244,9 +260,13 @@ async fn transact(
             return Err(trouble.into());
         }
     };
-    // A row that was taken over gets no number, which its column refuses.
+    // A row that was taken over gets no number, which its column refuses; over one that is gone nothing can be divided. Either
+    // way the commit behind it becomes a rollback.
     let mark = sql!(
-        "UPDATE writers SET batch = CASE WHEN generation = $3 THEN $2::bigint END, at = clock_timestamp() WHERE id = $1",
+        "WITH mark AS (
+             UPDATE writers SET batch = CASE WHEN generation = $3 THEN $2::bigint END, at = clock_timestamp()
+             WHERE id = $1 RETURNING id)
+         SELECT 1 / count(*) FROM mark",
         identity.id,
         batch,
         identity.generation,
@@ -260,9 +280,9 @@ async fn transact(
         Err(trouble) => Err(trouble),
     };
     match committed {
-        Ok(answers) if answers.first().is_some_and(|mark| mark.count == 1) => Ok(outcomes),
-        Ok(_) => Err(Failure::Nothing(Trouble::Value("the writer's row is gone".to_owned()))),
+        Ok(_) => Ok(outcomes),
         Err(trouble) if trouble.reach() == Reach::Connection => Err(Failure::Unknown(outcomes)),
+        Err(trouble) if trouble.reach() == Reach::Request => Err(Failure::Unmarked),
         // The server says that it did not commit.
         Err(trouble) => Err(trouble.into()),
     }

@@ -48,6 +48,14 @@ pub struct Issue {
     pub trace: String,
 }
 
+impl Issue {
+    /// Whether it waits for a later time: a guard holds it, or a person is to answer.
+    pub fn is_held(&self, now: Timestamp) -> bool {
+        let waits = matches!(self.phase, Phase::Waiting | Phase::AwaitingApproval);
+        waits && self.wake_at.is_none_or(|wake_at| wake_at > now)
+    }
+}
+
 /// Which issues to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IssueFilter {

@@ -1,0 +1,126 @@
+//! Reading targets: what a rule observes before it decides, and what conditions are judged by.
+//!
+//! Before a decision, a target that repeatedly fails to answer is left alone for a while, and every answer counts for its
+//! circuit breaker. Around an effect it is asked whatever the breaker says, and nothing counts: a change that was made is
+//! looked after, and not taken back because somebody else's reading failed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use selfheal_contract::{Failure, FailureKind, Reading};
+use selfheal_core::condition::{ProbeCall, Readings};
+use selfheal_script::{Rule, View};
+
+use crate::decide::{Ending, Purpose};
+use crate::engine::Engine;
+
+/// How long reading one probe may take.
+pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Reads what a rule asks for, each reading under the name that the rule gave it.
+pub(crate) async fn observe(
+    engine: &Engine,
+    rule: &Arc<Rule>,
+    view: &View,
+    purpose: Purpose,
+) -> Result<BTreeMap<String, Reading>, Ending> {
+    if !rule.observes() {
+        return Ok(BTreeMap::new());
+    }
+    let (script, for_script) = (Arc::clone(rule), view.clone());
+    let probes = engine
+        .scripts
+        .run(move || script.observe(&for_script))
+        .await
+        .map_err(|fault| Ending::Failed { why: fault.to_string() })?
+        .map_err(|fault| Ending::Failed { why: fault.to_string() })?;
+    let read = probes.into_iter().map(async |(name, probe)| (name, read(engine, &probe, purpose).await));
+    let mut seen = BTreeMap::new();
+    for (name, reading) in join_all(read).await {
+        seen.insert(name, reading?);
+    }
+    Ok(seen)
+}
+
+/// Reads one probe before a decision.
+async fn read(engine: &Engine, call: &ProbeCall, purpose: Purpose) -> Result<Reading, Ending> {
+    let now = engine.clock.now();
+    let open_until = match purpose {
+        Purpose::Act => engine.breakers.admit(&call.adapter, now),
+        Purpose::Look => engine.breakers.open_until(&call.adapter, now),
+    };
+    if let Some(until) = open_until {
+        return Err(Ending::Unreadable {
+            why: format!("{}: the circuit breaker is open until {until}", call.key()),
+        });
+    }
+    let answer = ask(engine, call).await;
+    if purpose == Purpose::Act && answer.as_ref().map_or_else(is_answer, |_| true) {
+        engine.count_exchange(&call.adapter, true);
+    }
+    answer.map_err(|failure| not_asked(engine, &call.adapter, &call.key(), failure, purpose))
+}
+
+/// A target that refuses has answered.
+fn is_answer(failure: &Failure) -> bool {
+    failure.kind == FailureKind::Refused
+}
+
+/// What the probes of a condition say now.
+pub(crate) struct Seen {
+    /// The readings; a probe that could not be read is inconclusive.
+    pub(crate) readings: Readings,
+    /// Whether some target did not answer.
+    pub(crate) unanswered: bool,
+}
+
+/// Reads the probes of a condition.
+pub(crate) async fn read_all(engine: &Engine, probes: &[&ProbeCall]) -> Seen {
+    let asked = probes.iter().map(async |call| (call.key(), ask(engine, call).await));
+    let mut seen = Seen { readings: Readings::default(), unanswered: false };
+    for (key, answer) in join_all(asked).await {
+        let reading = answer.unwrap_or_else(|failure| {
+            seen.unanswered |= !is_answer(&failure);
+            Reading::Inconclusive(format!("{key}: {failure}"))
+        });
+        seen.readings.insert(key, reading);
+    }
+    seen
+}
+
+/// Asks for one reading, within its time.
+async fn ask(engine: &Engine, call: &ProbeCall) -> Result<Reading, Failure> {
+    let Some(probe) = engine.catalog.probe(&call.adapter, &call.probe) else {
+        return Err(Failure::refused("there is no such probe"));
+    };
+    let answer = tokio::select! {
+        biased;
+        answer = probe.read(&call.params) => answer,
+        () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
+    };
+    let result = match &answer {
+        Ok(Reading::Known(_)) => "known",
+        Ok(Reading::Inconclusive(_)) => "inconclusive",
+        Err(_) => "failed",
+    };
+    engine.metrics.checks.with_label_values(&[call.adapter.as_str(), result]).inc();
+    answer
+}
+
+/// What follows when an adapter's target could not be asked before a decision.
+pub(crate) fn not_asked(
+    engine: &Engine,
+    adapter: &str,
+    what: &str,
+    failure: Failure,
+    purpose: Purpose,
+) -> Ending {
+    let refused = is_answer(&failure);
+    if purpose == Purpose::Act && !refused {
+        engine.count_exchange(adapter, false);
+    }
+    let why = format!("{what}: {failure}");
+    if refused { Ending::Failed { why } } else { Ending::Unreadable { why } }
+}
