@@ -191,7 +191,7 @@ def values():
     wrong = [
         {"mode": "yolo"},
         {"image": {"repository": "a", "tag": "latest"}},
-        {"replicas": 2},
+        {"replicas": 0},
         {"persistence": {"size": "ten"}},
         {"rules": {"My-Rule": ""}},
     ]

@@ -133,7 +133,7 @@ pub struct Policy {
     pub mode: Mode,
     /// The same for single rules, by name; the stricter of both and of the rule's own mode holds.
     pub rule_modes: BTreeMap<String, Mode>,
-    /// How long an alert must have fired before its rule decides, by priority.
+    /// How long to wait after an alert has come in before its rule decides, by priority.
     pub delays: BTreeMap<Priority, Duration>,
     /// The least cooldown; a rule can only ask for more.
     pub cooldown_min: Duration,
@@ -226,7 +226,7 @@ impl Policy {
             .unwrap_or(self.mode)
     }
 
-    /// How long an alert must have fired before a rule of this priority decides.
+    /// How long to wait after an alert has come in before a rule of this priority decides.
     pub fn delay(&self, priority: Priority) -> Duration {
         self.delays.get(&priority).copied().unwrap_or_default()
     }

@@ -270,6 +270,12 @@ fn source(settings: &config::Alertmanager) -> Result<Option<Asked>, AssembleFaul
         config::ClientCredentials::Basic { user, password } => Credentials::Basic { user, password },
         config::ClientCredentials::Anonymous {} => Credentials::None,
     };
+    if settings.receiver.is_none() {
+        tracing::warn!(
+            "alertmanager.receiver is not set: alerts that Alertmanager routes to others are taken in, too; name the receiver \
+             that posts here"
+        );
+    }
     let peers = settings.urls.iter().map(|url| (url.clone(), credentials.clone())).collect();
     let source = Alertmanager::new(AlertmanagerSettings {
         peers,
