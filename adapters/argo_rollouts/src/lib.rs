@@ -4,18 +4,19 @@
 //! What each change means to the rollouts' controller was looked up in its own source: which subresource
 //! carries which field, what the controller makes of it, and when it clears it again.
 //!
-//! Its section is `adapters.argo_rollouts`. It says where the clusters are only when they are not the one that selfheal
-//! finds by itself; the keys are those of [`selfheal_cluster`]. Where `adapters.kubernetes` names clusters, an alias of YAML
-//! saves repeating them:
+//! Its section is `adapters.argo_rollouts`; the keys are those of [`selfheal_cluster`]. What it does not say is taken from
+//! `adapters.kubernetes`: the clusters (with KUBERNETES_URL), the namespaces, the time-outs. So it is there only where
+//! rollouts live elsewhere:
 //!
 //! ```yaml
 //! adapters:
 //!   kubernetes:
-//!     clusters: &clusters
+//!     clusters:
 //!       default: { in_cluster: true }
 //!       edge: { kubeconfig: /etc/selfheal/edge.kubeconfig }
 //!   argo_rollouts:
-//!     clusters: *clusters
+//!     clusters:
+//!       default: { in_cluster: true }
 //! ```
 //!
 //! Deliberately absent: scaling (a rollout has the subresource `scale`, and an autoscaler mostly owns it), experiments, and
@@ -33,15 +34,19 @@ use std::sync::Arc;
 
 use selfheal_cluster::{Clusters, Settings};
 use selfheal_contract::settings::Section;
-use selfheal_contract::{Adapter, AnyProbe, Prepared, RosterEntry};
+use selfheal_contract::{Adapter, AnyProbe, Inherits, Prepared, RosterEntry};
 
 use crate::context::Context;
 
 /// The adapter's line in the roster.
-pub const ENTRY: RosterEntry = RosterEntry { section: "argo_rollouts", check };
+pub const ENTRY: RosterEntry = RosterEntry {
+    section: "argo_rollouts",
+    check,
+    inherits: Some(Inherits { from: "kubernetes", keys: selfheal_cluster::KEYS }),
+};
 
-const DOC: &str = "Argo Rollouts: canary and blue-green updates. Clusters are named under `adapters.argo_rollouts.clusters`; a \
-    call that names none means the one called `default`, or the first. Every change is absolute, made under a precondition of \
+const DOC: &str = "Argo Rollouts: canary and blue-green updates. Clusters are named under `adapters.argo_rollouts.clusters`, \
+    or else `adapters.kubernetes.clusters`; a call that names none means the one called `default`, or the first. Every change is absolute, made under a precondition of \
     uid and resourceVersion, and previewed by the server's own dry run. Changes of a rollout's specification are annotated with \
     `selfheal.dev/intent`; its status cannot carry that. A change that Argo CD or Flux would set back is recognised, and the \
     policy decides. Where a rollout takes its pod template from a deployment (`workloadRef`), that deployment is what \

@@ -17,7 +17,7 @@ use crate::exchange::{PatchKind, Question, Run};
 use crate::fault::{self, Status};
 use crate::kind::{Kind, Reference, kinds};
 use crate::object::Object;
-use crate::settings::{ClusterSettings, Timeouts};
+use crate::settings::{ClusterSettings, Timeouts, Where};
 use crate::source::{self, NoClient};
 
 /// Requests at the same time to one server; more wait for their turn.
@@ -97,8 +97,7 @@ impl Cluster {
 
     /// A cluster behind a client that exists already, for tests of single exchanges.
     pub fn over(name: &str, client: Client, timeouts: Timeouts) -> Self {
-        let settings =
-            ClusterSettings { name: name.to_owned(), at: crate::settings::Where::Around, url: None };
+        let settings = ClusterSettings { name: name.to_owned(), at: Where::InCluster, url: None };
         let cluster = Self::new(settings, timeouts);
         Self { link: Mutex::new(Link { client: Some(client), made: 1 }), ..cluster }
     }
@@ -106,6 +105,13 @@ impl Cluster {
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
         &self.settings.name
+    }
+
+    /// Its name and where it is, for people; none when nobody has said where, and selfheal runs in none.
+    pub fn place(&self) -> Option<String> {
+        let ClusterSettings { at, url, .. } = &self.settings;
+        let is_nowhere = *at == Where::InCluster && url.is_none() && !source::is_inside();
+        (!is_nowhere).then(|| self.settings.place())
     }
 
     /// The time that an answer may take.

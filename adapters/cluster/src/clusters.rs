@@ -64,7 +64,7 @@ mod tests {
     use crate::settings::{ClusterSettings, Timeouts, Where};
 
     fn clusters(names: &[&str]) -> Clusters {
-        let of = |name: &&str| ClusterSettings { name: (*name).to_owned(), at: Where::Around, url: None };
+        let of = |name: &&str| ClusterSettings { name: (*name).to_owned(), at: Where::InCluster, url: None };
         Clusters::new(Settings {
             clusters: names.iter().map(of).collect(),
             timeouts: Timeouts::default(),

@@ -20,8 +20,9 @@
 //! timeout: 5s                              # for one answer
 //! ```
 //!
-//! With nothing configured there is one cluster, `default`: the one that selfheal runs in, or else that of KUBECONFIG or
-//! `~/.kube/config`. It is looked for on first use. `url` beside `clusters` is the address of that one.
+//! With nothing configured there is one cluster, `default`: the one that selfheal runs in, if it does. `url` beside
+//! `clusters` is the address of that one. KUBECONFIG and `~/.kube/config` are never looked at: what a person happens to work
+//! on is not what selfheal may act on.
 //!
 //! Deliberately absent: deleting pods, and any cache of objects. What decides is read from the server each time.
 
@@ -53,4 +54,4 @@ pub use name::{label_name, object_name, part, quoted, selector};
 pub use object::Object;
 pub use quantity::{NotAQuantity, Quantity};
 pub use right::{right, right_on};
-pub use settings::{ClusterSettings, Settings, Timeouts, Where, check};
+pub use settings::{ClusterSettings, KEYS, Settings, Timeouts, Where, check};

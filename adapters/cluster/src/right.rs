@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use selfheal_contract::{Failure, KubernetesRight, Permission, Right, Rights};
 
+use crate::cluster::Cluster;
 use crate::clusters::Clusters;
 use crate::kind::Kind;
 
@@ -26,6 +27,10 @@ pub fn right_on(
 /// which rules act, as far as the configuration names them.
 #[async_trait]
 impl Rights for Clusters {
+    fn places(&self) -> Vec<String> {
+        self.all().iter().filter_map(Cluster::place).collect()
+    }
+
     async fn missing(&self, needed: &[Right]) -> Result<Vec<(Right, String)>, Failure> {
         let mut missing = Vec::new();
         let needed = needed.iter().filter_map(|right| match right {

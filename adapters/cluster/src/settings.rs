@@ -30,9 +30,8 @@ pub struct ClusterSettings {
 /// Where a cluster is, and how to get in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Where {
-    /// The one that selfheal runs in if it does, else that of KUBECONFIG or `~/.kube/config`.
-    Around,
-    /// The one that selfheal runs in, by its service account.
+    /// The one that selfheal runs in, by its service account. It is what is meant where nothing is said: a kubeconfig is
+    /// used only where it is named, since one that lies around leads to whatever its owner worked on last.
     InCluster,
     /// As a file says.
     Kubeconfig {
@@ -67,6 +66,25 @@ impl Default for Timeouts {
     }
 }
 
+impl ClusterSettings {
+    /// Where it is, for people.
+    pub(crate) fn place(&self) -> String {
+        let at = match (&self.url, &self.at) {
+            (Some(url), _) | (None, Where::Address { url, .. }) => url.clone(),
+            (None, Where::InCluster) => "the one that selfheal runs in".to_owned(),
+            (None, Where::Kubeconfig { path, context: None }) => format!("the current context of {path}"),
+            (None, Where::Kubeconfig { path, context: Some(context) }) => {
+                format!("context {context} of {path}")
+            }
+        };
+        format!("{} ({at})", self.name)
+    }
+}
+
+/// The keys that belong together, for adapters that take them over from another's section: see
+/// [`selfheal_contract::Inherits`].
+pub const KEYS: &[&[&str]] = &[&["clusters", "url"], &["namespaces"], &["connect_timeout"], &["timeout"]];
+
 /// The name of the cluster when none is configured, and the one that is meant where none is named.
 pub(crate) const DEFAULT: &str = "default";
 
@@ -77,7 +95,7 @@ pub fn check(section: &mut Section<'_>) -> Settings {
     let mut clusters: Vec<ClusterSettings> =
         section.map("clusters").into_iter().map(|(name, cluster)| self::cluster(name, cluster)).collect();
     if clusters.is_empty() {
-        clusters.push(ClusterSettings { name: DEFAULT.to_owned(), at: Where::Around, url: None });
+        clusters.push(ClusterSettings { name: DEFAULT.to_owned(), at: Where::InCluster, url: None });
     }
     if let Some(url) = url {
         let named = clusters.iter().position(|cluster| cluster.name == DEFAULT).unwrap_or_default();
@@ -135,8 +153,7 @@ fn cluster(name: &str, mut section: Section<'_>) -> ClusterSettings {
     let at = match (kubeconfig, url) {
         (Some(path), _) => Where::Kubeconfig { path, context },
         (None, Some(url)) => Where::Address { url, token_file, ca_file },
-        (None, None) if in_cluster => Where::InCluster,
-        (None, None) => Where::Around,
+        (None, None) => Where::InCluster,
     };
     ClusterSettings { name: name.to_owned(), at, url: None }
 }
@@ -173,18 +190,21 @@ mod tests {
         let settings = checked(json!({})).unwrap();
         assert_eq!(
             (settings.clusters[0].name.as_str(), &settings.clusters[0].at),
-            ("default", &Where::Around)
+            ("default", &Where::InCluster)
         );
+        assert_eq!(settings.clusters[0].place(), "default (the one that selfheal runs in)");
         let settings = checked(json!({ "url": "http://127.0.0.1:1" })).unwrap();
-        assert_eq!(settings.clusters[0].url.as_deref(), Some("http://127.0.0.1:1"));
+        assert_eq!(settings.clusters[0].place(), "default (http://127.0.0.1:1)");
         let settings = checked(json!({ "clusters": {
             "edge": { "kubeconfig": "/k", "context": "c" },
             "lab": { "url": "https://lab:6443", "token_file": "/t", "ca_file": "/ca" },
             "home": { "in_cluster": true },
         } }))
         .unwrap();
-        assert_eq!(settings.clusters.len(), 3);
-        assert!(settings.clusters.iter().any(|cluster| cluster.at == Where::InCluster));
+        let mut places: Vec<String> = settings.clusters.iter().map(ClusterSettings::place).collect();
+        places.sort();
+        let home = "home (the one that selfheal runs in)";
+        assert_eq!(places, ["edge (context c of /k)", home, "lab (https://lab:6443)"]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::settings::{ClusterSettings, Timeouts, Where};
 /// Why there is no client; a text for the operator.
 #[derive(Debug)]
 pub(crate) enum NoClient {
-    /// Nobody has said where the cluster is, and none is found around: waiting does not help.
+    /// Nobody has said where the cluster is, and selfheal runs in none: waiting does not help.
     NotConfigured(String),
     /// What was said cannot be used, at the moment or ever.
     Unusable(String),
@@ -42,10 +42,12 @@ async fn config(settings: &ClusterSettings) -> Result<Config, NoClient> {
         .map(|url| url.parse::<http::Uri>().map_err(|fault| format!("url {url:?}: {fault}")))
         .transpose()?;
     let found = match &settings.at {
-        Where::Around => around().await.map_err(NoClient::NotConfigured),
-        Where::InCluster => {
-            Config::incluster().map_err(|fault| format!("selfheal does not run in a cluster: {fault}").into())
-        }
+        Where::InCluster => Config::incluster().map_err(|fault| {
+            NoClient::NotConfigured(format!(
+                "selfheal does not run in a cluster ({fault}); name the one that it is to act on under \
+                 adapters.kubernetes.clusters, or set KUBERNETES_URL (KUBECONFIG and ~/.kube/config are not looked at)"
+            ))
+        }),
         Where::Kubeconfig { path, context } => {
             let of =
                 |fault: &dyn std::fmt::Display| format!("the kubeconfig {path:?} cannot be used: {fault}");
@@ -66,22 +68,14 @@ async fn config(settings: &ClusterSettings) -> Result<Config, NoClient> {
             Ok(config)
         }
         // An address alone is enough for a server that asks for no login, such as `kubectl proxy`.
-        (Err(_), Some(url)) if settings.at == Where::Around => Ok(Config::new(url)),
+        (Err(_), Some(url)) if settings.at == Where::InCluster => Ok(Config::new(url)),
         (found, _) => found,
     }
 }
 
-async fn around() -> Result<Config, String> {
-    let inside = match Config::incluster() {
-        Ok(config) => return Ok(config),
-        Err(fault) => fault,
-    };
-    Config::from_kubeconfig(&KubeConfigOptions::default()).await.map_err(|outside| {
-        format!(
-            "no cluster is configured, selfheal does not run in one ({inside}), and there is no kubeconfig ({outside}); \
-             set clusters"
-        )
-    })
+/// Whether selfheal runs in a cluster.
+pub(crate) fn is_inside() -> bool {
+    Config::incluster().is_ok()
 }
 
 fn kubeconfig(url: &str, token_file: Option<String>, ca_file: Option<String>) -> Kubeconfig {

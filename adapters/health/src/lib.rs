@@ -34,7 +34,7 @@ use tokio::time::Instant;
 use crate::targets::Targets;
 
 /// The adapter's line in the roster.
-pub const ENTRY: RosterEntry = RosterEntry { section: "health", check };
+pub const ENTRY: RosterEntry = RosterEntry { section: "health", check, inherits: None };
 
 const DOC: &str = "Asks services whether they are well, by the names that they have under `adapters.health.targets`. It has \
     probes only and changes nothing. No answer, a wrong one, or one that is too late is `healthy: false` with the reason in \

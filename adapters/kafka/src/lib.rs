@@ -50,7 +50,7 @@ use crate::settings::Settings;
 use crate::source::Source;
 
 /// The adapter's line in the roster.
-pub const ENTRY: RosterEntry = RosterEntry { section: "kafka", check };
+pub const ENTRY: RosterEntry = RosterEntry { section: "kafka", check, inherits: None };
 
 const DOC: &str = "Kafka clusters, by the names that they have under `adapters.kafka.clusters`; the only one needs no naming. \
     Reads the lag of consumer groups without joining them, so that their members are not disturbed. It never moves an \

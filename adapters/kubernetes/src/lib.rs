@@ -41,7 +41,7 @@ use crate::settings::Settings;
 use crate::watch::PodWatch;
 
 /// The adapter's line in the roster.
-pub const ENTRY: RosterEntry = RosterEntry { section: "kubernetes", check };
+pub const ENTRY: RosterEntry = RosterEntry { section: "kubernetes", check, inherits: None };
 
 const DOC: &str = "Kubernetes clusters, by the names that they have under `adapters.kubernetes.clusters`; a call that names \
     none means the one called `default`, or the first. Workloads are written `deployment/web`, `statefulset/db`, \

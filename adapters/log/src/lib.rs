@@ -17,7 +17,7 @@ const TEXT_BYTES_MAX: usize = 4096;
 const INTENTS_MAX: usize = 1024;
 
 /// The roster's line.
-pub const ENTRY: RosterEntry = RosterEntry { section: "log", check };
+pub const ENTRY: RosterEntry = RosterEntry { section: "log", check, inherits: None };
 
 fn check(_section: &mut Section<'_>) -> Box<dyn Prepared> {
     Box::new(Ready)

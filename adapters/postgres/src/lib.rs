@@ -24,7 +24,7 @@ mod tls;
 use selfheal_contract::RosterEntry;
 
 /// The line of the roster: section `postgres`, adapter `pg`.
-pub const ENTRY: RosterEntry = RosterEntry { section: "postgres", check: settings::check };
+pub const ENTRY: RosterEntry = RosterEntry { section: "postgres", check: settings::check, inherits: None };
 
 /// The adapter's name in rules.
 const NAME: &str = "pg";

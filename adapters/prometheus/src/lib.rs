@@ -37,6 +37,7 @@ pub use bind::quote_label_value;
 pub const ENTRY: RosterEntry = RosterEntry {
     section: "prometheus",
     check: |section| -> Box<dyn Prepared> { Box::new(settings::Settings::check(section)) },
+    inherits: None,
 };
 
 const DOC: &str = "Reads from Prometheus by PromQL. It has probes only and changes nothing. A reading is a number that \

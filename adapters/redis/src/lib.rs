@@ -45,7 +45,7 @@ use crate::settings::Settings;
 use crate::targets::Targets;
 
 /// The adapter's line in the roster.
-pub const ENTRY: RosterEntry = RosterEntry { section: "redis", check };
+pub const ENTRY: RosterEntry = RosterEntry { section: "redis", check, inherits: None };
 
 const DOC: &str = "Redis servers, by the names that they have under `adapters.redis.targets`. Heals full memory, \
     overlong queues and clients that hold connections. It never deletes a key, flushes a database or runs a command of a \

@@ -69,6 +69,17 @@ pub struct RosterEntry {
     pub section: &'static str,
     /// Checks the section: pure, collecting all faults. The section is empty when nothing is configured.
     pub check: fn(&mut Section<'_>) -> Box<dyn Prepared>,
+    /// What it takes over from the section of another adapter, if it does.
+    pub inherits: Option<Inherits>,
+}
+
+/// Keys that hold for an adapter as another's section has them, where its own has none of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherits {
+    /// The other's section, under `adapters`.
+    pub from: &'static str,
+    /// The keys. Those of one group belong together: one of its own, and none of the other's are taken over.
+    pub keys: &'static [&'static [&'static str]],
 }
 
 /// An adapter whose settings have been checked.

@@ -16,7 +16,7 @@ pub mod settings;
 pub mod watch;
 
 pub use action::{About, Action, AnyAction, Applied, Change, Contest, Effect, Preview, Undone};
-pub use catalog::{Adapter, Catalog, Prepared, RosterEntry};
+pub use catalog::{Adapter, Catalog, Inherits, Prepared, RosterEntry};
 pub use failure::{Failure, FailureKind};
 pub use parameters::{Kind, ParameterSpec, ParameterType, Parameters};
 pub use probe::{AboutProbe, AnyProbe, FieldSpec, Probe};

@@ -77,6 +77,9 @@ impl<T: Into<String>> From<T> for Right {
 /// A target that can be asked which rights it grants.
 #[async_trait]
 pub trait Rights: Send + Sync {
+    /// What can be asked and acted on, each by its name and where it is; empty when nothing is configured.
+    fn places(&self) -> Vec<String>;
+
     /// Those of `needed` that are not granted, each with where (a cluster, a namespace).
     ///
     /// # Errors

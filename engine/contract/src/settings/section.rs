@@ -16,6 +16,8 @@ use super::suggest::suggest;
 #[derive(Debug)]
 pub struct Section<'a> {
     entries: &'a [(Key, Node)],
+    /// Entries of another section that hold here as well.
+    inherited: Vec<&'a (Key, Node)>,
     path: Path,
     at: Location,
     collector: &'a Collector,
@@ -54,7 +56,15 @@ impl<'a> Section<'a> {
     }
 
     fn over(node: &'a Node, path: Path, at: Location, collector: &'a Collector) -> Self {
-        let mut section = Self { entries: &[], path, at, collector, broken: false, asked: BTreeSet::new() };
+        let mut section = Self {
+            entries: &[],
+            inherited: Vec::new(),
+            path,
+            at,
+            collector,
+            broken: false,
+            asked: BTreeSet::new(),
+        };
         match &node.value {
             Value::Map(entries) => section.entries = entries,
             value if value.is_absent() => {}
@@ -82,12 +92,26 @@ impl<'a> Section<'a> {
     pub fn section(&mut self, name: &str) -> Section<'a> {
         self.optional_section(name).unwrap_or_else(|| Section {
             entries: &[],
+            inherited: Vec::new(),
             path: self.path.key(name),
             at: self.at,
             collector: self.collector,
             broken: self.broken,
             asked: BTreeSet::new(),
         })
+    }
+
+    /// The same section, where the keys of each group are taken from `other` if it has none of that group itself.
+    #[must_use]
+    pub fn inheriting(mut self, other: &Section<'a>, groups: &[&[&str]]) -> Self {
+        let lacking: Vec<_> = groups
+            .iter()
+            .filter(|group| !group.iter().any(|name| self.has(name)))
+            .copied()
+            .flatten()
+            .collect();
+        self.inherited.extend(other.entries.iter().filter(|(key, _)| lacking.contains(&&key.name.as_str())));
+        self
     }
 
     /// The section under `name`, or `None` if the key is absent. A key without a value is an empty section.
@@ -223,7 +247,9 @@ impl<'a> Section<'a> {
     }
 
     fn find(&self, name: &str) -> Option<(&'a Key, &'a Node)> {
-        self.entries.iter().find(|(key, _)| key.name == name).map(|(key, node)| (key, node))
+        let named = |(key, _): &&'a (Key, Node)| key.name == name;
+        let found = self.entries.iter().find(named).or_else(|| self.inherited.iter().copied().find(named));
+        found.map(|(key, node)| (key, node))
     }
 
     fn attempt<T>(

@@ -267,3 +267,23 @@ fn lists_maps_and_own_faults() {
          3:10: min: must not exceed max, which is 3 (lower it, or raise max)"
     );
 }
+
+#[test]
+fn groups_of_keys_are_inherited_where_none_of_them_is_there() {
+    let groups: &[&[&str]] = &[&["a", "b"], &["c"]];
+    for (own, expected) in
+        [(map([]), "a1 b1 c1"), (map([("a", text("2"))]), "a2 b- c1"), (map([("c", text("2"))]), "a1 b1 c2")]
+    {
+        let other = map([("a", text("1")), ("b", text("1")), ("c", text("1")), ("d", text("1"))]);
+        let (found, faults) = read(map([("own", own), ("other", other)]), |root| {
+            let other = root.section("other");
+            let mut section = root.section("own").inheriting(&other, groups);
+            let found = ["a", "b", "c"].map(|name| {
+                format!("{name}{}", section.optional_text(name).unwrap_or_else(|| "-".to_owned()))
+            });
+            section.finish();
+            found.join(" ")
+        });
+        assert_eq!((found.as_str(), faults.as_str()), (expected, ""));
+    }
+}

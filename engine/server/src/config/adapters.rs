@@ -1,7 +1,7 @@
 //! The section `adapters`: each adapter of the roster checks its own part, and nobody else knows what is in it.
 
 use selfheal_contract::settings::Section;
-use selfheal_contract::{Prepared, RosterEntry};
+use selfheal_contract::{Inherits, Prepared, RosterEntry};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -42,12 +42,18 @@ impl Serialize for Adapters {
     }
 }
 
-/// Reads the section. An adapter without a part gets an empty one, and so its defaults.
+/// Reads the section. An adapter without a part gets an empty one, and so its defaults; what it inherits is added.
 pub(super) fn check(section: &mut Section<'_>, roster: &[RosterEntry]) -> Adapters {
-    let adapters = roster.iter().map(|entry| CheckedAdapter {
-        section: entry.section,
-        configured: section.has(entry.section),
-        prepared: (entry.check)(&mut section.section(entry.section)),
+    let adapters = roster.iter().map(|entry| {
+        let mut part = section.section(entry.section);
+        if let Some(Inherits { from, keys }) = entry.inherits {
+            part = part.inheriting(&section.section(from), keys);
+        }
+        CheckedAdapter {
+            section: entry.section,
+            configured: section.has(entry.section),
+            prepared: (entry.check)(&mut part),
+        }
     });
     let adapters = adapters.collect();
     section.finish();

@@ -70,6 +70,16 @@ pub async fn check(engine: Arc<Engine>) {
     let generation = engine.rules.current();
     for adapter in engine.catalog.adapters() {
         let Some(rights) = &adapter.rights else { continue };
+        let places = rights.places();
+        if places.is_empty() {
+            tracing::info!(
+                adapter = adapter.name,
+                "may act on nothing: none is configured, and selfheal does not run in a cluster"
+            );
+            continue;
+        }
+        let mode = engine.policy.mode;
+        tracing::info!(adapter = adapter.name, on = places.join(", "), ?mode, "may act");
         let needs = needs(adapter, generation.set.rules());
         let needed: Vec<Right> = needs.keys().cloned().collect();
         if needed.is_empty() {

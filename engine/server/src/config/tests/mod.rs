@@ -92,11 +92,11 @@ fn health(section: &mut Section<'_>) -> Box<dyn Prepared> {
 }
 
 const ROSTER: [RosterEntry; 5] = [
-    RosterEntry { section: "postgres", check: postgres },
-    RosterEntry { section: "redis", check: redis },
-    RosterEntry { section: "prometheus", check: prometheus },
-    RosterEntry { section: "kafka", check: kafka },
-    RosterEntry { section: "health", check: health },
+    RosterEntry { section: "postgres", check: postgres, inherits: None },
+    RosterEntry { section: "redis", check: redis, inherits: None },
+    RosterEntry { section: "prometheus", check: prometheus, inherits: None },
+    RosterEntry { section: "kafka", check: kafka, inherits: None },
+    RosterEntry { section: "health", check: health, inherits: None },
 ];
 
 fn check_around(text: Option<&str>, around: &Around) -> Result<Configuration, Refused> {
