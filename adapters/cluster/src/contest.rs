@@ -13,10 +13,13 @@ use crate::kind::Reference;
 pub async fn contest(
     cluster: &Cluster,
     of: Reference<'_>,
-    fields: &[&[&str]],
+    fields: &[Vec<impl AsRef<str>>],
 ) -> Result<Option<Contest>, Failure> {
     let object = cluster.get(of).await?;
-    let kept = gitops(&object, fields).filter(|kept| kept.reverts);
+    let fields: Vec<Vec<&str>> =
+        fields.iter().map(|field| field.iter().map(AsRef::as_ref).collect()).collect();
+    let paths: Vec<&[&str]> = fields.iter().map(Vec::as_slice).collect();
+    let kept = gitops(&object, &paths).filter(|kept| kept.reverts);
     Ok(kept.map(|kept| Contest {
         by: format!("{} {}", kept.keeper.name(), kept.source).trim().to_owned(),
         what: fields.iter().map(|field| format!("{} of {of}", shown(field))).collect(),

@@ -198,7 +198,7 @@ impl<G: GoingOn> Action for Go<G> {
         if !is_paused(&place.cluster.get(place.of).await?) {
             return Ok(None);
         }
-        contest(place.cluster, place.of, &[&["spec", "paused"]]).await
+        contest(place.cluster, place.of, &[vec!["spec", "paused"]]).await
     }
 
     async fn capture(&self, params: &Self::Parameters) -> Result<Standing, Failure> {

@@ -101,9 +101,6 @@ impl<S: Setting> Action for Set<S> {
             return Ok(None);
         }
         let edit = self.0.edit(params, place, &aim)?;
-        let fields: Vec<Vec<&str>> =
-            fields.iter().map(|field| field.iter().map(String::as_str).collect()).collect();
-        let fields: Vec<&[&str]> = fields.iter().map(Vec::as_slice).collect();
         contest(edit.cluster, edit.of, &fields).await
     }
 

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use selfheal_cluster::{Before, Edit, PatchKind, kinds, quoted, right};
+use selfheal_cluster::{Before, Edit, PatchKind, contest, kinds, quoted, right};
 use selfheal_contract::{
     About, Applied, Assessment, BlastRadius, Contest, Effect, Failure, IntentId, Preview, Reversal, Undone,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::setting::{contest, path};
 use crate::context::{Context, Place};
 use crate::probes::{Revision, revisions_of};
 
@@ -141,7 +140,7 @@ impl selfheal_contract::Action for Action {
 
     async fn contest(&self, params: &Parameters) -> Result<Option<Contest>, Failure> {
         let Place { cluster, of } = self.place(params)?;
-        contest(cluster, of, &[path(&["spec", "template", "spec"])]).await
+        contest(cluster, of, &[vec!["spec", "template", "spec"]]).await
     }
 
     async fn capture(&self, params: &Parameters) -> Result<Prior, Failure> {

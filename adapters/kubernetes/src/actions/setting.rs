@@ -1,7 +1,7 @@
 //! Actions that set fields of one object to absolute values: what differs is which, the rest is [`Edit`]'s.
 
 use async_trait::async_trait;
-use selfheal_cluster::{Before, Cluster, Edit, Reference, gitops};
+use selfheal_cluster::{Before, Edit, contest};
 use selfheal_contract::{
     About, Action, Applied, Assessment, Contest, Effect, Failure, IntentId, Parameters, Preview, Reversal,
     Undone,
@@ -96,49 +96,7 @@ impl<S: Setting> Action for Set<S> {
     }
 }
 
-/// Who would set these fields back.
-pub(super) async fn contest(
-    cluster: &Cluster,
-    of: Reference<'_>,
-    fields: &[Field],
-) -> Result<Option<Contest>, Failure> {
-    let object = cluster.get(of).await?;
-    let paths: Vec<Vec<&str>> =
-        fields.iter().map(|field| field.iter().map(String::as_str).collect()).collect();
-    let paths: Vec<&[&str]> = paths.iter().map(Vec::as_slice).collect();
-    let kept = gitops(&object, &paths).filter(|kept| kept.reverts);
-    Ok(kept.map(|kept| Contest {
-        by: format!("{} {}", kept.keeper.name(), kept.source).trim().to_owned(),
-        what: fields.iter().map(|field| format!("{} of {of}", shown(field))).collect(),
-        instead: "change it in the repository, or take the field out of what is kept there".to_owned(),
-    }))
-}
-
-/// `spec.template.spec.containers[app].resources`.
-fn shown(field: &Field) -> String {
-    let mut text = String::new();
-    for name in field {
-        match name.strip_prefix("k:{\"name\":\"").and_then(|rest| rest.strip_suffix("\"}")) {
-            Some(item) => text.push_str(&format!("[{item}]")),
-            None if text.is_empty() => text.push_str(name),
-            None => text.push_str(&format!(".{name}")),
-        }
-    }
-    text
-}
-
 /// A field's names.
 pub(super) fn path(names: &[&str]) -> Field {
     names.iter().map(|name| (*name).to_owned()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_shown_as_people_write_them() {
-        let field = path(&["spec", "template", "spec", "containers", "k:{\"name\":\"app\"}", "resources"]);
-        assert_eq!(shown(&field), "spec.template.spec.containers[app].resources");
-    }
 }
