@@ -12,12 +12,13 @@ use selfheal_cluster::{
     right_on, same_object, selector,
 };
 use selfheal_contract::{
-    About, Applied, Assessment, BlastRadius, Effect, Failure, IntentId, Preview, Reversal, Undone,
+    About, Applied, Assessment, BlastRadius, Effect, Failure, FailureKind, IntentId, Preview, Reversal,
+    Undone,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::streams;
+use super::streams::{self, Spot};
 use crate::context::Context;
 use crate::settings::Command;
 
@@ -158,6 +159,9 @@ impl Action {
         intent: &IntentId,
     ) -> Result<(i64, String), Failure> {
         let command = self.check(params)?;
+        let cluster = self.0.cluster(&params.cluster)?;
+        // Had before the mark, so that a login that does not work leaves nothing begun.
+        let client = cluster.client().await?;
         if !self.mark(params, target, intent, "begun", true).await? {
             return match self.progress(params, target, intent).await? {
                 Progress::Ended(code) => Ok((code, "it ran before".to_owned())),
@@ -167,10 +171,9 @@ impl Action {
                 ))),
             };
         }
-        let cluster = self.0.cluster(&params.cluster)?;
-        let (pod, container) = (&target.name, &target.container);
-        let ended =
-            streams::run(cluster, &params.namespace, pod, container, &command.argv, command.timeout).await?;
+        let at =
+            Spot { cluster, namespace: &params.namespace, pod: &target.name, container: &target.container };
+        let ended = streams::run(client, &at, &command.argv, command.timeout).await?;
         // That it ended is known here whatever becomes of the mark.
         let _ = self.mark(params, target, intent, &format!("ended {}", ended.code), false).await;
         Ok((ended.code, ended.output))
@@ -215,8 +218,8 @@ impl selfheal_contract::Action for Action {
             name: "exec",
             doc: "Runs a command in pods, one after the other: one of those that the operator lists in `commands`, with the \
                 arguments that stand there; nothing of an alert or a rule reaches it. It runs at most once in each pod; when \
-                selfheal was interrupted, a person is asked. A command that ends with another code than 0 is a failure. Up to \
-                4 KiB of output are kept. There is no undo.",
+                selfheal was interrupted, a person is asked. When it ends with another code than 0, what it did is not known \
+                either, and a person is asked. Up to 4 KiB of output are kept. There is no undo.",
             reversal: Reversal::Irreversible,
             permissions: vec![
                 right("get", &kinds::POD, "to find the pod"),
@@ -260,7 +263,16 @@ impl selfheal_contract::Action for Action {
         let mut room = KEPT_BYTES_MAX;
         let mut failed = Vec::new();
         for target in &prior.pods {
-            let (code, mut output) = self.run(params, target, intent).await?;
+            let ran = outcomes.len();
+            let (code, mut output) = self.run(params, target, intent).await.map_err(|failure| match ran {
+                0 => failure,
+                // "Nothing happened" would be untrue of the whole.
+                _ => Failure::indeterminate(format!(
+                    "{} ran in {ran} of {} pods, and then: {failure}",
+                    params.command,
+                    prior.pods.len()
+                )),
+            })?;
             output.truncate(output.floor_char_boundary(room));
             room -= output.len();
             if code != 0 {
@@ -270,7 +282,10 @@ impl selfheal_contract::Action for Action {
             outcomes.push(json!({ "pod": target.name, "code": code, "output": output }));
         }
         if !failed.is_empty() {
-            return Err(Failure::refused(format!("{} ended in {}", params.command, failed.join(", "))));
+            // What it did before it failed is not known.
+            let what = format!("{} ended in {}", params.command, failed.join(", "));
+            tracing::warn!(what, "a command in pods failed");
+            return Err(Failure::indeterminate(what));
         }
         Ok(Applied {
             summary: format!("ran {} in {} pods", params.command, prior.pods.len()),
@@ -279,24 +294,32 @@ impl selfheal_contract::Action for Action {
     }
 
     async fn effect(&self, params: &Parameters, prior: &Prior, intent: &IntentId) -> Result<Effect, Failure> {
-        let mut ended = 0;
-        for target in &prior.pods {
-            match self.progress(params, target, intent).await? {
+        let (command, pods) = (&params.command, prior.pods.len());
+        let mut failed = Vec::new();
+        for (ended, target) in prior.pods.iter().enumerate() {
+            let look = format!(
+                "{command} ended in {ended} of {pods} pods; look at pod {}/{}",
+                params.namespace, target.name
+            );
+            match self.progress(params, target, intent).await {
                 // Pods are taken in order: what comes after was not begun either.
-                Progress::Unmarked if ended == 0 => return Ok(Effect::Untouched),
-                Progress::Ended(_) => ended += 1,
-                Progress::Unmarked | Progress::Begun => {
-                    return Ok(Effect::Unclear(format!(
-                        "{} ended in {ended} of {} pods; look at pod {}/{}",
-                        params.command,
-                        prior.pods.len(),
-                        params.namespace,
-                        target.name
-                    )));
+                Ok(Progress::Unmarked) if ended == 0 => return Ok(Effect::Untouched),
+                Ok(Progress::Ended(0)) => {}
+                Ok(Progress::Ended(code)) => failed.push(format!("{} with {code}", target.name)),
+                Ok(Progress::Unmarked | Progress::Begun) => return Ok(Effect::Unclear(look)),
+                Err(failure) if failure.kind == FailureKind::Refused => {
+                    return Ok(Effect::Unclear(format!("{look}: {failure}")));
                 }
+                Err(failure) => return Err(failure),
             }
         }
-        Ok(Effect::Done(Applied::new(format!("{} ran in {ended} pods", params.command))))
+        Ok(match failed.is_empty() {
+            true => Effect::Done(Applied::new(format!("{command} ran in {pods} pods"))),
+            false => Effect::Unclear(format!(
+                "{command} ended in {}; look what it did before it failed",
+                failed.join(", ")
+            )),
+        })
     }
 
     async fn undo(&self, _: &Parameters, _: &Prior, _: &IntentId) -> Result<Undone, Failure> {

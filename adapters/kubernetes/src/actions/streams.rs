@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
 use kube::api::AttachParams;
+use kube::{Api, Client};
 use selfheal_cluster::Cluster;
 use selfheal_contract::Failure;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -21,20 +21,25 @@ pub(super) struct Ended {
     pub(super) output: String,
 }
 
+/// Where a command runs.
+pub(super) struct Spot<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) namespace: &'a str,
+    pub(super) pod: &'a str,
+    pub(super) container: &'a str,
+}
+
 /// Runs a command; it is started at most once.
 ///
 /// # Errors
-/// `Refused` when the server would not start it, `Transient` when the server could not be reached, `Indeterminate` when it
-/// was started and its end is not known.
+/// `Refused` when the server would not start it, `Indeterminate` when it was started, or perhaps so, and its end is not
+/// known.
 pub(super) async fn run(
-    cluster: &Cluster,
-    namespace: &str,
-    pod: &str,
-    container: &str,
+    client: Client,
+    &Spot { cluster, namespace, pod, container }: &Spot<'_>,
     argv: &[String],
     within: Duration,
 ) -> Result<Ended, Failure> {
-    let client = cluster.client().await?;
     let pods: Api<Pod> = Api::namespaced(client, namespace);
     let params = AttachParams::default().container(container).stdin(false).stdout(true).stderr(true);
     let where_ = format!("container {container} of pod {namespace}/{pod}");

@@ -40,10 +40,10 @@ async fn a_command_that_fails_or_is_lost_is_never_repeated() {
     let lost = ExecAnswer { connection_lost: true, ..ExecAnswer::default() };
     let hangs = ExecAnswer { hangs: true, ..ExecAnswer::default() };
     let fails = ExecAnswer { exit_code: 3, stderr: "no such file".to_owned(), ..ExecAnswer::default() };
-    for (answer, kind, text, unclear) in [
-        (lost, FailureKind::Indeterminate, "look whether it ran", true),
-        (hangs, FailureKind::Indeterminate, "did not end within 1 s", true),
-        (fails, FailureKind::Refused, "web-1 with 3 (\"no such file\")", false),
+    for (answer, text, found) in [
+        (lost, "look whether it ran", "ended in 0 of 1 pods"),
+        (hangs, "did not end within 1 s", "ended in 0 of 1 pods"),
+        (fails, "web-1 with 3 (\"no such file\")", "ended in web-1 with 3"),
     ] {
         let double = ApiDouble::start().await;
         furnish(&double);
@@ -52,11 +52,41 @@ async fn a_command_that_fails_or_is_lost_is_never_repeated() {
         let used = Use::of(&adapter, "exec", json!({ "pods": "web-1", "command": "clean_logs" }));
         let prior = used.capture().await.unwrap();
         let failure = used.apply(&prior).await.unwrap_err();
-        assert_eq!(failure.kind, kind, "{failure}");
+        assert_eq!(failure.kind, FailureKind::Indeterminate, "{failure}");
         assert!(failure.what.contains(text), "{failure}");
         let effect = used.effect(&prior).await.unwrap();
-        assert_eq!(matches!(effect, Effect::Unclear(_)), unclear, "{effect:?}");
+        assert!(matches!(&effect, Effect::Unclear(why) if why.contains(found)), "{effect:?}");
         assert!(used.apply(&prior).await.is_err());
+        assert_eq!(double.exec_runs().len(), 1, "{text}");
+    }
+}
+
+/// Once it ran in one pod, nothing that goes wrong with the next may be told as if nothing had happened.
+#[tokio::test]
+async fn what_ran_in_some_pods_is_never_told_as_nothing() {
+    type Wrong = fn(&ApiDouble);
+    let wrongs: [(&str, Wrong); 3] = [
+        ("was replaced by another", |double| drop(double.replace_by_another("pods", "shop", "web-2"))),
+        ("there is no pod", |double| assert!(double.delete("pods", "shop", "web-2"))),
+        ("the server fails", |double| double.faults().order("GET", "*/pods/web-2", 1, Fault::InternalError)),
+    ];
+    for (text, go_wrong) in wrongs {
+        let double = ApiDouble::start().await;
+        furnish(&double);
+        double.answer_exec("find", ExecAnswer::default());
+        let adapter = adapter(&double);
+        let used = Use::of(&adapter, "exec", json!({ "pods": "app=web", "command": "clean_logs" }));
+        let prior = used.capture().await.unwrap();
+        go_wrong(&double);
+        let failure = used.apply(&prior).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Indeterminate, "{failure}");
+        assert!(failure.what.contains("ran in 1 of 2 pods"), "{text}: {failure}");
+        double.faults().clear();
+        let effect = used.effect(&prior).await.unwrap();
+        assert!(
+            matches!(&effect, Effect::Unclear(why) if why.contains("look at pod shop/web-2")),
+            "{effect:?}"
+        );
         assert_eq!(double.exec_runs().len(), 1, "{text}");
     }
 }

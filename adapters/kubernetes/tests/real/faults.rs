@@ -6,7 +6,7 @@ use selfheal_contract::{Effect, FailureKind, Undone};
 use selfheal_test_kubernetes::{ApiDouble, Fault};
 use serde_json::{Value, json};
 
-use crate::support::{Use, adapter, adapter_with, furnish, read};
+use crate::support::{Use, adapter, adapter_of, adapter_with, furnish, read};
 
 /// Actions of every way of changing, with the path that they patch and a value that shows the change.
 const USES: [(&str, &str, &str); 5] = [
@@ -173,7 +173,8 @@ async fn a_server_that_is_gone_is_transient_and_is_found_again() {
 async fn many_questions_at_once_take_turns() {
     let double = ApiDouble::start().await;
     furnish(&double);
-    let adapter = adapter(&double);
+    // How long a turn may be waited for is not what is asked here.
+    let adapter = adapter_of(json!({ "url": double.url(), "timeout": "30s" }));
     let questions = (0..200).map(|_| {
         let adapter = adapter.clone();
         tokio::spawn(async move { read(&adapter, "deployment", json!({ "name": "web" })).await.map(drop) })
