@@ -83,11 +83,18 @@ pub(crate) fn denies_command(fault: &RedisError) -> bool {
 }
 
 /// The code and the words of an error that the server itself sent. Nothing was changed then: every change here is one
-/// command, one script with one write, or several commands of one form, of which the server denies all or none.
+/// command, one script whose writes happen all or not at all, or several commands of one form, of which the server denies
+/// all or none.
 fn server_error(fault: &RedisError) -> Option<(String, String)> {
     let errors = fault.clone().into_server_errors()?;
     let (_, first) = errors.first()?;
     Some((first.code().to_owned(), first.details().unwrap_or_default().to_owned()))
+}
+
+fn denied(server: &dyn fmt::Display, words: &str) -> Failure {
+    Failure::refused(format!(
+        "{server} does not permit it: {words}; grant selfheal's user the rights that this action's documentation names"
+    ))
 }
 
 fn answered(server: &dyn fmt::Display, code: &str, detail: &str) -> Failure {
@@ -102,9 +109,9 @@ fn answered(server: &dyn fmt::Display, code: &str, detail: &str) -> Failure {
         "NOAUTH" | "WRONGPASS" => Failure::refused(format!(
             "{server} does not accept the login: {words}; check `user` and `password` of this target in adapters.redis.targets"
         )),
-        "NOPERM" => Failure::refused(format!(
-            "{server} does not permit it: {words}; grant selfheal's user the rights that this action's documentation names"
-        )),
+        "NOPERM" => denied(server, &words),
+        // What a script may not do is told in words only.
+        "ERR" if detail.starts_with("The user executing the script can't") => denied(server, &words),
         "READONLY" => {
             Failure::refused(format!("{server} is a replica: {words}; name its primary as the target"))
         }

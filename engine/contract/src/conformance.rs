@@ -69,7 +69,9 @@ pub fn describe(adapter: &Adapter) -> Vec<String> {
 pub async fn try_action(trial: &Trial<'_>) -> Result<(), String> {
     let Trial { action, params, observe } = trial;
     let about = action.about();
-    let intent = ContentHash::of_parts([about.name.as_bytes()]);
+    // As the runtime's do, intents of different parameters differ.
+    let parameters = serde_json::to_vec(params).unwrap_or_default();
+    let intent = ContentHash::of_parts([about.name.as_bytes(), &parameters]);
     let fault = |what: &str, failure: &dyn std::fmt::Display| format!("{}: {what}: {failure}", about.name);
     let same = |what: &str, wanted: &Value, found: &Value| {
         let text = || format!("{}: {what}: wanted {wanted}, found {found}", about.name);

@@ -80,17 +80,17 @@ impl Use<'_> {
     }
 
     /// Refuses a limit below what is in use: Redis would delete keys, or refuse writes, until it fits.
-    async fn refuse_too_little_memory(&self) -> Result<(), Failure> {
-        if self.name() != "maxmemory" || self.wanted == "0" {
+    async fn refuse_too_little_memory(&self, value: &str) -> Result<(), Failure> {
+        if self.name() != "maxmemory" || value == "0" {
             return Ok(());
         }
         let (text,): (Vec<u8>,) = self.server.read(&info::question()).await?;
-        let (used, wanted) = (Info::parse(&text).number("used_memory"), self.wanted.parse::<u64>().ok());
-        match (used, wanted) {
-            (Some(used), Some(wanted)) if used <= wanted => Ok(()),
+        let (used, limit) = (Info::parse(&text).number("used_memory"), value.parse::<u64>().ok());
+        match (used, limit) {
+            (Some(used), Some(limit)) if used <= limit => Ok(()),
             (Some(used), _) => Err(Failure::refused(format!(
-                "{} uses {used} bytes; with maxmemory {} it would at once delete keys or refuse writes",
-                self.server, self.wanted
+                "{} uses {used} bytes; with maxmemory {value} it would at once delete keys or refuse writes",
+                self.server
             ))),
             (None, _) => {
                 Err(Failure::refused(format!("{} does not tell how much memory it uses", self.server)))
@@ -141,8 +141,8 @@ impl selfheal_contract::Action for Action {
                 restarts: its file is not rewritten. Refused when maxmemory would be below what is in use. A \
                 maxmemory-policy of the `allkeys-` kind needs approval, because keys without an expiry may then be deleted. \
                 The undo sets the value \
-                that was in force before, unless somebody else has set another one meanwhile. Keys that were evicted in the \
-                meantime do not come back, and a lower maxmemory that comes back may evict keys or refuse writes again.",
+                that was in force before, unless somebody else has set another one meanwhile; it too is refused where \
+                maxmemory would be below what is in use by then. Keys that were evicted in the meantime do not come back.",
             reversal: Reversal::Restores,
             permissions: vec![
                 right("+config|get", "to know the value in force"),
@@ -175,7 +175,7 @@ impl selfheal_contract::Action for Action {
                 changes: Vec::new(),
             });
         }
-        used.refuse_too_little_memory().await?;
+        used.refuse_too_little_memory(&used.wanted).await?;
         Ok(Preview {
             summary: format!("sets {} of {} from {current} to {}", used.name(), used.server, used.wanted),
             changes: vec![Change {
@@ -190,7 +190,7 @@ impl selfheal_contract::Action for Action {
         let used = self.check(params)?;
         let value = used.current().await?;
         if value != used.wanted {
-            used.refuse_too_little_memory().await?;
+            used.refuse_too_little_memory(&used.wanted).await?;
         }
         Ok(Prior { value })
     }
@@ -210,7 +210,7 @@ impl selfheal_contract::Action for Action {
                 quoted(&prior.value)
             )));
         }
-        used.refuse_too_little_memory().await?;
+        used.refuse_too_little_memory(&used.wanted).await?;
         used.set(&used.wanted, &prior.value).await?;
         Ok(Applied {
             summary: format!("set {} of {} from {current} to {}", used.name(), used.server, used.wanted),
@@ -255,6 +255,10 @@ impl selfheal_contract::Action for Action {
                 quoted(&current)
             )));
         }
+        used.refuse_too_little_memory(&prior.value).await.map_err(|failure| Failure {
+            what: format!("{}; {current} stays: make room, then set it back", failure.what),
+            ..failure
+        })?;
         used.set(&prior.value, &current).await?;
         Ok(Undone::Reversed(format!(
             "set {} of {} back from {current} to {}",

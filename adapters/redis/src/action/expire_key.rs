@@ -79,14 +79,14 @@ fn same(a: i64, b: i64) -> bool {
 
 /// Looks at a key: the moment of its expiry, and now.
 async fn look(server: &Server, key: &str) -> Result<(i64, i64), Failure> {
-    let ((at, now),): ((i64, i64),) = server.read(&script(&[LOOK, SHOW].concat(), key, &[])).await?;
+    let ((at, now),): ((i64, i64),) = server.read(&script(&[LOOK, SHOW].concat(), &[key], &[])).await?;
     Ok((at, now))
 }
 
 /// Replaces one moment by another; says what was there, and whether it was replaced.
 async fn swap(server: &Server, key: &str, from: i64, to: i64) -> Result<(i64, bool), Failure> {
     let ((at, done),): ((i64, i64),) =
-        server.change(&script(&[LOOK, SWAP].concat(), key, &[from, to])).await?;
+        server.change(&script(&[LOOK, SWAP].concat(), &[key], &[from, to])).await?;
     Ok((at, done == 1))
 }
 

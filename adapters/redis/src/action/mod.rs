@@ -26,10 +26,10 @@ pub(crate) fn all(targets: &Arc<Targets>) -> Vec<Arc<dyn AnyAction>> {
     ]
 }
 
-/// One run of a script over one key. Scripts are sent whole: an action is rare, and nothing has to be loaded first.
-fn script(source: &str, key: &str, args: &[i64]) -> Pipeline {
+/// One run of a script over these keys. Scripts are sent whole: an action is rare, and nothing has to be loaded first.
+fn script(source: &str, keys: &[&str], args: &[i64]) -> Pipeline {
     let mut run = pipe();
-    run.cmd("EVAL").arg(source).arg(1).arg(key).arg(args);
+    run.cmd("EVAL").arg(source).arg(keys.len()).arg(keys).arg(args);
     run
 }
 

@@ -1,9 +1,13 @@
 //! `redis::trim_list`: cuts a queue that has grown too long. It deletes entries, so everything that bounds the loss is
 //! part of the plan, and the script at the server holds to it.
+//!
+//! A queue that was trimmed and filled again looks as if it had not been trimmed. So the script leaves a mark, a key
+//! named by the intent, and does nothing where it finds one.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use redis::pipe;
 use selfheal_contract::{
     About, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Preview, Reversal, Undone,
 };
@@ -39,20 +43,35 @@ pub(super) struct Prior {
     length: i64,
 }
 
+/// How long the mark stays: as long as the journal remembers a remediation.
+const MARK_SECONDS: i64 = 7 * 24 * 60 * 60;
+
 /// Trims KEYS[1] to the ARGV[1] entries of its head (ARGV[2] = 1) or tail, unless more than ARGV[3] (if not negative)
-/// would go. Returns the length before and how many went, -1 when too many would have.
+/// would go, and leaves the mark KEYS[2] for ARGV[4] seconds. Returns the length before and how many went: -1 when too many
+/// would have; and, as a third, how many went when it was trimmed before.
+///
+/// The mark comes first, so that nothing is deleted where it may not be set; where the list may not be trimmed it is taken
+/// back. A server that is full takes it only after the script has written something else.
 const TRIM: &str = r"
 local length = redis.call('LLEN', KEYS[1])
+local before = redis.call('GET', KEYS[2])
+if before then return {length, 0, tonumber(before)} end
 local keep, most = tonumber(ARGV[1]), tonumber(ARGV[3])
 local over = length - keep
-if over <= 0 then return {length, 0} end
-if most >= 0 and over > most then return {length, -1} end
-if ARGV[2] == '1' then
-    redis.call('LTRIM', KEYS[1], 0, keep - 1)
-else
-    redis.call('LTRIM', KEYS[1], -keep, -1)
+if over <= 0 then return {length, 0, -1} end
+if most >= 0 and over > most then return {length, -1, -1} end
+local marked = redis.pcall('SET', KEYS[2], over, 'EX', ARGV[4])
+local is_full = marked.err and string.find(marked.err, 'OOM', 1, true)
+if marked.err and not is_full then return marked end
+local first, last = 0, keep - 1
+if ARGV[2] ~= '1' then first, last = -keep, -1 end
+local trimmed = redis.pcall('LTRIM', KEYS[1], first, last)
+if trimmed.err then
+    redis.pcall('SET', KEYS[2], over, 'PX', 1)
+    return trimmed
 end
-return {length, over}
+if is_full then redis.call('SET', KEYS[2], over, 'EX', ARGV[4]) end
+return {length, over, -1}
 ";
 
 pub(super) struct Action(pub(super) Arc<Targets>);
@@ -96,6 +115,21 @@ impl Action {
 }
 
 impl Use<'_> {
+    /// The name of the mark: in the list's own hash slot, so that one script may touch both in a Redis Cluster.
+    fn mark(&self, intent: &IntentId) -> String {
+        let tagged = self.key.split_once('{').and_then(|(_, rest)| Some(rest.split_once('}')?.0));
+        let tag = tagged.filter(|tag| !tag.is_empty()).unwrap_or(self.key);
+        format!("selfheal:{{{tag}}}:{intent}")
+    }
+
+    /// How many entries the intent has deleted, if its mark is there.
+    async fn marked(&self, intent: &IntentId) -> Result<Option<u64>, Failure> {
+        let mut question = pipe();
+        question.cmd("GET").arg(self.mark(intent));
+        let (deleted,): (Option<u64>,) = self.server.read(&question).await?;
+        Ok(deleted)
+    }
+
     fn describe(&self) -> String {
         format!("the list {} at {}", quoted(self.key), self.server)
     }
@@ -149,11 +183,16 @@ impl selfheal_contract::Action for Action {
             doc: "Cuts a list to so many entries of its head or its tail and deletes the others; a shorter list stays as it \
                 is. Only lists that match a pattern of `trimmable`. It never deletes more than `delete_max`: the server \
                 refuses it then. Without `delete_max`, or with one above `trim_unasked_max`, it needs approval. The server \
-                answers nobody while it deletes (about a second for ten million entries). It cannot be undone.",
+                answers nobody while it deletes (about a second for ten million entries). A mark of its own beside the list, for \
+                seven days, keeps it from happening twice. It cannot be undone.",
             reversal: Reversal::Irreversible,
             permissions: vec![
                 right("+type +llen ~<key>", "to know the length"),
                 right("+eval +ltrim", "to trim the list"),
+                right(
+                    "+set +get ~selfheal:{<key>}:*",
+                    "to mark that it was trimmed, so that it happens once",
+                ),
             ],
         }
     }
@@ -203,31 +242,37 @@ impl selfheal_contract::Action for Action {
         Ok(Prior { length })
     }
 
-    async fn apply(&self, params: &Parameters, _: &Prior, _: &IntentId) -> Result<Applied, Failure> {
+    async fn apply(&self, params: &Parameters, _: &Prior, intent: &IntentId) -> Result<Applied, Failure> {
         let used = self.check(params)?;
-        let args = [used.keep, i64::from(used.from_head), used.delete_max.unwrap_or(-1)];
-        let ((length, deleted),): ((i64, i64),) = used.server.change(&script(TRIM, used.key, &args)).await?;
+        let args = [used.keep, i64::from(used.from_head), used.delete_max.unwrap_or(-1), MARK_SECONDS];
+        let trim = script(TRIM, &[used.key, &used.mark(intent)], &args);
+        let ((length, deleted, before),): ((i64, i64, i64),) = used.server.change(&trim).await?;
         if deleted < 0 {
             used.refuse_too_many(length)?;
         }
         let what = used.describe();
         let summary = match deleted {
+            ..=0 if before >= 0 => format!("deleted {before} entries of {what} already"),
             ..=0 => format!("{what} has {}; nothing to trim", count_entries(length)),
             _ => format!("deleted {deleted} of the {} of {what}", count_entries(length)),
         };
         Ok(Applied { summary, facts: json!({ "length_before": length, "deleted": deleted }) })
     }
 
-    async fn effect(&self, params: &Parameters, prior: &Prior, _: &IntentId) -> Result<Effect, Failure> {
+    async fn effect(&self, params: &Parameters, prior: &Prior, intent: &IntentId) -> Result<Effect, Failure> {
         let used = self.check(params)?;
-        let length = used.length().await?;
         let what = used.describe();
+        if let Some(deleted) = used.marked(intent).await? {
+            return Ok(Effect::Done(Applied::new(format!("{deleted} entries of {what} were deleted"))));
+        }
+        let length = used.length().await?;
         Ok(if length <= used.keep {
             Effect::Done(Applied::new(format!("{what} has {}, as was to be", count_entries(length))))
         } else if length >= prior.length {
             Effect::Untouched
         } else {
-            // Read from, or trimmed and filled again: to trim once more could delete what nobody agreed to.
+            // Read from; or trimmed and filled again, and the mark evicted: to trim once more could delete what nobody
+            // agreed to.
             Effect::Unclear(format!(
                 "{what} has {}; it had {} and was to have at most {}",
                 count_entries(length),

@@ -1,7 +1,7 @@
 //! What the kit cannot know: what each action and probe does in the situations that it meets.
 
 use selfheal_contract::{Effect, FailureKind, Reading, Undone};
-use selfheal_test_servers::{Redis, RedisOptions, require, wait_until};
+use selfheal_test_servers::{Port, Redis, RedisOptions, require, wait_until};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -169,6 +169,78 @@ async fn a_trim_never_deletes_more_than_was_agreed() {
     let missing = trim("q:missing", json!(5));
     let prior = missing.capture().await.unwrap();
     assert!(missing.apply(&prior).await.unwrap().summary.contains("nothing to trim"));
+}
+
+/// A queue that has filled up again since looks as if it had not been trimmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_was_filled_again_is_not_trimmed_again() {
+    let alone = require!(Redis::start());
+    let bus = Port::reserve().unwrap();
+    let args = ["--cluster-enabled", "yes", "--cluster-port"].map(str::to_owned).into_iter();
+    let args = args.chain([bus.number().to_string()]).collect();
+    let node = require!(Redis::start_with(&RedisOptions { args }));
+    let shell = Shell::open(&node.url());
+    let slots: Vec<String> = (0..16384).map(|slot: u16| slot.to_string()).collect();
+    shell.run::<()>(&format!("CLUSTER ADDSLOTS {}", slots.join(" ")));
+    wait_until("the node serves all slots", Duration::from_secs(20), || {
+        shell.run::<String>("CLUSTER INFO").contains("cluster_state:ok")
+    });
+    let trim = |key: &str| json!({ "key": key, "keep": 10, "side": "head", "delete_max": 20 });
+    for (redis, key) in [
+        (&alone, "celery"),
+        (&alone, "q:a}b"),
+        (&node, "celery"),
+        (&node, "q:{shop}:jobs"),
+        (&node, "q:}{shop}"),
+        (&node, "q:{shop"),
+    ] {
+        let (shell, adapter) = (Shell::open(&redis.url()), adapter(&redis.url()));
+        let used = Use::of(&adapter, "trim_list", trim(key));
+        shell.fill(key, 30);
+        let prior = used.capture().await.unwrap();
+        assert_eq!(used.effect(&prior).await.unwrap(), Effect::Untouched);
+        used.apply(&prior).await.unwrap();
+        shell.fill(key, 20);
+        let effect = used.effect(&prior).await.unwrap();
+        assert!(
+            matches!(&effect, Effect::Done(done) if done.summary.starts_with("20 entries")),
+            "{effect:?}"
+        );
+        let again = used.apply(&prior).await.unwrap();
+        assert_eq!(again.facts["deleted"], 0, "{}", again.summary);
+        assert_eq!(shell.run::<u64>(&format!("LLEN {key}")), 30);
+        let mark = shell.run::<Vec<String>>("KEYS selfheal:*").pop().unwrap();
+        assert!(shell.run::<i64>(&format!("TTL {mark}")) > 0);
+        shell.run::<()>(&format!("DEL {mark}"));
+    }
+
+    // No name but its own is in the slot of such a key: nothing is deleted that could not be marked.
+    let adapter = adapter(&node.url());
+    let used = Use::of(&adapter, "trim_list", trim("q:a}b"));
+    shell.fill("q:a}b", 30);
+    let prior = used.capture().await.unwrap();
+    let failure = used.apply(&prior).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+    assert_eq!(shell.run::<u64>("LLEN q:a}b"), 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_undo_does_not_take_memory_that_is_in_use() {
+    let redis = require!(Redis::start());
+    let (shell, adapter) = (Shell::open(&redis.url()), adapter(&redis.url()));
+    shell.run::<()>("CONFIG SET maxmemory 10mb");
+    let set = Use::of(&adapter, "config_set", json!({ "parameter": "maxmemory", "value": "100mb" }));
+    let prior = set.capture().await.unwrap();
+    set.apply(&prior).await.unwrap();
+    // In pieces, so that the server keeps no large buffer for the connection.
+    let piece = "x".repeat(100_000);
+    (0..110).for_each(|number| shell.run::<()>(&format!("SET filling:{number} {piece}")));
+    let failure = set.undo(&prior).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+    assert!(failure.what.contains("104857600 stays"), "{failure}");
+    assert_eq!(shell.config("maxmemory"), "104857600");
+    shell.run::<()>("FLUSHALL");
+    assert!(matches!(set.undo(&prior).await.unwrap(), Undone::Reversed(_)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -137,8 +137,9 @@ async fn the_rights_that_are_named_are_enough() {
     let of_actions = offered.actions.iter().map(|action| (action.about().name, action.about().permissions));
     let of_probes = offered.probes.iter().map(|probe| (probe.about().name, probe.about().permissions));
     for (name, permissions) in of_actions.chain(of_probes) {
+        let key = if name.contains("list") { "celery" } else { "cache:a" };
         let rights: Vec<String> =
-            permissions.iter().map(|permission| permission.right.to_string().replace("<key>", "*")).collect();
+            permissions.iter().map(|permission| permission.right.to_string().replace("<key>", key)).collect();
         shell.run::<()>(&format!("ACL SETUSER {name} reset on >pw {} +client|setname", rights.join(" ")));
         let adapter = adapter_with(json!({ "url": redis.url(), "user": name, "password": "pw" }));
         let json = match name {
@@ -162,6 +163,27 @@ async fn the_rights_that_are_named_are_enough() {
         used.apply(&prior).await.unwrap();
         used.effect(&prior).await.unwrap();
         used.undo(&prior).await.unwrap();
+    }
+}
+
+/// Nothing is deleted that could not be marked, and nothing is marked that was not deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trim_and_its_mark_are_made_both_or_not_at_all() {
+    let redis = require!(Redis::start());
+    let shell = Shell::open(&redis.url());
+    shell.fill("celery", 5);
+    for (user, denied) in [("unmarked", "-set"), ("untrimmed", "-ltrim")] {
+        shell.run::<()>(&format!("ACL SETUSER {user} reset on >pw ~* +@all {denied}"));
+        let adapter = adapter_with(json!({ "url": redis.url(), "user": user, "password": "pw" }));
+        let json = json!({ "key": "celery", "keep": 1, "side": "head", "delete_max": 9 });
+        let used = Use::of(&adapter, "trim_list", json);
+        let prior = used.capture().await.unwrap();
+        let failure = used.apply(&prior).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Refused, "{user}: {failure}");
+        assert!(failure.what.contains("does not permit it"), "{user}: {failure}");
+        assert_eq!(shell.run::<u64>("LLEN celery"), 5, "{user}");
+        let marks = || shell.run::<Vec<String>>("KEYS selfheal:*").len();
+        wait_until("no mark is left", Duration::from_secs(10), || marks() == 0);
     }
 }
 
