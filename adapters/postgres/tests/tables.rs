@@ -173,8 +173,9 @@ async fn a_running_build_is_seen_and_stopped_by_the_undo() {
         let building =
             "select count(*) from pg_stat_activity where state = 'active' and query like 'CREATE INDEX%'";
         world.until("the build runs", building, "1").await;
-        let effect = action.effect(&params, &prior, &name).await.unwrap();
-        assert!(matches!(effect, Effect::Unclear(_)), "{effect:?}");
+        let still = action.effect(&params, &prior, &name).await.unwrap_err();
+        assert_eq!(still.kind, FailureKind::Transient, "{still}");
+        assert!(still.what.contains("still building"), "{still}");
         let again = action.apply(&params, &prior, &name).await.unwrap_err();
         assert_eq!(again.kind, FailureKind::Transient, "{again}");
         let undoing = action.undo(&params, &prior, &name);

@@ -239,8 +239,12 @@ impl Action for CreateIndexConcurrently {
             Own { finished: Some(index), .. } => {
                 Effect::Unclear(format!("the index {} on {} has become invalid", index.name, table.name))
             }
+            // How it ends is soon known; whoever asks, asks again.
             Own { builder: Some(pid), .. } => {
-                Effect::Unclear(format!("process {pid} is building the index on {} right now", table.name))
+                return Err(Failure::transient(format!(
+                    "process {pid} is still building the index on {}",
+                    table.name
+                )));
             }
             // An unfinished index is taken up, or replaced, when the step is applied again.
             Own { .. } => Effect::Untouched,
