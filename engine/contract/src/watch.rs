@@ -13,6 +13,9 @@ use crate::right::Permission;
 pub struct AboutWatch {
     /// Its name; the source of its notifications in journal, log and metric: `kubernetes_pods`.
     pub name: &'static str,
+    /// Whether of processes that share a journal one listens at a time. The next takes over from what that has left open,
+    /// when it is gone or frozen for longer than its lease.
+    pub alone: bool,
     /// What it listens to and which alerts it raises; for the reference documentation.
     pub doc: &'static str,
     /// The rights it needs at the target.

@@ -1,14 +1,18 @@
 //! Listening: what the adapters' watches hear goes through the same intake as Alertmanager's notifications.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use selfheal_contract::{Intake, NotTaken, Watch};
+use selfheal_contract::{AboutWatch, Intake, NotTaken, Watch};
 use selfheal_core::alert::Alert;
 
 use crate::engine::{Engine, PAGE};
 use crate::intake::NotReceived;
 use crate::ports::journal::{Issue, IssueFilter};
+
+/// How often it is asked whose task it is to listen: several times within a lease.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// The door through which watches hand on what they saw.
 pub(crate) struct Door(pub(crate) Arc<Engine>);
@@ -40,9 +44,28 @@ impl Intake for Door {
     }
 }
 
-/// Runs one watch for as long as the process lives.
+/// Runs one watch for as long as the process lives; one that listens alone only while that is this process's task.
 pub(crate) async fn run(engine: Arc<Engine>, watch: Arc<dyn Watch>) {
-    let name = watch.about().name;
-    tracing::info!(watch = name, "listening");
-    watch.run(Arc::new(Door(engine))).await;
+    let AboutWatch { name, alone, .. } = watch.about();
+    let door = || Arc::new(Door(Arc::clone(&engine)));
+    if !alone || !engine.shared {
+        tracing::info!(watch = name, "listening");
+        return watch.run(door()).await;
+    }
+    loop {
+        while !engine.leads(name).await {
+            engine.clock.sleep(ASK_EVERY).await;
+        }
+        tracing::info!(watch = name, "listening, for all processes that share the journal");
+        let lost = async {
+            while engine.leads(name).await {
+                engine.clock.sleep(ASK_EVERY).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = lost => tracing::info!(watch = name, "another process listens, or nobody can tell who does"),
+            () = watch.run(door()) => return,
+        }
+    }
 }

@@ -261,10 +261,13 @@ async fn the_journey_works_with_a_real_api_server() {
     // In a task of its own, so that what was made is taken away whatever comes of it.
     let on = Arc::clone(&cluster);
     let outcome = LocalSet::new()
-        .run_until(spawn_local(async move {
-            on.wait_until_served().await;
-            journey(&on).await;
-        }))
+        .run_until(async move {
+            let journey = spawn_local(async move {
+                on.wait_until_served().await;
+                journey(&on).await;
+            });
+            journey.await
+        })
         .await;
     cluster.clean(&made).await;
     outcome.unwrap();

@@ -177,6 +177,8 @@ impl Watch for Source {
     fn about(&self) -> AboutWatch {
         AboutWatch {
             name: NAME,
+            // Processes share the topic's partitions as one consumer group.
+            alone: false,
             doc: "Takes in alerts from a topic: each message is a notification as Alertmanager posts it (version 4), one alert of \
                 such a notification, or a list of them. Several processes share the topic's partitions as members of one \
                 consumer group. An offset is committed only when its alerts are on disk. What cannot be read is logged, \

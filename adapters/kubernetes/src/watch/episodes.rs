@@ -1,5 +1,8 @@
 //! What fires: one episode for each ailment of a container, from when it is first seen until it is over. Pods that are well
 //! are not remembered, so that what is kept is bounded by what ails, not by how many pods there are.
+//!
+//! What an earlier process has seen begin goes on here under its own start, so that its end is recognised as its end, and is
+//! held as long as if it had been seen here: a container that happens to run while somebody else takes over is not well.
 
 use std::collections::HashMap;
 
@@ -7,7 +10,7 @@ use jiff::Timestamp;
 
 use super::notice::{Notice, Subject};
 use super::pod::Pod;
-use super::symptom::{Ailment, Symptom, held_until, still_pulls, symptoms};
+use super::symptom::{Ailment, Symptom, still_pulls, symptoms};
 
 /// Pods that ail and are remembered; with more, the rest waits until some are well.
 const AILING_MAX: usize = 10_000;
@@ -18,6 +21,8 @@ pub(crate) struct Episodes {
     ailing: HashMap<String, Ailing>,
     /// Those of a relist that have not been seen yet in it.
     unseen: Vec<String>,
+    /// What an earlier process has left, of pods that have not been seen yet.
+    left: Vec<Notice>,
 }
 
 struct Ailing {
@@ -32,18 +37,26 @@ struct Episode {
 }
 
 impl Episodes {
+    /// Goes on from what an earlier process has left firing.
+    pub(crate) fn after(left: Vec<Notice>) -> Self {
+        Self { left, ..Self::default() }
+    }
+
     /// A pod as it is now; gives what begins and what is over.
     pub(crate) fn see(&mut self, pod: &Pod, now: Timestamp) -> Vec<Notice> {
         let Some(uid) = pod.metadata.uid.clone() else { return Vec::new() };
         self.unseen.retain(|unseen| *unseen != uid);
         let present = symptoms(pod, now);
-        if !self.ailing.contains_key(&uid) && (present.is_empty() || self.ailing.len() >= AILING_MAX) {
+        let left = self.left_of(pod);
+        let is_new = !self.ailing.contains_key(&uid);
+        if is_new && left.is_empty() && (present.is_empty() || self.ailing.len() >= AILING_MAX) {
             return Vec::new();
         }
         let ailing = self
             .ailing
             .entry(uid.clone())
             .or_insert_with(|| Ailing { subject: Subject::of(pod), episodes: Vec::new() });
+        ailing.episodes.extend(left.into_iter().map(|symptom| Episode { symptom, until: None }));
         let mut notices = Vec::new();
         for symptom in &present {
             let known = ailing.episodes.iter_mut().find(|episode| {
@@ -64,7 +77,7 @@ impl Episodes {
             let is_there =
                 present.iter().any(same) || *ailment == Ailment::ImagePull && still_pulls(pod, container);
             if !is_there && episode.until.is_none() {
-                episode.until = Some(held_until(*ailment, now));
+                episode.until = Some(episode.symptom.held_until(now));
             }
         }
         notices.extend(self.expire_of(&uid, now));
@@ -84,8 +97,18 @@ impl Episodes {
 
     /// The list is complete.
     pub(crate) fn listed(&mut self, now: Timestamp) -> Vec<Notice> {
-        let unseen = std::mem::take(&mut self.unseen);
-        unseen.iter().flat_map(|uid| self.gone(uid, now)).collect()
+        let (unseen, left) = (std::mem::take(&mut self.unseen), std::mem::take(&mut self.left));
+        let gone = left.iter().map(|notice| notice.ending(now));
+        gone.chain(unseen.iter().flat_map(|uid| self.gone(uid, now))).collect()
+    }
+
+    /// What an earlier process has left of a pod.
+    fn left_of(&mut self, pod: &Pod) -> Vec<Symptom> {
+        if self.left.is_empty() {
+            return Vec::new();
+        }
+        let subject = Subject::of(pod);
+        self.left.extract_if(.., |notice| notice.subject == subject).map(|notice| notice.symptom).collect()
     }
 
     /// What is over because nothing more was seen of it for long enough.
@@ -111,14 +134,6 @@ impl Episodes {
         notices
     }
 
-    /// What fires at this moment.
-    pub(crate) fn firing(&self) -> impl Iterator<Item = Notice> {
-        let of = |ailing: &Ailing, episode: &Episode| Notice::firing(&ailing.subject, &episode.symptom);
-        self.ailing
-            .values()
-            .flat_map(move |ailing| ailing.episodes.iter().map(move |episode| of(ailing, episode)))
-    }
-
     /// Pods that ail.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
@@ -138,6 +153,11 @@ mod tests {
 
     fn with(state: Value) -> Pod {
         pod(json!({ "containerStatuses": [{ "name": "app", "state": state }] }))
+    }
+
+    fn with_last(state: Value, reason: &str, finished_at: &str) -> Pod {
+        let last = json!({ "terminated": { "reason": reason, "exitCode": 1, "finishedAt": finished_at } });
+        pod(json!({ "containerStatuses": [{ "name": "app", "state": state, "lastState": last }] }))
     }
 
     fn told(notices: &[Notice]) -> Vec<String> {
@@ -187,6 +207,45 @@ mod tests {
         assert!(episodes.see(&killed, at("05:00")).is_empty());
         assert_eq!(told(&episodes.expire(at("10:00"))), ["KubernetesPodOOMKilled resolved"]);
         assert!(episodes.see(&killed, at("11:00")).is_empty(), "it is history now");
+    }
+
+    /// A container that happens to run while another process takes over is held as long as if that had seen it fail.
+    #[test]
+    fn what_an_earlier_process_left_goes_on_under_its_own_start() {
+        let crashed =
+            |at: &str| with_last(json!({ "waiting": { "reason": "CrashLoopBackOff" } }), "Error", at);
+        let running = with(json!({ "running": {} }));
+        let mut first = Episodes::default();
+        let began = first.see(&crashed("2026-11-22T11:59:00Z"), at("00:00"));
+        assert_eq!(told(&began), ["KubernetesPodCrashLooping firing"]);
+
+        let mut second = Episodes::after(began.clone());
+        second.relist();
+        assert!(second.see(&running, at("01:00")).is_empty());
+        assert!(second.listed(at("01:00")).is_empty(), "the moment in which it runs is no end");
+        assert!(
+            second.see(&crashed("2026-11-22T12:02:00Z"), at("02:00")).is_empty(),
+            "it is the same episode"
+        );
+        assert!(second.see(&running, at("03:00")).is_empty());
+        assert!(second.expire(at("07:59")).is_empty());
+        let over = second.expire(at("08:00"));
+        assert_eq!(told(&over), ["KubernetesPodCrashLooping resolved"]);
+        assert_eq!(over[0].symptom.since, began[0].symptom.since);
+
+        let mut third = Episodes::after(began);
+        third.relist();
+        assert_eq!(
+            told(&third.listed(at("09:00"))),
+            ["KubernetesPodCrashLooping resolved"],
+            "its pod is gone"
+        );
+
+        let killed = with_last(json!({ "running": {} }), "OOMKilled", "2026-11-22T12:00:00Z");
+        let began = Episodes::default().see(&killed, at("00:01"));
+        let mut fourth = Episodes::after(began);
+        assert!(fourth.see(&running, at("05:00")).is_empty(), "another end stands there now");
+        assert_eq!(told(&fourth.expire(at("10:00"))), ["KubernetesPodOOMKilled resolved"]);
     }
 
     #[test]

@@ -12,7 +12,6 @@ use kube::runtime::watcher::{self, Event, watcher};
 use selfheal_cluster::{Cluster, Selection, kinds};
 use selfheal_contract::{Failure, Intake, NotTaken};
 use selfheal_core::alert::Alert;
-use serde_json::{Map, Value};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::NAME;
@@ -59,12 +58,12 @@ impl ServerTime {
 impl Follower<'_> {
     /// Follows for as long as the process lives.
     pub(super) async fn run(self) {
-        let mut episodes = Episodes::default();
-        let mut reviewed = false;
+        let (left, mut strange) = self.left().await;
+        let mut episodes = Episodes::after(left);
         let mut pause = PAUSE_MIN;
         loop {
             let began = Instant::now();
-            if let Err(failure) = self.follow(&mut episodes, &mut reviewed).await {
+            if let Err(failure) = self.follow(&mut episodes, &mut strange).await {
                 tracing::warn!(watch = NAME, cluster = self.cluster.name(), %failure, "pods cannot be followed; trying again");
             }
             // A watch that held for a while was no failed attempt.
@@ -74,8 +73,11 @@ impl Follower<'_> {
     }
 
     /// Follows until the login is no longer accepted, or the server cannot be asked at all.
-    async fn follow(&self, episodes: &mut Episodes, reviewed: &mut bool) -> Result<(), Failure> {
+    async fn follow(&self, episodes: &mut Episodes, strange: &mut Vec<Alert>) -> Result<(), Failure> {
         let time = self.server_time().await?;
+        for alerts in std::mem::take(strange).chunks(NOTIFICATION_MAX) {
+            self.hand_on(notice::over(alerts, time.now())).await;
+        }
         let client = self.cluster.client().await?;
         let pods: Api<Pod> = match self.namespace {
             Some(namespace) => Api::namespaced_with(client, namespace, &resource()),
@@ -91,13 +93,11 @@ impl Follower<'_> {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failures: u32 = 0;
         loop {
-            let mut listed = false;
             let notices = tokio::select! {
                 event = events.next() => match event {
                     None => return Ok(()),
                     Some(Ok(event)) => {
                         failures = 0;
-                        listed = matches!(event, Event::InitDone);
                         Self::take(episodes, event, time.now())
                     }
                     Some(Err(fault)) if is_unauthorized(&fault) => {
@@ -116,10 +116,6 @@ impl Follower<'_> {
             };
             for notices in notices.chunks(NOTIFICATION_MAX) {
                 self.hand_on(body(notices, &self.labels)).await;
-            }
-            if listed && !*reviewed {
-                self.review(episodes, time.now()).await;
-                *reviewed = true;
             }
         }
     }
@@ -147,8 +143,9 @@ impl Follower<'_> {
         Ok(ServerTime { at, since })
     }
 
-    /// Ends what an earlier process saw begin and what is over by now.
-    async fn review(&self, episodes: &Episodes, now: Timestamp) {
+    /// What an earlier process has left firing; and apart from it what this one would not write so, because the settings
+    /// are others now, and nobody else would end.
+    async fn left(&self) -> (Vec<Notice>, Vec<Alert>) {
         let mut pause = PAUSE_MIN;
         let open = loop {
             match self.intake.open(NAME).await {
@@ -160,22 +157,18 @@ impl Follower<'_> {
                 }
             }
         };
-        let firing: Vec<_> = episodes.firing().map(|notice| notice.labels(&self.labels)).collect();
         let is_own = |alert: &Alert| {
             self.labels.iter().all(|(name, value)| alert.labels.get(name) == Some(value))
                 && self.namespace.is_none_or(|namespace| alert.labels.get("namespace") == Some(namespace))
         };
-        let fires = |alert: &Alert| {
-            let same = |labels: &Map<String, Value>| {
-                labels.len() == alert.labels.iter().count()
-                    && labels.iter().all(|(name, value)| alert.labels.get(name) == value.as_str())
-            };
-            firing.iter().any(same)
-        };
-        let over: Vec<Alert> = open.into_iter().filter(|alert| is_own(alert) && !fires(alert)).collect();
-        for alerts in over.chunks(NOTIFICATION_MAX) {
-            self.hand_on(notice::over(alerts, now)).await;
+        let (mut left, mut strange) = (Vec::new(), Vec::new());
+        for alert in open.into_iter().filter(is_own) {
+            match Notice::of(&alert, &self.labels) {
+                Some(notice) => left.push(notice),
+                None => strange.push(alert),
+            }
         }
+        (left, strange)
     }
 
     /// Hands on until it is on disk. Meanwhile nothing is read from the server, which keeps what comes.

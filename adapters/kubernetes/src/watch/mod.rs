@@ -40,6 +40,7 @@ impl Watch for PodWatch {
     fn about(&self) -> AboutWatch {
         AboutWatch {
             name: NAME,
+            alone: true,
             doc: "Listens to pods and raises KubernetesPodOOMKilled, KubernetesPodCrashLooping (critical), \
                 KubernetesImagePullBackOff and KubernetesPodEvicted (high), each with namespace, pod, container and the pod's \
                 deployment, statefulset, daemonset or rollout as labels: the names and labels of the shipped Prometheus rules, \

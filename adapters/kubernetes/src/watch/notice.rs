@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::NAME;
 use super::pod::Pod;
-use super::symptom::Symptom;
-use crate::workload::owner_of;
+use super::symptom::{Ailment, Symptom};
+use crate::workload::{WORKLOADS, owner_of};
 
 /// Characters of what a pod says about its ailment.
 const DETAIL_CHARS_MAX: usize = 300;
@@ -25,8 +25,8 @@ pub(crate) struct Subject {
 /// One alert that begins or is over.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Notice {
-    subject: Subject,
-    symptom: Symptom,
+    pub(crate) subject: Subject,
+    pub(crate) symptom: Symptom,
     ended: Option<Timestamp>,
 }
 
@@ -53,6 +53,30 @@ impl Notice {
 
     pub(crate) fn resolved(subject: &Subject, symptom: &Symptom, at: Timestamp) -> Self {
         Self { ended: Some(at.max(symptom.since)), ..Self::firing(subject, symptom) }
+    }
+
+    /// The same, over.
+    pub(crate) fn ending(&self, at: Timestamp) -> Self {
+        Self::resolved(&self.subject, &self.symptom, at)
+    }
+
+    /// Reads back what an earlier process has written; none when it is not what this one would write.
+    pub(crate) fn of(alert: &Alert, more_labels: &[(String, String)]) -> Option<Self> {
+        let label = |name: &str| alert.labels.get(name).map(str::to_owned);
+        let workload = WORKLOADS.iter().find_map(|kind| Some((kind.word, label(kind.word)?)));
+        let subject = Subject { namespace: label("namespace")?, pod: label("pod")?, workload };
+        let symptom = Symptom {
+            ailment: Ailment::of(&label("alertname")?)?,
+            container: label("container").unwrap_or_default(),
+            since: alert.starts_at,
+            until: None,
+            detail: String::new(),
+        };
+        let notice = Self::firing(&subject, &symptom);
+        let labels = notice.labels(more_labels);
+        let is_same = labels.len() == alert.labels.len()
+            && labels.iter().all(|(name, value)| alert.labels.get(name) == value.as_str());
+        is_same.then_some(notice)
     }
 
     #[cfg(test)]
@@ -166,5 +190,10 @@ mod tests {
         assert_eq!(alerts[0].starts_at, alerts[1].starts_at);
         assert_eq!((alerts[0].status, alerts[1].status), (AlertStatus::Firing, AlertStatus::Resolved));
         assert_eq!(alerts[1].ends_at, Some(now));
+
+        let more = [("cluster".to_owned(), "prod".to_owned())];
+        let read = Notice::of(alerts[0], &more).unwrap();
+        assert_eq!((&read.subject, read.symptom.since), (&subject, alerts[0].starts_at));
+        assert_eq!(Notice::of(alerts[0], &[]), None, "one that has other labels is another alert");
     }
 }

@@ -16,6 +16,13 @@ pub(crate) enum Ailment {
 }
 
 impl Ailment {
+    const ALL: [Self; 4] = [Self::OomKilled, Self::CrashLooping, Self::ImagePull, Self::Evicted];
+
+    /// The one that an alert of this name is.
+    pub(crate) fn of(alert: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ailment| ailment.alert() == alert)
+    }
+
     /// The alert's name, that of the shipped Prometheus rule.
     pub(crate) fn alert(self) -> &'static str {
         match self {
@@ -126,9 +133,12 @@ pub(crate) fn still_pulls(pod: &Pod, container: &str) -> bool {
     })
 }
 
-/// Until when an ailment holds that is no longer to be seen.
-pub(crate) fn held_until(ailment: Ailment, last_seen: Timestamp) -> Timestamp {
-    last_seen + ailment.held_for()
+impl Symptom {
+    /// Until when it holds from when it is no longer to be seen. A container is killed once, at its start; the others last.
+    pub(crate) fn held_until(&self, now: Timestamp) -> Timestamp {
+        let last_seen = if self.ailment == Ailment::OomKilled { self.since } else { now };
+        last_seen + self.ailment.held_for()
+    }
 }
 
 #[cfg(test)]

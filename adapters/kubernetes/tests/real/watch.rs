@@ -244,7 +244,21 @@ async fn what_ended_while_nobody_looked_is_over() {
     let renamed =
         firing.labels.iter().map(|(name, value)| (name, if name == "pod" { "web-2" } else { value }));
     let gone = Alert { labels: renamed.collect(), ..firing.clone() };
-    let left = vec![firing.clone(), gone];
+    let other =
+        firing.labels.iter().map(|(name, value)| (name, if name == "severity" { "low" } else { value }));
+    let strange = Alert { labels: other.collect(), ..firing.clone() };
+    // A container that happens to run at this moment is not well yet; when its pod is gone, it is over.
+    double.update("pods", "shop", "web-1", |pod| {
+        pod["status"]["containerStatuses"][0]["state"] = json!({ "running": {} });
+    });
+    let left = vec![firing.clone(), gone, strange];
     let second = listen_after(left, json!({ "url": double.url() }), json!({ "enabled": true }));
-    second.inbox.holds(&[still, "KubernetesPodCrashLooping web-2 web Resolved"]).await;
+    let over =
+        ["KubernetesPodCrashLooping web-1 web Resolved", "KubernetesPodCrashLooping web-2 web Resolved"];
+    second.inbox.holds(&over).await;
+    double.trouble("shop", "web-1", "app", PodTrouble::CrashLoopBackOff);
+    double.delete("pods", "shop", "web-1");
+    second.inbox.holds(&[over[0], over[1], over[0]]).await;
+    let ended = second.inbox.last.lock().unwrap().clone().unwrap();
+    assert_eq!((ended.starts_at, ended.fingerprint), (firing.starts_at, firing.fingerprint));
 }
