@@ -100,16 +100,21 @@ async fn only_so_many_at_a_time() {
 
 #[tokio::test]
 async fn one_at_a_time_at_one_target() {
-    let slow = SLOW.replace("alert.labels.instance", "\"a\"");
-    let mut world = World::with_plan(&slow);
-    world.rules = vec![rule("load", "cooldown: \"1s\"", &slow), rule("other", "cooldown: \"1s\"", &slow)];
-    let house = world.start().await;
-    house.fire("load", "one").await;
-    house.fire("other", "one").await;
-    let issue = house.issue("other", "one").await;
-    assert!(issue.why.starts_with("concurrency"), "{}", issue.why);
-    house.advance(seconds(40)).await;
-    assert_eq!(house.issue("other", "one").await.phase, Phase::Remediating);
+    // A part is not changed while its whole is, nor the other way round.
+    for (first, second) in [("a", "a"), ("a", "a/part"), ("a/part", "a"), ("a/part", "a/other")] {
+        let [first, second] =
+            [first, second].map(|name| SLOW.replace("alert.labels.instance", &format!("{name:?}")));
+        let mut world = World::with_plan(&first);
+        world.rules =
+            vec![rule("load", "cooldown: \"1s\"", &first), rule("other", "cooldown: \"1s\"", &second)];
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        house.fire("other", "one").await;
+        let issue = house.issue("other", "one").await;
+        assert!(issue.why.starts_with("concurrency"), "{}", issue.why);
+        house.advance(seconds(40)).await;
+        assert_eq!(house.issue("other", "one").await.phase, Phase::Remediating);
+    }
 }
 
 #[tokio::test]

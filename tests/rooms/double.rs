@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use selfheal_contract::{
-    About, AboutProbe, Action, Adapter, Applied, Assessment, BlastRadius, Contest, Effect, Failure,
-    FieldSpec, IntentId, Preview, Probe, Reading, Reversal, Undone, parameters,
+    About, AboutProbe, AboutWatch, Action, Adapter, Applied, Assessment, BlastRadius, Contest, Effect,
+    Failure, FieldSpec, Intake, IntentId, Preview, Probe, Reading, Reversal, Undone, Watch, parameters,
 };
 use serde_json::json;
 
@@ -71,9 +71,16 @@ struct State {
     contested: Vec<String>,
     /// It does not say who decides.
     owner_hidden: bool,
+    /// How often somebody began to listen.
+    listened: u32,
 }
 
 impl Target {
+    /// How often somebody began to listen.
+    pub fn listened(&self) -> u32 {
+        self.state.lock().unwrap().listened
+    }
+
     /// Sets a number by another hand.
     pub fn put(&self, name: &str, value: i64) {
         self.state.lock().unwrap().numbers.insert(name.to_owned(), value);
@@ -202,6 +209,7 @@ impl Connection {
                 set("ask", Reversal::Restores, BlastRadius::Item, Some("it asks for itself")),
             ],
             probes: vec![Arc::new(Read { connection: self.clone() })],
+            watches: vec![Arc::new(Listen { connection: self.clone() })],
             ..Adapter::default()
         }
     }
@@ -231,6 +239,23 @@ impl Connection {
             Turn::LostAfter | Turn::LostBefore => Err(Failure::indeterminate("the double's answer is lost")),
             Turn::HangsAfter | Turn::HangsBefore => std::future::pending().await,
         }
+    }
+}
+
+/// Hears nothing, alone.
+struct Listen {
+    connection: Connection,
+}
+
+#[async_trait]
+impl Watch for Listen {
+    fn about(&self) -> AboutWatch {
+        AboutWatch { name: "double", alone: true, doc: "Hears nothing.", permissions: Vec::new() }
+    }
+
+    async fn run(&self, _intake: Arc<dyn Intake>) {
+        self.connection.target.state.lock().unwrap().listened += 1;
+        std::future::pending().await
     }
 }
 
@@ -286,6 +311,11 @@ impl Action for Set {
             what: vec![params.name.clone()],
             instead: "change it in its repository".to_owned(),
         }))
+    }
+
+    /// A number `a/b` is a part of `a`.
+    async fn related(&self, params: &Setting) -> Result<Vec<String>, Failure> {
+        Ok(params.name.split_once('/').map(|(whole, _)| format!("double/{whole}")).into_iter().collect())
     }
 
     async fn capture(&self, params: &Setting) -> Result<Option<i64>, Failure> {

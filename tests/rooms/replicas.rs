@@ -64,6 +64,19 @@ async fn what_a_dead_one_had_under_way_is_taken_up() {
 }
 
 #[tokio::test]
+async fn one_listens_and_another_when_it_is_gone() {
+    let world = World::with_plan(r#"double::set("a", 1)"#).shared();
+    let one = world.start().await;
+    one.advance(seconds(10)).await;
+    let two = world.start().await;
+    two.advance(minutes(5)).await;
+    assert_eq!(world.target.listened(), 1);
+    one.life.end();
+    two.advance(PAST_THE_LEASE).await;
+    assert_eq!(world.target.listened(), 2);
+}
+
+#[tokio::test]
 async fn a_notification_that_a_dead_one_received_is_expanded() {
     for write in 1..12 {
         let world = World::with_plan(r#"double::set("a", 1)"#).shared();

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use selfheal_cluster::{Cluster, Clusters, Reference, kinds, label_name, object_name, part};
+use selfheal_cluster::{Cluster, Clusters, Reference, kinds, label_name, object_name};
 use selfheal_contract::{Assessment, BlastRadius, Failure, Reversal};
+
+use crate::workload::referred;
 
 /// What all actions and the probe share.
 pub(crate) struct Context {
@@ -37,11 +39,19 @@ impl Context {
 }
 
 impl Place<'_> {
-    /// What the guards are told: a change of this rollout. One that refers to a deployment counts as itself.
+    /// The deployment from which the rollout takes its pod template, as a target.
+    pub(crate) async fn related(&self) -> Result<Vec<String>, Failure> {
+        let rollout = self.cluster.find(self.of).await?;
+        let deployment = rollout.and_then(|rollout| referred(&rollout).ok().flatten());
+        let target =
+            |name: String| self.cluster.target(Reference::new(&kinds::DEPLOYMENT, self.of.namespace, &name));
+        Ok(deployment.map(target).into_iter().collect())
+    }
+
+    /// What the guards are told: a change of this rollout.
     pub(crate) fn assessment(&self, reversal: Reversal) -> Assessment {
-        let names = [self.cluster.name(), self.of.namespace, self.of.kind.word, self.of.name].map(part);
         Assessment {
-            target: format!("argo_rollouts/{}", names.join("/")),
+            target: self.cluster.target(self.of),
             blast_radius: BlastRadius::Object,
             reversal,
             replicas: None,

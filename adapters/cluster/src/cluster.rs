@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::exchange::{PatchKind, Question, Run};
 use crate::fault::{self, Status};
 use crate::kind::{Kind, Reference, kinds};
+use crate::name::part;
 use crate::object::Object;
 use crate::settings::{ClusterSettings, Timeouts, Where};
 use crate::source::{self, NoClient};
@@ -112,6 +113,15 @@ impl Cluster {
         let ClusterSettings { at, url, .. } = &self.settings;
         let is_nowhere = *at == Where::InCluster && url.is_none() && !source::is_inside();
         (!is_nowhere).then(|| self.settings.place())
+    }
+
+    /// How an object of this cluster is called as a target, by every adapter that may change it:
+    /// `kubernetes/cluster/namespace/kind/name`, without the namespace for kinds that have none.
+    pub fn target(&self, of: Reference<'_>) -> String {
+        let Reference { kind, namespace, name } = of;
+        let adapter = if *kind == kinds::ROLLOUT { "argo_rollouts" } else { "kubernetes" };
+        let names = [self.name(), namespace, kind.word, name].into_iter().filter(|name| !name.is_empty());
+        [adapter.to_owned()].into_iter().chain(names.map(part)).collect::<Vec<_>>().join("/")
     }
 
     /// The time that an answer may take.

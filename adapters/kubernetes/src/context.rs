@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use selfheal_cluster::{
-    Cluster, Clusters, Kind, Reference, Selection, kinds, label_name, object_name, part, quoted,
+    Cluster, Clusters, Kind, Reference, Selection, kinds, label_name, object_name, quoted,
 };
 use selfheal_contract::settings::suggest;
 use selfheal_contract::{Assessment, BlastRadius, Failure, Reversal};
@@ -83,18 +83,13 @@ impl Context {
 impl Place<'_> {
     /// What the guards are told: a change of this object.
     pub(crate) fn assessment(&self, blast_radius: BlastRadius, reversal: Reversal) -> Assessment {
-        Assessment { target: self.target(), blast_radius, reversal, replicas: None, approval: None }
-    }
-
-    /// `kubernetes/cluster/namespace/kind/name`; without the namespace for kinds that have none.
-    fn target(&self) -> String {
-        let Reference { kind, namespace, name } = self.of;
-        let mut parts = vec!["kubernetes".to_owned(), part(self.cluster.name())];
-        if !namespace.is_empty() {
-            parts.push(part(namespace));
+        Assessment {
+            target: self.cluster.target(self.of),
+            blast_radius,
+            reversal,
+            replicas: None,
+            approval: None,
         }
-        parts.extend([part(kind.word), part(name)]);
-        parts.join("/")
     }
 
     /// The autoscaler that owns the replicas of this workload.

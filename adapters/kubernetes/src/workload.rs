@@ -57,6 +57,12 @@ pub(crate) fn owner_of(pod: &Object) -> Option<(&'static Kind, String)> {
     }
 }
 
+/// The workload of a pod as a target, by what the pod itself says.
+pub(crate) fn target_of(cluster: &Cluster, pod: &Object) -> Option<String> {
+    let (kind, name) = owner_of(pod)?;
+    Some(cluster.target(Reference::new(kind, pod.text("/metadata/namespace"), &name)))
+}
+
 /// As [`owner_of`], asking for the ReplicaSet where the pod does not tell.
 pub(crate) async fn workload_of(
     cluster: &Cluster,

@@ -139,6 +139,15 @@ pub trait Action: Send + Sync + 'static {
         Ok(None)
     }
 
+    /// Finds out which other targets the change reaches, in the form of [`Assessment::target`]: a pod's workload, what an
+    /// autoscaler scales. Asked when the plan is made; nobody else works at them meanwhile.
+    ///
+    /// # Errors
+    /// The target cannot be asked. What is not there reaches nothing: whether it may be changed is not asked here.
+    async fn related(&self, _params: &Self::Parameters) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// Reads the prior state.
     async fn capture(&self, params: &Self::Parameters) -> Result<Self::Prior, Failure>;
 
@@ -180,6 +189,8 @@ pub trait AnyAction: Send + Sync {
     async fn preview(&self, params: &Map<String, Value>) -> Result<Preview, Failure>;
     /// See [`Action::contest`].
     async fn contest(&self, params: &Map<String, Value>) -> Result<Option<Contest>, Failure>;
+    /// See [`Action::related`].
+    async fn related(&self, params: &Map<String, Value>) -> Result<Vec<String>, Failure>;
     /// See [`Action::capture`].
     async fn capture(&self, params: &Map<String, Value>) -> Result<Value, Failure>;
     /// See [`Action::apply`].
@@ -232,6 +243,10 @@ impl<A: Action> AnyAction for A {
 
     async fn contest(&self, params: &Map<String, Value>) -> Result<Option<Contest>, Failure> {
         Action::contest(self, &read(Action::about(self).name, params)?).await
+    }
+
+    async fn related(&self, params: &Map<String, Value>) -> Result<Vec<String>, Failure> {
+        Action::related(self, &read(Action::about(self).name, params)?).await
     }
 
     async fn capture(&self, params: &Map<String, Value>) -> Result<Value, Failure> {

@@ -110,6 +110,8 @@ struct Drafted {
     assessments: Vec<Assessment>,
     /// Steps whose change somebody else would take back: the step's path, and who and what.
     contested: Vec<(String, String)>,
+    /// What else the steps reach, beside the targets of their assessments.
+    related: Vec<String>,
 }
 
 /// Decides what one rule does about an alert.
@@ -209,7 +211,7 @@ async fn plan(
     assess(engine, rule, plan, choices, purpose).await
 }
 
-/// Lets the adapters say what each step means, and who would take its change back.
+/// Lets the adapters say what each step means, what else it reaches, and who would take its change back.
 async fn assess(
     engine: &Engine,
     rule: &Rule,
@@ -234,24 +236,35 @@ async fn assess(
         asked.push((step, action));
     }
     let asked = asked.into_iter().map(async |(step, action)| {
+        let params = &step.action.params;
+        let both = async {
+            let related = match action.related(params).await {
+                // What is refused here is refused when it comes to the step, which may have an alternative.
+                Err(failure) if failure.kind == FailureKind::Refused => Vec::new(),
+                related => related?,
+            };
+            Ok((action.contest(params).await?, related))
+        };
         let answer = tokio::select! {
             biased;
-            answer = action.contest(&step.action.params) => answer,
+            answer = both => answer,
             () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
         };
         (step, answer)
     });
-    let mut contested = Vec::new();
+    let (mut contested, mut related) = (Vec::new(), Vec::new());
     for (step, answer) in join_all(asked).await {
         match answer {
-            Ok(None) => {}
-            Ok(Some(contest)) => contested.push((step.path.clone(), contest.to_string())),
+            Ok((contest, reached)) => {
+                contested.extend(contest.map(|contest| (step.path.clone(), contest.to_string())));
+                related.extend(reached);
+            }
             Err(failure) => {
                 return Err(not_asked(engine, &step.action.adapter, &place(step), failure, purpose));
             }
         }
     }
-    Ok(Drafted { plan, choices, assessments, contested })
+    Ok(Drafted { plan, choices, assessments, contested, related })
 }
 
 /// Asks every guard. The ledger grants the claim only when all other guards pass.
@@ -265,7 +278,7 @@ async fn rule_on(
 ) -> Ending {
     let now = engine.clock.now();
     let (policy, header) = (&engine.policy, rule.header());
-    let claim = claim(engine, rule, question, &drafted.assessments);
+    let claim = claim(engine, rule, question, drafted);
     let switch_off = engine.switch.off();
     let storm = engine.storm(&header.name, now).await;
     let breakers_open: Vec<(String, Timestamp)> = adapters(&drafted.plan)
@@ -339,9 +352,10 @@ fn adapters(plan: &Plan) -> BTreeSet<&str> {
     acting.chain(read).collect()
 }
 
-fn claim(engine: &Engine, rule: &Rule, question: &Question, assessments: &[Assessment]) -> Claim {
+fn claim(engine: &Engine, rule: &Rule, question: &Question, drafted: &Drafted) -> Claim {
     let (policy, header) = (&engine.policy, rule.header());
-    let mut targets: Vec<String> = assessments.iter().map(|assessment| assessment.target.clone()).collect();
+    let assessed = drafted.assessments.iter().map(|assessment| &assessment.target);
+    let mut targets: Vec<String> = assessed.chain(&drafted.related).cloned().collect();
     targets.sort();
     targets.dedup();
     Claim {

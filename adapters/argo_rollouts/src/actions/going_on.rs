@@ -201,6 +201,10 @@ impl<G: GoingOn> Action for Go<G> {
         contest(place.cluster, place.of, &[vec!["spec", "paused"]]).await
     }
 
+    async fn related(&self, params: &Self::Parameters) -> Result<Vec<String>, Failure> {
+        self.0.place(params)?.related().await
+    }
+
     async fn capture(&self, params: &Self::Parameters) -> Result<Standing, Failure> {
         self.begin(params).await.map(|(_, standing)| standing)
     }

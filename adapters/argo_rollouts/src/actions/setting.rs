@@ -104,6 +104,10 @@ impl<S: Setting> Action for Set<S> {
         contest(edit.cluster, edit.of, &fields).await
     }
 
+    async fn related(&self, params: &Self::Parameters) -> Result<Vec<String>, Failure> {
+        self.0.place(params)?.related().await
+    }
+
     async fn capture(&self, params: &Self::Parameters) -> Result<Prior, Failure> {
         let place = self.0.place(params)?;
         let aim = self.0.aim(params, place).await?;

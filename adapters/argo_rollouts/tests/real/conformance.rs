@@ -111,6 +111,23 @@ async fn actions_conform_with_the_rights_that_they_name() {
     }
 }
 
+/// A deployment that holds a rollout's pod template is named as the actions of `k8s` name it.
+#[tokio::test]
+async fn what_a_rollout_refers_to_is_reached_too() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let adapter = adapter(&double);
+    for (name, json, _) in cases() {
+        for rollout in ["web", "referring", "gone"] {
+            let mut params = params(json.clone());
+            params.insert("name".to_owned(), json!(rollout));
+            let expected: &[&str] =
+                if rollout == "referring" { &["kubernetes/default/shop/deployment/pods"] } else { &[] };
+            assert_eq!(action(&adapter, name).related(&params).await.unwrap(), expected, "{name} {rollout}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_probe_conforms_with_the_rights_that_it_names() {
     for rollout in ROLLOUTS {

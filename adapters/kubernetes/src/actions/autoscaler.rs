@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use selfheal_cluster::{Edit, PatchKind, kinds, right};
+use selfheal_cluster::{Edit, PatchKind, Reference, kinds, right};
 use selfheal_contract::{About, Assessment, BlastRadius, Failure, Reversal};
 use serde_json::json;
 
 use super::setting::{Field, Setting, path};
 use crate::context::{Context, Place};
+use crate::workload::WORKLOADS;
 
 selfheal_contract::parameters! {
     /// Which autoscaler, and its bounds.
@@ -80,6 +81,17 @@ impl Setting for Bounds {
             ),
             wanted: json!({ "min": params.min, "max": params.max }),
         })
+    }
+
+    /// What it scales.
+    async fn related(&self, params: &Parameters) -> Result<Vec<String>, Failure> {
+        let Place { cluster, of } = self.place(params)?;
+        let Some(autoscaler) = cluster.find(of).await? else { return Ok(Vec::new()) };
+        let scaled = autoscaler.at("/spec/scaleTargetRef");
+        let kind = WORKLOADS.iter().find(|kind| scaled["kind"] == kind.kind);
+        let target = kind.zip(scaled["name"].as_str());
+        let target = target.map(|(kind, name)| cluster.target(Reference::new(kind, &params.namespace, name)));
+        Ok(target.into_iter().collect())
     }
 
     fn fields(&self, _: &Parameters) -> Vec<Field> {

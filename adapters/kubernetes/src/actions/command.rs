@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use super::streams::{self, Spot};
 use crate::context::Context;
 use crate::settings::Command;
+use crate::workload::target_of;
 
 /// On a pod: the intent, and how far its command is.
 const MARK: &str = "selfheal.dev/exec";
@@ -77,8 +78,8 @@ impl Action {
         self.0.command(&params.command)
     }
 
-    /// The running pods that are meant; more than the operator permits are refused.
-    async fn pods(&self, params: &Parameters) -> Result<Vec<Target>, Failure> {
+    /// The pods that are meant and run, one more than the operator permits at the most.
+    async fn running(&self, params: &Parameters) -> Result<Vec<Object>, Failure> {
         let command = self.check(params)?;
         let cluster = self.0.cluster(&params.cluster)?;
         let found = if is_selector(&params.pods) {
@@ -86,14 +87,19 @@ impl Action {
             let selection = Selection { labels: &params.pods, fields: "status.phase=Running", at_most };
             cluster.list(&kinds::POD, Some(&params.namespace), selection).await?.items
         } else {
-            vec![cluster.get(Reference::new(&kinds::POD, &params.namespace, &params.pods)).await?.json]
+            let of = Reference::new(&kinds::POD, &params.namespace, &params.pods);
+            cluster.find(of).await?.map(|pod| pod.json).into_iter().collect()
         };
-        let mut targets: Vec<Target> = found
-            .into_iter()
-            .map(|json| Object { json, date: None })
-            .filter(|pod| pod.text("/status/phase") == "Running")
-            .map(|pod| target(&pod, command))
-            .collect::<Result<_, _>>()?;
+        let pods = found.into_iter().map(|json| Object { json, date: None });
+        Ok(pods.filter(|pod| pod.text("/status/phase") == "Running").collect())
+    }
+
+    /// The running pods that are meant; more than the operator permits are refused.
+    async fn pods(&self, params: &Parameters) -> Result<Vec<Target>, Failure> {
+        let command = self.check(params)?;
+        let running = self.running(params).await?;
+        let mut targets: Vec<Target> =
+            running.iter().map(|pod| target(pod, command)).collect::<Result<_, _>>()?;
         targets.sort_by(|one, other| one.name.cmp(&other.name));
         let too_many = || u32::try_from(targets.len()).is_ok_and(|count| count > command.pods_max);
         if targets.is_empty() {
@@ -252,6 +258,14 @@ impl selfheal_contract::Action for Action {
             summary: format!("runs {} in {}: {argv}", command.name, names.join(", ")),
             changes: Vec::new(),
         })
+    }
+
+    /// The pods of a selector, and the workloads to which they belong.
+    async fn related(&self, params: &Parameters) -> Result<Vec<String>, Failure> {
+        let cluster = self.0.cluster(&params.cluster)?;
+        let pods = self.running(params).await?;
+        let own = |pod: &Object| cluster.target(Reference::new(&kinds::POD, &params.namespace, pod.name()));
+        Ok(pods.iter().flat_map(|pod| [Some(own(pod)), target_of(cluster, pod)]).flatten().collect())
     }
 
     async fn capture(&self, params: &Parameters) -> Result<Prior, Failure> {

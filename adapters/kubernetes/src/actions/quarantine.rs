@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::isolation::{Isolation, QUARANTINE_LABEL, State};
 use crate::context::{Context, Place};
+use crate::workload::target_of;
 
 selfheal_contract::parameters! {
     /// Which pod.
@@ -183,6 +184,12 @@ macro_rules! action {
 
             async fn preview(&self, params: &Parameters) -> Result<Preview, Failure> {
                 preview(&self.0, params, $way).await
+            }
+
+            async fn related(&self, params: &Parameters) -> Result<Vec<String>, Failure> {
+                let Place { cluster, of } = place(&self.0, params)?;
+                let pod = cluster.find(of).await?;
+                Ok(pod.and_then(|pod| target_of(cluster, &pod)).into_iter().collect())
             }
 
             async fn capture(&self, params: &Parameters) -> Result<Prior, Failure> {

@@ -27,6 +27,11 @@ pub(super) trait Setting: Send + Sync + 'static {
     /// The fields that it sets, for the question who else does.
     fn fields(&self, params: &Self::Parameters) -> Vec<Field>;
 
+    /// Which other targets the change reaches: see [`Action::related`].
+    async fn related(&self, _params: &Self::Parameters) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
     /// Refuses what only other objects can tell; asked before the preview, the capture and the application.
     async fn check(&self, _params: &Self::Parameters) -> Result<(), Failure> {
         Ok(())
@@ -57,6 +62,10 @@ impl<S: Setting> Action for Set<S> {
     async fn contest(&self, params: &Self::Parameters) -> Result<Option<Contest>, Failure> {
         let edit = self.0.edit(params)?;
         contest(edit.cluster, edit.of, &self.0.fields(params)).await
+    }
+
+    async fn related(&self, params: &Self::Parameters) -> Result<Vec<String>, Failure> {
+        self.0.related(params).await
     }
 
     async fn capture(&self, params: &Self::Parameters) -> Result<Before, Failure> {

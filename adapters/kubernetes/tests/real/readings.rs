@@ -157,6 +157,32 @@ async fn a_field_that_a_repository_keeps_is_contested() {
     assert_eq!(restart.contest().await.unwrap(), None, "nobody takes a foreign annotation away");
 }
 
+/// Two actions that reach one workload are about one target, however they are named.
+#[tokio::test]
+async fn what_an_action_reaches_is_named_as_its_own_actions_name_it() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let adapter = adapter(&double);
+    let own = Use::of(&adapter, "rollout_restart", json!({ "workload": "web" }));
+    assert_eq!(own.target(), "kubernetes/default/shop/deployment/web");
+    let scaled = "kubernetes/default/shop/deployment/scaled";
+    let of_pods = ["pod/web-1", "deployment/web", "pod/web-2", "deployment/web"];
+    let of_pods = of_pods.map(|name| format!("kubernetes/default/shop/{name}"));
+    let cases = [
+        ("rollout_restart", json!({ "workload": "web" }), vec![]),
+        ("hpa_bounds", json!({ "name": "scaled-hpa", "min": 2, "max": 9 }), vec![scaled.to_owned()]),
+        ("hpa_bounds", json!({ "name": "gone", "min": 2, "max": 9 }), vec![]),
+        ("quarantine", json!({ "pod": "web-1" }), vec![own.target()]),
+        ("quarantine", json!({ "pod": "gone" }), vec![]),
+        ("exec", json!({ "pods": "web-1", "command": "clean_logs" }), of_pods[..2].to_vec()),
+        ("exec", json!({ "pods": "app=web", "command": "clean_logs" }), of_pods.to_vec()),
+    ];
+    for (name, params, expected) in cases {
+        let used = Use::of(&adapter, name, params);
+        assert_eq!(used.related().await.unwrap(), expected, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn quarantine_says_what_other_policies_permit() {
     let double = ApiDouble::start().await;

@@ -77,12 +77,20 @@ impl<'a> Use<'a> {
         ContentHash::of_parts([self.action.about().name.as_bytes()])
     }
 
+    pub fn target(&self) -> String {
+        self.action.assess(&self.params).unwrap().target
+    }
+
     pub async fn preview(&self) -> Result<Preview, Failure> {
         self.action.preview(&self.params).await
     }
 
     pub async fn contest(&self) -> Result<Option<selfheal_contract::Contest>, Failure> {
         self.action.contest(&self.params).await
+    }
+
+    pub async fn related(&self) -> Result<Vec<String>, Failure> {
+        self.action.related(&self.params).await
     }
 
     pub async fn capture(&self) -> Result<Value, Failure> {

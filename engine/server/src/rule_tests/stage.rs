@@ -243,6 +243,10 @@ impl AnyAction for StagedAction {
         })
     }
 
+    async fn related(&self, _params: &Map<String, Value>) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+
     async fn capture(&self, _params: &Map<String, Value>) -> Result<Value, Failure> {
         Ok(Value::Null)
     }
