@@ -87,11 +87,26 @@ pub(super) async fn run(
             let words = status.message.unwrap_or_default();
             match code {
                 Some(code) => Ok(Ended { code, output }),
-                // The runtime could not start the program: nothing ran.
-                None => Err(Failure::refused(format!("it could not be started in {where_}: {words}"))),
+                None if never_began(&words) => {
+                    Err(Failure::refused(format!("it could not be started in {where_}: {words}")))
+                }
+                None => Err(lost(&format!("how it ended is not known ({words})"))),
             }
         }
     }
+}
+
+/// Whether the container runtime says that there was no program to start, or that it could not be: containerd and CRI-O in
+/// the words of runc and crun.
+fn never_began(words: &str) -> bool {
+    [
+        "executable file not found",
+        "no such file or directory",
+        "OCI runtime exec failed",
+        "unable to start container process",
+    ]
+    .iter()
+    .any(|said| words.contains(said))
 }
 
 /// Reads a stream to its end and keeps its beginning.
