@@ -68,7 +68,8 @@ impl Exec {
 ///
 /// # Errors
 ///
-/// 400 for one that the pod does not have, or when the pod has several and none is named; 500 when it does not run.
+/// 400 for one that the pod does not have, or when the pod has several and none is named; and for a pod that has ended, or
+/// that no node runs.
 pub(crate) fn container(pod: &Value, asked: Option<&str>) -> Result<String, Refusal> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
     let spec = &pod["spec"];
@@ -79,6 +80,9 @@ pub(crate) fn container(pod: &Value, asked: Option<&str>) -> Result<String, Refu
         let phase = pod["status"]["phase"].as_str().unwrap_or_default();
         let message = format!("cannot exec into a container in a completed pod; current phase is {phase}");
         return Err(Refusal::bad_request(message));
+    }
+    if spec["nodeName"].as_str().is_none_or(str::is_empty) {
+        return Err(Refusal::bad_request(format!("pod {name} does not have a host assigned")));
     }
     match asked {
         Some(asked) if names().any(|one| one == asked) => Ok(asked.to_owned()),

@@ -123,41 +123,47 @@ async fn poll(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"));
 }
 
-/// Brings the rollout to the middle of an update, waiting at a pause.
-async fn furnish(cluster: &Cluster) {
-    let made = cluster
-        .rollouts()
-        .create(
-            &PostParams::default(),
-            &object(json!({
-                "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "metadata": { "name": "web" },
-                "spec": { "replicas": 0, "selector": { "matchLabels": { "app": "web" } }, "template": template("web", "shop:2"),
-                    "strategy": { "canary": { "steps": [{ "setWeight": 20 }, { "pause": {} }, { "setWeight": 50 }] } } },
-            })),
-        )
-        .await
-        .unwrap();
+/// A rollout with its own pod template, and one that refers to the deployment `pods`.
+const ROLLOUTS: [&str; 2] = ["web", "referring"];
+
+/// Brings a rollout to the middle of an update, waiting at a pause.
+async fn furnish(cluster: &Cluster, name: &str) {
+    let steps = json!({ "canary": { "steps": [{ "setWeight": 20 }, { "pause": {} }, { "setWeight": 50 }] } });
+    let mut spec =
+        json!({ "replicas": 0, "selector": { "matchLabels": { "app": name } }, "strategy": steps });
+    if name == "web" {
+        spec["template"] = template(name, "shop:2");
+    } else {
+        spec["workloadRef"] = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "name": "pods" });
+        let deployment = json!({ "apiVersion": "apps/v1", "kind": "Deployment", "metadata": { "name": "pods" },
+            "spec": { "replicas": 0, "selector": { "matchLabels": { "app": name } }, "template": template(name, "shop:2") } });
+        let deployments = cluster.api("apps", "v1", "Deployment");
+        deployments.create(&PostParams::default(), &object(deployment)).await.unwrap();
+    }
+    let rollout = json!({ "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout",
+        "metadata": { "name": name }, "spec": spec });
+    let made = cluster.rollouts().create(&PostParams::default(), &object(rollout)).await.unwrap();
     for (hash, number, image) in [(STABLE, "1", "shop:1"), (CURRENT, "2", "shop:2")] {
-        let mut template = template("web", image);
+        let mut template = template(name, image);
         template["metadata"]["labels"]["rollouts-pod-template-hash"] = json!(hash);
         let labels = template["metadata"]["labels"].clone();
         let set = json!({
             "apiVersion": "apps/v1", "kind": "ReplicaSet",
-            "metadata": { "name": format!("web-{hash}"), "labels": labels,
+            "metadata": { "name": format!("{name}-{hash}"), "labels": labels,
                 "annotations": { "rollout.argoproj.io/revision": number },
-                "ownerReferences": [{ "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web",
+                "ownerReferences": [{ "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": name,
                     "uid": made.metadata.uid, "controller": true }] },
             "spec": { "replicas": 0, "selector": { "matchLabels": labels }, "template": template },
         });
         let sets = cluster.api("apps", "v1", "ReplicaSet");
         sets.create(&PostParams::default(), &object(set)).await.unwrap();
     }
-    set_status(cluster, json!({})).await;
+    set_status(cluster, name, json!({})).await;
 }
 
 /// Writes the status as the controller leaves it, with these differences.
-async fn set_status(cluster: &Cluster, differing: Value) {
-    let rollout = cluster.rollouts().get("web").await.unwrap();
+async fn set_status(cluster: &Cluster, name: &str, differing: Value) {
+    let rollout = cluster.rollouts().get(name).await.unwrap();
     let generation = rollout.metadata.generation.unwrap_or_default().to_string();
     let mut status = json!({
         "observedGeneration": generation, "phase": "Paused", "message": "CanaryPauseStep", "controllerPause": true,
@@ -167,12 +173,14 @@ async fn set_status(cluster: &Cluster, differing: Value) {
     let Value::Object(differing) = differing else { panic!("a status is an object") };
     differing.into_iter().for_each(|(name, value)| status[name] = value);
     let patch = Patch::Merge(json!({ "status": status }));
-    cluster.rollouts().patch_status("web", &PatchParams::default(), &patch).await.unwrap();
+    cluster.rollouts().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// What counts of the rollout.
-async fn state(cluster: &Cluster) -> Value {
-    let rollout = cluster.rollouts().get("web").await.unwrap();
+/// What counts of a rollout, and of the pod template that it refers to.
+async fn state(cluster: &Cluster, name: &str) -> Value {
+    let rollout = cluster.rollouts().get(name).await.unwrap();
+    let deployment = cluster.api("apps", "v1", "Deployment").get_opt("pods").await.unwrap();
+    let template = deployment.map(|deployment| deployment.data["spec"]["template"]["spec"].clone());
     let intent =
         rollout.metadata.annotations.as_ref().and_then(|all| all.get("selfheal.dev/intent").cloned());
     let mut data = rollout.data;
@@ -180,24 +188,39 @@ async fn state(cluster: &Cluster) -> Value {
     if data["spec"].get("paused") == Some(&json!(false)) {
         data["spec"].as_object_mut().unwrap().remove("paused");
     }
-    json!([data, intent])
+    json!([data, intent, template])
 }
 
-fn with_namespace(cluster: &Cluster, json: Value) -> Map<String, Value> {
+fn with_names(cluster: &Cluster, name: &str, json: Value) -> Map<String, Value> {
     let Value::Object(mut params) = json else { panic!("parameters are an object") };
     params.insert("namespace".to_owned(), json!(cluster.namespace));
-    params.insert("name".to_owned(), json!("web"));
+    params.insert("name".to_owned(), json!(name));
     params
 }
 
 /// Every action and the probe once, and a stale change.
 async fn journey(cluster: &Cluster) {
-    furnish(cluster).await;
+    for name in ROLLOUTS {
+        furnish(cluster, name).await;
+        every_action(cluster, name).await;
+    }
+    let params = |json: Value| with_names(cluster, "web", json);
+    let pause = action(&cluster.adapter, "pause");
+    let prior = pause.capture(&params(json!({}))).await.unwrap();
+    cluster.rollouts().delete("web", &DeleteParams::background()).await.unwrap();
+    poll("the rollout is gone", async || cluster.rollouts().get_opt("web").await.unwrap().is_none()).await;
+    let failure = pause.apply(&params(json!({})), &prior, &intent()).await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
+    let effect = pause.effect(&params(json!({})), &prior, &intent()).await.unwrap();
+    assert!(matches!(effect, Effect::Unclear(_)), "{effect:?}");
+}
+
+async fn every_action(cluster: &Cluster, name: &str) {
     let observe =
-        || -> std::pin::Pin<Box<dyn Future<Output = Value> + Send + '_>> { Box::pin(state(cluster)) };
-    let params = |json: Value| with_namespace(cluster, json);
+        || -> std::pin::Pin<Box<dyn Future<Output = Value> + Send + '_>> { Box::pin(state(cluster, name)) };
+    let params = |json: Value| with_names(cluster, name, json);
     try_probe(cluster.adapter.probes[0].as_ref(), &params(json!({})), &observe).await.unwrap();
-    for (name, json, status) in [
+    for (of, json, status) in [
         ("pause", json!({}), json!({})),
         ("resume", json!({}), json!({})),
         ("abort", json!({}), json!({})),
@@ -210,22 +233,13 @@ async fn journey(cluster: &Cluster) {
         ("set_image", json!({ "container": "app", "image": "shop:3" }), json!({})),
     ] {
         let unpause = Patch::Merge(json!({ "spec": { "paused": null } }));
-        cluster.rollouts().patch("web", &PatchParams::default(), &unpause).await.unwrap();
-        set_status(cluster, status).await;
-        let trial = Trial { action: action(&cluster.adapter, name), params: params(json), observe: &observe };
+        cluster.rollouts().patch(name, &PatchParams::default(), &unpause).await.unwrap();
+        set_status(cluster, name, status).await;
+        let trial = Trial { action: action(&cluster.adapter, of), params: params(json), observe: &observe };
         if let Err(fault) = try_action(&trial).await {
             panic!("{name}: {fault}");
         }
     }
-
-    let pause = action(&cluster.adapter, "pause");
-    let prior = pause.capture(&params(json!({}))).await.unwrap();
-    cluster.rollouts().delete("web", &DeleteParams::background()).await.unwrap();
-    poll("the rollout is gone", async || cluster.rollouts().get_opt("web").await.unwrap().is_none()).await;
-    let failure = pause.apply(&params(json!({})), &prior, &intent()).await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
-    let effect = pause.effect(&params(json!({})), &prior, &intent()).await.unwrap();
-    assert!(matches!(effect, Effect::Unclear(_)), "{effect:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

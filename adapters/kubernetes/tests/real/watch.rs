@@ -14,7 +14,7 @@ use crate::support::{adapter_with, pod};
 
 /// Takes notifications, or refuses the first of them.
 #[derive(Default)]
-struct Inbox {
+pub(crate) struct Inbox {
     alerts: Mutex<Vec<(Instant, String)>>,
     refusals: Mutex<u32>,
     /// What an earlier process has left open.
@@ -53,12 +53,17 @@ impl Intake for Inbox {
 }
 
 impl Inbox {
+    /// The last alert that came.
+    pub(crate) fn last(&self) -> Option<Alert> {
+        self.last.lock().unwrap().clone()
+    }
+
     fn lines(&self) -> Vec<String> {
         self.alerts.lock().unwrap().iter().map(|(_, line)| line.clone()).collect()
     }
 
     /// Waits until exactly these have come.
-    async fn holds(&self, expected: &[&str]) {
+    pub(crate) async fn holds(&self, expected: &[&str]) {
         let deadline = Instant::now() + Duration::from_secs(10);
         while self.lines().len() < expected.len() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -75,8 +80,8 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
-struct Listening {
-    inbox: Arc<Inbox>,
+pub(crate) struct Listening {
+    pub(crate) inbox: Arc<Inbox>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -86,12 +91,12 @@ impl Drop for Listening {
     }
 }
 
-fn listen(cluster: Value, events: Value) -> Listening {
+pub(crate) fn listen(cluster: Value, events: Value) -> Listening {
     listen_after(Vec::new(), cluster, events)
 }
 
 /// Listens as a process does after one that has left these alerts open.
-fn listen_after(left: Vec<Alert>, cluster: Value, events: Value) -> Listening {
+pub(crate) fn listen_after(left: Vec<Alert>, cluster: Value, events: Value) -> Listening {
     let adapter = adapter_with(cluster, events);
     let inbox = Arc::new(Inbox { left, ..Inbox::default() });
     let (watch, intake) = (Arc::clone(&adapter.watches[0]), Arc::clone(&inbox));

@@ -56,5 +56,10 @@ async fn commands_answer_as_scripted_and_are_counted() {
     assert_eq!(double.exec_runs().len(), 4);
     assert!(api.exec("none", ["df"], &AttachParams::default()).await.is_err());
     assert!(api.exec("a", ["df"], &AttachParams::default().container("none")).await.is_err());
+    let mut unscheduled = pod("b");
+    unscheduled["spec"].as_object_mut().unwrap().remove("nodeName");
+    double.create(unscheduled);
+    let refusal = api.exec("b", ["df"], &AttachParams::default().container("main")).await;
+    assert_eq!(refused(refusal.map(drop)), (400, "BadRequest".to_owned()), "no node runs it");
     assert_eq!(double.exec_runs().len(), 4);
 }

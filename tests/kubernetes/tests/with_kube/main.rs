@@ -61,7 +61,7 @@ fn pod(name: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": { "name": name, "namespace": "shop", "labels": { "app": "web" } },
-        "spec": { "containers": [{ "name": "main", "image": "main:1" }] },
+        "spec": { "nodeName": "n1", "containers": [{ "name": "main", "image": "main:1" }] },
         "status": { "phase": "Running" },
     })
 }

@@ -1,7 +1,11 @@
 //! The same against a real API server, where `KUBECONFIG_E2E` names a kubeconfig: in a namespace of its own that is taken away
 //! afterwards. It needs no kubelet: no pod ever runs, and what only a controller can tell is not asked.
 
-use std::sync::Arc;
+mod others;
+mod rights;
+mod watch;
+
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::Request;
@@ -20,6 +24,8 @@ struct Place {
     client: Client,
     namespace: String,
     kubeconfig: String,
+    /// Paths of what was made outside the namespace.
+    made: Mutex<Vec<String>>,
 }
 
 impl Place {
@@ -38,13 +44,16 @@ impl Place {
         let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await.unwrap();
         let client = Client::try_from(config).unwrap();
         let namespace = format!("selfheal-e2e-{test}-{}", std::process::id());
-        let place = Arc::new(Self { client, namespace, kubeconfig });
+        let place = Arc::new(Self { client, namespace, kubeconfig, made: Mutex::default() });
         let namespace =
             json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": place.namespace } });
         place.send("POST", "/api/v1/namespaces", &namespace).await.unwrap();
         let outcome = tokio::spawn(body(Arc::clone(&place))).await;
-        let path = format!("/api/v1/namespaces/{}", place.namespace);
-        place.send("DELETE", &path, &Value::Null).await.unwrap();
+        place.made.lock().unwrap().push(format!("/api/v1/namespaces/{}", place.namespace));
+        let made: Vec<String> = place.made.lock().unwrap().drain(..).rev().collect();
+        for path in made {
+            place.send("DELETE", &path, &Value::Null).await.unwrap();
+        }
         if let Err(fault) = outcome {
             std::panic::resume_unwind(fault.into_panic());
         }
@@ -52,12 +61,13 @@ impl Place {
 
     async fn send(&self, method: &str, path: &str, body: &Value) -> Result<Value, kube::Error> {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header("content-type", "application/json")
-            .body(body)
-            .unwrap();
+        let content = match method {
+            "PATCH" if path.contains("fieldManager=") => "application/apply-patch+yaml",
+            "PATCH" => "application/merge-patch+json",
+            _ => "application/json",
+        };
+        let request =
+            Request::builder().method(method).uri(path).header("content-type", content).body(body).unwrap();
         self.client.request(request).await
     }
 
@@ -68,6 +78,31 @@ impl Place {
     async fn create(&self, root: &str, plural: &str, mut object: Value) -> Value {
         object["metadata"]["namespace"] = json!(self.namespace);
         self.send("POST", &self.path(root, plural), &object).await.unwrap()
+    }
+
+    /// Makes something outside the namespace, under the namespace's name, to be taken away afterwards.
+    async fn make(&self, root: &str, mut object: Value) -> String {
+        object["metadata"]["name"] = json!(self.namespace);
+        self.send("POST", root, &object).await.unwrap();
+        self.made.lock().unwrap().push(format!("{root}/{}", self.namespace));
+        self.namespace.clone()
+    }
+
+    /// Asks until the answer is yes.
+    async fn until<F: Future<Output = bool> + Send>(&self, what: &str, holds: impl Fn() -> F + Send) {
+        for _ in 0..600 {
+            if holds().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("not within 60 s: {what}");
+    }
+
+    /// Writes a pod's status as a kubelet would.
+    async fn report(&self, pod: &str, status: Value) {
+        let path = self.path("/api/v1", &format!("pods/{pod}/status"));
+        self.send("PATCH", &path, &json!({ "status": status })).await.unwrap();
     }
 
     /// A pod that nobody owns and no node runs. The service account that it needs is made a moment after the namespace.
@@ -99,6 +134,8 @@ impl Place {
 /// What counts of an object when an action was undone.
 fn specification(object: &Value) -> Value {
     let mut specification = object["spec"].clone();
+    // Those of a node are its controller's.
+    specification.as_object_mut().map(|fields| fields.remove("taints"));
     if let Some(metadata) = specification.pointer_mut("/template/metadata").and_then(Value::as_object_mut)
         && metadata.get("annotations") == Some(&json!({}))
     {
