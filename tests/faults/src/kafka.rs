@@ -1,23 +1,37 @@
-//! The Kafka that news goes to: librdkafka's own stand-in for a cluster, in a thread of its own, since it cannot be shared.
+//! The Kafka that news goes to, and who reads it there: librdkafka's own stand-in for a cluster, in a thread of its own,
+//! since it cannot be shared.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::collections::BTreeSet;
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
+use rdkafka::message::Message as _;
 use rdkafka::mocking::MockCluster;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use selfheal_test_servers::Error;
+use serde_json::Value;
 
 use crate::draw::BROKERS;
 
 /// Where news goes.
 pub const TOPIC: &str = "selfheal";
+const PARTITIONS: i32 = 4;
+/// How long one look for messages takes at most.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A broker, and whether it is to be there.
 type Order = (i32, bool);
+/// Issues and what was told of them, such as `dev.selfheal.issue.closed`.
+type Told = BTreeSet<(String, String)>;
 
 /// The cluster, for as long as this lives.
 pub struct Kafka {
     bootstrap: String,
+    told: Arc<Mutex<Told>>,
     orders: Option<Sender<Order>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -33,10 +47,19 @@ impl Kafka {
             source: std::io::Error::other(reason),
         };
         let (orders, to_do) = channel();
-        let (tell, told) = channel();
-        let thread = thread::spawn(move || serve(&to_do, &tell));
-        let bootstrap = told.recv().map_err(|error| refused(error.to_string()))?.map_err(refused)?;
-        Ok(Self { bootstrap, orders: Some(orders), thread: Some(thread) })
+        let (answer, answered) = channel();
+        let told = Arc::new(Mutex::default());
+        let reader = Arc::clone(&told);
+        let thread = thread::spawn(move || match brokers() {
+            Ok((cluster, consumer)) => {
+                // Whoever asked waits for this.
+                let _ = answer.send(Ok(cluster.bootstrap_servers()));
+                serve(&cluster, &consumer, &to_do, &reader);
+            }
+            Err(error) => drop(answer.send(Err(error.to_string()))),
+        });
+        let bootstrap = answered.recv().map_err(|error| refused(error.to_string()))?.map_err(refused)?;
+        Ok(Self { bootstrap, told, orders: Some(orders), thread: Some(thread) })
     }
 
     /// The brokers' addresses.
@@ -52,6 +75,13 @@ impl Kafka {
             let _ = orders.send((broker, up));
         }
     }
+
+    /// Whether this was told of an issue.
+    #[must_use]
+    pub fn was_told(&self, issue: i64, what: &str) -> bool {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.contains(&(format!("issue-{issue}"), what.to_owned()))
+    }
 }
 
 impl Drop for Kafka {
@@ -64,22 +94,38 @@ impl Drop for Kafka {
     }
 }
 
-fn serve(orders: &Receiver<Order>, tell: &Sender<Result<String, String>>) {
-    let start = || -> Result<_, KafkaError> {
-        let cluster = MockCluster::new(BROKERS)?;
-        cluster.create_topic(TOPIC, 4, BROKERS)?;
-        Ok(cluster)
-    };
-    let cluster = match start() {
-        Ok(cluster) => cluster,
-        Err(error) => {
-            let _ = tell.send(Err(error.to_string()));
-            return;
+type Cluster = MockCluster<'static, rdkafka::producer::DefaultProducerContext>;
+
+fn brokers() -> Result<(Cluster, BaseConsumer), KafkaError> {
+    let cluster = MockCluster::new(BROKERS)?;
+    cluster.create_topic(TOPIC, PARTITIONS, BROKERS)?;
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", cluster.bootstrap_servers())
+        .set("group.id", "faults")
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let mut all = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        all.add_partition_offset(TOPIC, partition, Offset::Beginning)?;
+    }
+    consumer.assign(&all)?;
+    Ok((cluster, consumer))
+}
+
+/// Does what is ordered and reads what is told, until there will be no more orders.
+fn serve(cluster: &Cluster, consumer: &BaseConsumer, orders: &Receiver<Order>, told: &Mutex<Told>) {
+    loop {
+        match orders.try_recv() {
+            // It refuses only numbers of no broker.
+            Ok((broker, true)) => drop(cluster.broker_up(broker)),
+            Ok((broker, false)) => drop(cluster.broker_down(broker)),
+            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Empty) => {}
         }
-    };
-    let _ = tell.send(Ok(cluster.bootstrap_servers()));
-    for (broker, up) in orders {
-        // It refuses only numbers of no broker.
-        let _ = if up { cluster.broker_up(broker) } else { cluster.broker_down(broker) };
+        // A broker that is down is asked again by the consumer itself.
+        let Some(Ok(message)) = consumer.poll(LOOK) else { continue };
+        let event: Value = serde_json::from_slice(message.payload().unwrap_or_default()).unwrap_or_default();
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        told.lock().unwrap_or_else(PoisonError::into_inner).insert((text("subject"), text("type")));
     }
 }

@@ -8,7 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use selfheal_test_servers::Error;
+use selfheal_core::issue::Outcome;
+use selfheal_test_servers::{Error, poll};
 use serde_json::Value;
 
 use crate::draw::Agenda;
@@ -28,6 +29,8 @@ const FIRE_AGAIN: Duration = Duration::from_secs(30);
 const REST_LIMIT: Duration = Duration::from_secs(420);
 /// How long a replica may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+/// How long it may take until the last event is read.
+const TOLD_LIMIT: Duration = Duration::from_secs(30);
 /// Of what is wrong, the most that is told.
 const VIOLATIONS_MAX: usize = 12;
 /// Issues whose stories are told.
@@ -151,6 +154,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Report, Erro
         judge(Evidence { journal: &journal, acknowledged, changes: &changes, limits: plan.limits })
     });
     run.violations.extend(judged);
+    run.violations.extend(untold(&house, &journal));
     run.violations.extend(audit(&house, &options.program)?);
     let concerned: BTreeSet<i64> =
         run.violations.iter().flat_map(|violation| violation.issues.iter().copied()).collect();
@@ -200,11 +204,13 @@ impl Run<'_> {
         feed.pass(self.house, Timestamp::now());
         self.house.forget();
         for (number, replica) in self.house.replicas.iter().enumerate() {
-            if let Some(status) = replica.ended_by_itself() {
+            if let Some((status, was_ready)) = replica.ended_by_itself() {
                 let what = format!("replica {number} ended by itself: {status}");
                 self.note(&what);
-                self.violations.push(Violation::new(format!("{what}\n{}", replica.log_tail())));
-                // As what runs it would.
+                // One that cannot begin without its journal ends, and is started again by what runs it.
+                if was_ready {
+                    self.violations.push(Violation::new(format!("{what}\n{}", replica.log_tail())));
+                }
                 let _ = replica.start();
             }
         }
@@ -252,6 +258,35 @@ impl Run<'_> {
                 self.violations.push(Violation::new(format!("replica {number} panicked: {line}")));
             }
         }
+    }
+}
+
+/// What did not reach the stream of events: of every issue that it was closed, of every remediation how it ended.
+fn untold(house: &House, journal: &Journal) -> Vec<Violation> {
+    let closed = journal.issues.keys().map(|issue| (*issue, "dev.selfheal.issue.closed"));
+    let ended = journal.remediations.values().map(|remediation| {
+        // What needs a person is told as such.
+        let person = remediation
+            .outcome
+            .as_deref()
+            .and_then(|name| name.parse().ok())
+            .is_some_and(Outcome::needs_person);
+        (remediation.id.0, if person { "dev.selfheal.person.needed" } else { "dev.selfheal.issue.outcome" })
+    });
+    let mut all: BTreeSet<(i64, &str)> = closed.chain(ended).collect();
+    let all_told = poll(TOLD_LIMIT, || {
+        all.retain(|(issue, what)| !house.kafka.was_told(*issue, what));
+        all.is_empty().then_some(())
+    });
+    match all_told {
+        Some(()) => Vec::new(),
+        None => all
+            .into_iter()
+            .map(|(issue, what)| Violation {
+                what: format!("nobody was told {what} of issue-{issue}"),
+                issues: vec![issue],
+            })
+            .collect(),
     }
 }
 

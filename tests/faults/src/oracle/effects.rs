@@ -1,8 +1,10 @@
 //! Every change at the target is of one intent that the journal knows, and no intent changes anything twice: once at
 //! most when it is applied, once at most when it is undone.
 //!
-//! Each change marks its object with its intent, and an undo puts back the mark of before. So a mark that was never seen
-//! is an application, and any other change is the undo of the intent whose mark it found.
+//! Each application marks its object with its intent, and an undo puts back the mark of before. So a mark that was never
+//! seen is an application. Any other change is an undo, of which there are no more than the journal has undone
+//! intents of that action at that object: an undo whose time has come finds the mark of a later change, and puts back one
+//! from before its own.
 
 use std::collections::BTreeMap;
 
@@ -11,59 +13,54 @@ use serde_json::Value;
 
 use super::{Evidence, Intent, RemediationId, Violation};
 
-/// What happened at the target for one intent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Happened {
-    applied: usize,
-    undone: usize,
-}
+/// What a rule changes, by the action that changes it.
+const FIELDS: [(&str, &str); 3] = [
+    ("k8s.rollout_restart", "/spec/template/metadata/annotations"),
+    ("k8s.memory", "/spec/template/spec/containers/0/resources/limits/memory"),
+    ("k8s.cpu", "/spec/template/spec/containers/0/resources/limits/cpu"),
+];
 
 pub(super) fn judge(evidence: Evidence<'_>) -> Vec<Violation> {
     let intents = &evidence.journal.intents;
     let mut violations = Vec::new();
-    let mut happened: BTreeMap<&str, Happened> = BTreeMap::new();
+    let mut applied: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut undone: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut turns: BTreeMap<&str, Vec<RemediationId>> = BTreeMap::new();
     let all: Vec<Change> = evidence.changes.clone().by_requests().0;
     for change in &all {
         let (before, after) = (change.before.as_deref().and_then(mark), mark(&change.object));
-        let intent = match (before, after) {
-            (_, Some(mark)) if !happened.contains_key(mark) => {
-                happened.entry(mark).or_default().applied += 1;
-                mark
-            }
-            (Some(same), Some(mark)) if same == mark => {
-                happened.entry(mark).or_default().applied += 1;
-                mark
-            }
-            (Some(mark), _) => {
-                happened.entry(mark).or_default().undone += 1;
-                mark
-            }
-            (None, _) => {
-                let what = format!("{} was changed by a request without an intent of its own", change.path);
-                violations.push(Violation::new(what));
-                continue;
-            }
+        let own = after.filter(|mark| before == after || !applied.contains_key(mark));
+        let Some(own) = own else {
+            *undone.entry((&change.name, field_of(change))).or_default() += 1;
+            continue;
         };
-        match intents.get(intent) {
+        *applied.entry(own).or_default() += 1;
+        match intents.get(own) {
+            Some(intent) => turns.entry(&change.name).or_default().push(intent.remediation),
             None => {
-                let what = format!("{} was changed for {intent}, which is not in the journal", change.name);
+                let what = format!("{} was changed for {own}, which is not in the journal", change.name);
                 violations.push(Violation::new(what));
             }
-            // What is taken back when its time is over may come into another remediation.
-            Some(intent) if intent.reverted => {}
-            Some(intent) => turns.entry(&change.name).or_default().push(intent.remediation),
         }
     }
     violations.extend(intents.values().filter_map(|intent| {
-        let happened = happened.get(intent.id.as_str()).copied().unwrap_or_default();
+        let times = applied.get(intent.id.as_str()).copied().unwrap_or_default();
         let Intent { id, action, target, state, said, .. } = intent;
-        fault(intent, happened).map(|fault| {
-            let Happened { applied, undone } = happened;
-            let what = format!(
-                "{action} at {target} {fault}: applied {applied} times, undone {undone} times; intent {id} is {state}: {said}"
-            );
+        fault(intent, times).map(|fault| {
+            let what = format!("{action} at {target} {fault}: {times} times; intent {id} is {state}: {said}");
             Violation::at(what, [intent.remediation.0])
+        })
+    }));
+    violations.extend(undone.into_iter().filter_map(|((name, action), times)| {
+        let of_object =
+            |intent: &&Intent| intent.action == action && intent.target.ends_with(&format!("/{name}"));
+        let of_object: Vec<&Intent> = intents.values().filter(of_object).collect();
+        let known =
+            of_object.iter().filter(|intent| matches!(intent.state.as_str(), "undone" | "undo_failed"));
+        let known = known.count();
+        (times > known).then(|| {
+            let what = format!("{action} at {name} was undone {times} times, {known} times by the journal");
+            Violation::at(what, of_object.iter().map(|intent| intent.remediation.0))
         })
     }));
     violations.extend(turns.into_iter().filter_map(|(name, turns)| out_of_turn(name, &turns)));
@@ -75,19 +72,23 @@ fn mark(object: &Value) -> Option<&str> {
     object["metadata"]["annotations"][INTENT_ANNOTATION].as_str()
 }
 
-fn fault(intent: &Intent, happened: Happened) -> Option<&'static str> {
-    let Happened { applied, undone } = happened;
+/// The action by what was changed.
+fn field_of(change: &Change) -> &'static str {
+    let differs = |pointer: &str| {
+        let before = change.before.as_deref().and_then(|before| before.pointer(pointer));
+        before != change.object.pointer(pointer)
+    };
+    FIELDS.iter().find(|(_, pointer)| differs(pointer)).map_or("no action", |(action, _)| action)
+}
+
+fn fault(intent: &Intent, applied: usize) -> Option<&'static str> {
     // A restart changes something always; a value may have been there already.
     let must = usize::from(intent.action == "k8s.rollout_restart");
     match intent.state.as_str() {
         _ if applied > 1 => Some("happened more than once"),
-        _ if undone > 1 => Some("was undone more than once"),
         "not_applied" if applied > 0 => Some("happened, although it certainly did not"),
         "done" | "applied" | "unhelpful" | "undoing" | "undone" | "undo_failed" if applied < must => {
             Some("is said to have happened, and did not")
-        }
-        "done" | "unhelpful" | "not_applied" | "unknown" if undone > 0 => {
-            Some("was undone, and the journal does not know")
         }
         _ => None,
     }
@@ -120,7 +121,10 @@ mod tests {
 
     fn change(before: Option<&str>, after: Option<&str>) -> Change {
         let object = |mark: Option<&str>| {
-            Arc::new(json!({ "metadata": { "annotations": { INTENT_ANNOTATION: mark } } }))
+            Arc::new(json!({
+                "metadata": { "annotations": { INTENT_ANNOTATION: mark } },
+                "spec": { "template": { "metadata": { "annotations": { "at": mark } } } },
+            }))
         };
         Change {
             revision: 0,
@@ -146,9 +150,8 @@ mod tests {
             id: id.to_owned(),
             remediation: (issue, 1),
             action: "k8s.rollout_restart".to_owned(),
-            target: "web".to_owned(),
+            target: "kubernetes/web".to_owned(),
             state: state.to_owned(),
-            reverted: false,
             said: String::new(),
         }
     }
@@ -165,10 +168,14 @@ mod tests {
             (&[("a", 1, "undone")], &[(None, a), (a, None)], &[]),
             (&[("a", 1, "done"), ("b", 2, "undone")], &[(None, a), (a, b), (b, a)], &[]),
             (&[("a", 1, "done")], &[(None, a), (a, a)], &["happened more than once"]),
-            (&[("a", 1, "undone")], &[(None, a), (a, None), (a, None)], &["undone more than once"]),
+            (
+                &[("a", 1, "undone")],
+                &[(None, a), (a, None), (a, None)],
+                &["was undone 2 times, 1 times by the journal"],
+            ),
             (&[("a", 1, "done")], &[], &["said to have happened"]),
             (&[("a", 1, "not_applied")], &[(None, a)], &["although it certainly did not"]),
-            (&[("a", 1, "done")], &[(None, a), (a, None)], &["the journal does not know"]),
+            (&[("a", 1, "done")], &[(None, a), (a, None)], &["was undone 1 times, 0 times by the journal"]),
             (&[], &[(None, a)], &["not in the journal"]),
             (
                 &[("a", 1, "done"), ("b", 2, "done"), ("c", 1, "done")],

@@ -54,8 +54,6 @@ pub struct Intent {
     pub target: String,
     /// Where it stands.
     pub state: String,
-    /// Whether it was meant for a time.
-    pub reverted: bool,
     /// What the adapter said last.
     pub said: String,
 }
@@ -116,7 +114,7 @@ impl Journal {
             };
             journal.remediations.insert(remediation.id, remediation);
         }
-        let sql = "SELECT id, issue, ordinal, action, target, state, revert_at, said FROM intents";
+        let sql = "SELECT id, issue, ordinal, action, target, state, said FROM intents";
         for row in session.sql(sql)? {
             let intent = Intent {
                 id: text(&row, 0),
@@ -124,8 +122,7 @@ impl Journal {
                 action: text(&row, 3),
                 target: text(&row, 4),
                 state: text(&row, 5),
-                reverted: row[6].is_some(),
-                said: text(&row, 7),
+                said: text(&row, 6),
             };
             journal.intents.insert(intent.id.clone(), intent);
         }
