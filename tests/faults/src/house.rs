@@ -23,6 +23,9 @@ use crate::way::Way;
 
 /// How long the house may take to stand.
 const START_LIMIT: Duration = Duration::from_secs(120);
+/// How often in a thousand looks a workload settles that was changed: after about a second.
+const SETTLES: u32 = 40;
+
 /// The operator's limits in this house.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -104,8 +107,10 @@ impl House {
         let redis = [Redis::start_with(&options)?, Redis::start_with(&options)?];
         let cluster = ApiDouble::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .map_err(|source| io("start the Kubernetes API", source))?;
-        cluster.settle_always(true);
-        (0..plan.workloads).for_each(|number| drop(cluster.create(workload(number))));
+        for number in 0..plan.workloads {
+            cluster.create(workload(number));
+            cluster.settle("deployments", rules::NAMESPACE, &workload_name(number));
+        }
         let kafka = Kafka::start()?;
 
         let ports = (0..REPLICAS).map(|_| Port::reserve()).collect::<Result<Vec<_>, _>>()?;
@@ -209,6 +214,18 @@ impl House {
         let port = self.redis[master].port();
         self.redis[1 - master].resume();
         command(&self.redis[1 - master], &format!("REPLICAOF 127.0.0.1 {port}"))
+    }
+
+    /// Lets some of the workloads that were changed settle, so that most remediations take a while.
+    pub fn settle_some(&self, dice: &mut Dice) {
+        for workload in self.cluster.list("deployments", rules::NAMESPACE) {
+            let settled = workload["metadata"]["generation"] == workload["status"]["observedGeneration"];
+            if let Some(name) = workload["metadata"]["name"].as_str().filter(|_| !settled)
+                && dice.chance(SETTLES)
+            {
+                self.cluster.settle("deployments", rules::NAMESPACE, name);
+            }
+        }
     }
 
     /// Lets go of what is kept only for a look.

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let first = arguments.seed.unwrap_or_else(|| now.as_secs());
+    let first = arguments.seed.unwrap_or(now.as_secs());
     let program = arguments.selfheal.map_or(Program::Own, Program::Other);
     let faults = if arguments.short { 25 } else { arguments.faults };
     for seed in first..first.saturating_add(arguments.seeds) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use selfheal_core::issue::Outcome;
+use selfheal_simulation::dice::Dice;
 use selfheal_test_servers::{Error, poll};
 use serde_json::Value;
 
@@ -115,6 +116,8 @@ impl fmt::Display for Report {
 /// A run under way.
 struct Run<'a> {
     house: &'a House,
+    /// When workloads settle.
+    dice: Dice,
     hands: &'a Hands,
     began: Instant,
     history: Vec<String>,
@@ -136,6 +139,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Report, Erro
     let began = Instant::now();
     let run = Run {
         house: &house,
+        dice: Dice::new(options.seed, "settling"),
         hands: &hands,
         began,
         history: vec![format!("{} {plan:?}", Timestamp::now())],
@@ -202,6 +206,7 @@ impl Run<'_> {
     fn tick(&mut self, feed: &mut Feed, tell: &mut dyn FnMut(&str)) {
         thread::sleep(TICK);
         feed.pass(self.house, Timestamp::now());
+        self.house.settle_some(&mut self.dice);
         self.house.forget();
         for (number, replica) in self.house.replicas.iter().enumerate() {
             if let Some((status, was_ready)) = replica.ended_by_itself() {
@@ -263,7 +268,8 @@ impl Run<'_> {
 
 /// What did not reach the stream of events: of every issue that it was closed, of every remediation how it ended.
 fn untold(house: &House, journal: &Journal) -> Vec<Violation> {
-    let closed = journal.issues.keys().map(|issue| (*issue, "dev.selfheal.issue.closed"));
+    let closed = journal.issues.values().filter(|issue| issue.looked_at);
+    let closed = closed.map(|issue| (issue.id, "dev.selfheal.issue.closed"));
     let ended = journal.remediations.values().map(|remediation| {
         // What needs a person is told as such.
         let person = remediation

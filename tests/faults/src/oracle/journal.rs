@@ -21,6 +21,8 @@ pub struct Issue {
     pub outcome: Option<String>,
     /// Why.
     pub why: String,
+    /// Whether it was ever looked at; what was over before it was heard of is not, and nothing is told of it.
+    pub looked_at: bool,
 }
 
 /// A remediation, by its issue and ordinal.
@@ -89,7 +91,7 @@ impl Journal {
     pub fn read(postgres: &Postgres) -> Result<Self, Error> {
         let mut session = postgres.session("selfheal-faults")?;
         let mut journal = Self::default();
-        for row in session.sql("SELECT id, fingerprint, starts_at, phase, outcome, why FROM issues")? {
+        for row in session.sql("SELECT id, fingerprint, starts_at, phase, outcome, why, epoch FROM issues")? {
             let issue = Issue {
                 id: number(&row, 0),
                 fingerprint: format!("{:016x}", number(&row, 1).cast_unsigned()),
@@ -97,6 +99,7 @@ impl Journal {
                 phase: text(&row, 3),
                 outcome: row[4].clone(),
                 why: text(&row, 5),
+                looked_at: number(&row, 6) > 0,
             };
             journal.issues.insert(issue.id, issue);
         }

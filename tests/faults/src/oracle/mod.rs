@@ -142,6 +142,7 @@ pub(crate) mod tests {
             phase: phase.to_owned(),
             outcome: outcome.map(str::to_owned),
             why: String::new(),
+            looked_at: true,
         }
     }
 
