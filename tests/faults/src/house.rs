@@ -58,7 +58,7 @@ impl Plan {
         let limits = Limits {
             concurrent: *dice.pick(&[2, 4, 8]),
             per_target: *dice.pick(&[3, 6, 12]),
-            in_all: *dice.pick(&[40 + faults, 100_000]),
+            in_all: *dice.pick(&[40 + 3 * faults, 100_000]),
         };
         let group_by = *dice.pick(&["alertname", "...", "deployment"]);
         Self { url_each: dice.chance(500), group_by, limits, workloads: 12 + faults / 4 }
