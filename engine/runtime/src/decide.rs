@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use selfheal_contract::{Failure, Reading};
+use selfheal_contract::{Failure, FailureKind, Reading};
 use selfheal_core::alert::Alert;
 use selfheal_core::guard::{self, Facts, LedgerReading, Ruling, Verdict};
 use selfheal_core::hash::ContentHash;
