@@ -1,8 +1,10 @@
 //! What repeated failures lead to, and what is learned from them.
 
 use selfheal_core::issue::Outcome;
+use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::NewsKind;
 
+use crate::double::Turn;
 use crate::world::{World, minutes, rule, seconds};
 
 const LEVELS: &str = r#"escalate([
@@ -112,4 +114,24 @@ async fn what_helped_before_is_tried_first() {
     let why = story.records[0].facts["choices"][0]["why"].as_str().unwrap().to_owned();
     assert!(why.starts_with("best first: double.scale: 1 of 1 helped"), "{why}");
     assert!(why.contains("Beta posterior"), "{why}");
+}
+
+#[tokio::test]
+async fn what_never_happened_tells_nothing_of_how_well_it_helps() {
+    // Refused, down for as long as is waited, and gone before it could be applied.
+    for (turn, down) in [(Some(Turn::Refused), false), (None, true)] {
+        let mut world = failing(LEVELS);
+        (world.policy.failure_sample_min, world.policy.target_wait) = (1, seconds(30));
+        world.policy.breaker_failures = 0;
+        world.target.applies("weak", &vec![turn.unwrap_or(Turn::Works); 5]);
+        let house = world.start().await;
+        world.target.down(down);
+        house.fire("load", "one").await;
+        house.advance(minutes(4)).await;
+        let issue = house.only().await;
+        assert_eq!((issue.level, issue.outcome), (0, Some(Outcome::Failed)), "{issue:#?}");
+        assert!(house.engine.switch.position().on, "{:?}", house.engine.switch.position());
+        assert_eq!(house.engine.success("load", "double.set"), SuccessRecord::default());
+        assert!(world.target.log().is_empty());
+    }
 }

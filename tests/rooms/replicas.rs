@@ -143,17 +143,17 @@ async fn the_switch_is_turned_for_all() {
 
 #[tokio::test]
 async fn failures_of_all_turn_the_switch_off() {
-    let mut world = World::with_plan(r#"double::set(alert.labels.instance, 1)"#).shared();
+    let useless = r#"double::set(alert.labels.instance, 1).verify(double::read("load").below(50), "5s")"#;
+    let mut world = World::with_plan(useless).shared();
     world.policy.failure_sample_min = 6;
     world.policy.concurrent = 100;
+    world.target.put("load", 90);
     let (one, two) = (world.start().await, world.start().await);
     for number in 0..6 {
-        let instance = format!("i{number}");
-        world.target.applies(&instance, &[Turn::Refused]);
         let house = if number % 2 == 0 { &one } else { &two };
-        house.fire("load", &instance).await;
+        house.fire("load", &format!("i{number}")).await;
     }
-    one.advance(seconds(3)).await;
+    one.advance(seconds(9)).await;
     assert!(!one.engine.switch.position().on && !two.engine.switch.position().on);
 }
 

@@ -135,6 +135,12 @@ impl Outcome {
             _ => None,
         }
     }
+
+    /// Whether a remediation that ended so speaks for or against remediating; `None` when it tells nothing, because nothing
+    /// was changed.
+    pub fn helped(self) -> Option<bool> {
+        self.success().filter(|_| self != Self::Failed)
+    }
 }
 
 crate::rule::names! {

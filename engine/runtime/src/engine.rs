@@ -405,7 +405,7 @@ impl Engine {
     pub(crate) fn count_remediation(self: &Arc<Self>, rule: &str, outcome: Outcome, took: SignedDuration) {
         self.metrics.remediations.with_label_values(&[rule, outcome.name()]).inc();
         self.metrics.remediation_seconds.with_label_values(&[rule]).observe(took.as_secs_f64());
-        let Some(success) = outcome.success() else { return };
+        let Some(success) = outcome.helped() else { return };
         let reason = self.switch.count(success, self.clock.now(), &self.policy);
         self.metrics.success_rate.set(self.switch.success_rate());
         if self.shared || reason.is_some() {

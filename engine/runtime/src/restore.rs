@@ -27,7 +27,7 @@ impl Engine {
         for remediation in recent.iter().rev() {
             let at = remediation.ended_at.unwrap_or(remediation.started_at);
             if let Some(success) =
-                remediation.outcome.and_then(Outcome::success).filter(|_| at >= counted_from)
+                remediation.outcome.and_then(Outcome::helped).filter(|_| at >= counted_from)
             {
                 let _ = self.switch.count(success, at, &self.policy);
             }

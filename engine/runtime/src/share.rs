@@ -142,7 +142,7 @@ impl Engine {
             .inspect_err(|fault| tracing::warn!(%fault, "cannot read how many remediations failed"))
             .ok()?;
         let count = |wanted: bool| -> u64 {
-            let wanted = endings.iter().filter(|(outcome, _)| outcome.success() == Some(wanted));
+            let wanted = endings.iter().filter(|(outcome, _)| outcome.helped() == Some(wanted));
             wanted.map(|(_, count)| count).sum()
         };
         let capped = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);

@@ -42,9 +42,8 @@ impl Run<'_> {
                     whys.push(why);
                     (Some(false), None)
                 }
-                Try::NotApplied(why) => {
-                    (Some(false), Some(Turn::Failed(format!("{}: {why}", step.action.text()))))
-                }
+                // Nothing happened, which says nothing of how well the action helps.
+                Try::NotApplied(why) => (None, Some(Turn::Failed(format!("{}: {why}", step.action.text())))),
                 Try::TakenBack(why) => {
                     if let Some(halt) = self.unwind(self.applied.len().saturating_sub(1)).await? {
                         return Ok(halt);
@@ -57,7 +56,8 @@ impl Run<'_> {
                     return Ok(Turn::Failed(format!("{}: {}", step.action.text(), whys.join("; "))));
                 }
                 Try::Halt(outcome, why) => {
-                    (outcome.success(), Some(Turn::Halt(outcome, format!("{}: {why}", step.action.text()))))
+                    let success = (outcome == Outcome::Unknown).then_some(false);
+                    (success, Some(Turn::Halt(outcome, format!("{}: {why}", step.action.text()))))
                 }
             };
             if let Some(success) = success.filter(|_| !settled) {
