@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use selfheal_core::issue::Outcome;
+use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::rule::Mode;
 use selfheal_runtime::ports::NewsKind;
 
@@ -282,52 +282,42 @@ async fn the_last_try_helps() {
     assert_eq!(house.outcome().await, Some(Outcome::Recovered));
 }
 
+/// What an alert that is resolved between two tries leaves to be done: nothing.
 #[tokio::test]
-async fn a_change_for_a_time_is_taken_back_also_after_a_restart() {
-    for restart in [false, true] {
-        let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
-        let mut house = world.start().await;
+async fn nothing_else_is_tried_when_the_alert_has_been_resolved() {
+    let useless =
+        |name: &str| format!(r#"double::set("{name}", 3).verify(double::read("load").below(50), "5s")"#);
+    let cases: [(String, Outcome, &[&str]); 4] = [
+        (format!("{}.retry(1, \"10s\")", useless("c")), Outcome::Unwound, &["set c=3", "undo c=gone"]),
+        (
+            format!("fallback([{}, {}])", useless("c"), useless("d")),
+            Outcome::Unwound,
+            &["set c=3", "undo c=gone"],
+        ),
+        (
+            format!("fallback([{}.keep_on_failure(), {}])", useless("c"), useless("d")),
+            Outcome::Kept,
+            &["set c=3"],
+        ),
+        // What was begun is carried out to its end.
+        (
+            format!("sequence([double::set(\"x\", 1), fallback([{}, double::set(\"d\", 4)])])", useless("c")),
+            Outcome::Applied,
+            &["set x=1", "set c=3", "undo c=gone", "set d=4"],
+        ),
+    ];
+    for (plan, outcome, did) in cases {
+        let world = World::with_plan(&plan);
+        world.target.put("load", 90);
+        let house = world.start().await;
         house.fire("load", "one").await;
         house.resolve("load", "one").await;
+        house.advance(seconds(30)).await;
+        let issue = house.only().await;
+        assert_eq!(issue.outcome, Some(outcome), "{plan}: {issue:#?}");
+        assert_eq!(world.target.did(), did, "{plan}");
+        assert!(outcome == Outcome::Applied || issue.why.contains("the alert was resolved"), "{}", issue.why);
         house.advance(minutes(20)).await;
-        assert_eq!(house.outcome().await, Some(Outcome::Applied));
-        if restart {
-            drop(house);
-            house = world.start().await;
-        }
-        house.advance(seconds(599)).await;
-        assert_eq!(world.target.did(), ["set a=1"]);
-        house.advance(seconds(1)).await;
-        assert_eq!(world.target.did(), ["set a=1", "undo a=gone"], "restart: {restart}");
-        let id = house.only().await.id;
-        assert!(house.kinds(id).await.contains(&"reverted".to_owned()));
-        house.advance(minutes(60)).await;
-        assert_eq!(world.target.log().len(), 2);
+        assert_eq!(house.only().await.phase, Phase::Closed, "{plan}");
     }
-}
-
-#[tokio::test]
-async fn a_change_whose_time_ended_while_nobody_was_there_is_taken_back_at_start() {
-    let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
-    let house = world.start().await;
-    house.fire("load", "one").await;
-    house.resolve("load", "one").await;
-    drop(house);
-    world.timeline.skip(minutes(90));
-    let house = world.start().await;
-    house.advance(seconds(1)).await;
-    assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
-    assert_eq!(house.issues().await.len(), 1);
-}
-
-#[tokio::test]
-async fn an_undo_after_its_time_that_fails_calls_a_person() {
-    let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
-    world.target.undoes("a", &[Turn::Refused]);
-    let house = world.start().await;
-    house.fire("load", "one").await;
-    house.resolve("load", "one").await;
-    house.advance(minutes(31)).await;
-    assert_eq!(world.sink.kinds(), [NewsKind::Outcome, NewsKind::Person]);
-    assert_eq!(world.sink.got()[1].outcome, Some(Outcome::Stuck));
 }

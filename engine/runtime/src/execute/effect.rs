@@ -78,8 +78,8 @@ impl Run<'_> {
         Ok(Ok(intent))
     }
 
-    /// Whether something stands in the way of the next effect: the switch, an alert that has gone away before anything
-    /// was done, or a ledger that cannot be asked.
+    /// Whether something stands in the way of the next effect: the switch, an alert that has gone away while nothing of
+    /// this remediation stands at the target, or a ledger that cannot be asked.
     async fn may_not_go_on(&mut self) -> Result<Option<(Outcome, String)>, JournalFault> {
         let engine = self.engine;
         let granted = std::mem::take(&mut self.granted);
@@ -94,13 +94,11 @@ impl Run<'_> {
                 // The claim was granted a moment ago, for an alert that fires.
                 return Ok(None);
             }
-            if !self.touched {
+            // What was begun is carried out to its end.
+            if self.applied.is_empty() {
                 let issue = engine.journal.issue(self.remediation.id.issue).await?;
                 if issue.is_some_and(|issue| issue.resolved_at.is_some()) {
-                    return Ok(Some((
-                        Outcome::Subsided,
-                        "the alert was resolved before anything was done".to_owned(),
-                    )));
+                    return Ok(Some(self.resolved()));
                 }
             }
             let Err(fault) = engine.ledger.renew(&self.remediation.claim, engine.clock.now()).await else {
@@ -113,6 +111,24 @@ impl Run<'_> {
             engine.clock.sleep(wait).await;
             wait = (wait * 2).min(WAIT_MAX);
         }
+    }
+
+    /// What a remediation came to whose alert was resolved before its next try.
+    fn resolved(&self) -> (Outcome, String) {
+        let (outcome, why) = if self.kept {
+            (
+                Outcome::Kept,
+                "what did not help in time stays, and the alert was resolved before anything else was tried",
+            )
+        } else if self.touched {
+            (
+                Outcome::Unwound,
+                "what did not help was taken back, and the alert was resolved before anything else was tried",
+            )
+        } else {
+            (Outcome::Subsided, "the alert was resolved before anything was done")
+        };
+        (outcome, why.to_owned())
     }
 
     pub(super) async fn apply_and_verify(
