@@ -12,6 +12,7 @@ use selfheal_contract::{
     Failure, FieldSpec, Intake, IntentId, Preview, Probe, Reading, Reversal, Undone, Watch, parameters,
 };
 use serde_json::json;
+use tokio::sync::Notify;
 
 use crate::life::{Life, Pulse};
 
@@ -34,6 +35,8 @@ pub enum Turn {
     HangsBefore,
     /// The answer is lost, and another hand makes the number 99.
     Disturbed,
+    /// It happens when the test lets it go on, if whoever asked still waits for it.
+    Waits,
 }
 
 /// One effect.
@@ -49,6 +52,7 @@ pub struct Done {
 #[derive(Default)]
 pub struct Target {
     state: Mutex<State>,
+    going_on: Notify,
 }
 
 #[derive(Default)]
@@ -105,6 +109,11 @@ impl Target {
     pub fn leads_to(&self, cause: (&str, i64), effect: (&str, i64)) {
         let owned = |(name, value): (&str, i64)| (name.to_owned(), value);
         self.state.lock().unwrap().consequences.push((owned(cause), owned(effect)));
+    }
+
+    /// Lets what waits go on.
+    pub fn go_on(&self) {
+        self.going_on.notify_waiters();
     }
 
     /// Takes it away or brings it back.
@@ -225,11 +234,14 @@ impl Connection {
 
     /// Makes a change in the way that the test has told.
     async fn change(&self, turn: Turn, name: &str, make: impl FnOnce(&mut State)) -> Result<(), Failure> {
-        if matches!(turn, Turn::Works | Turn::LostAfter | Turn::HangsAfter) {
+        if turn == Turn::Waits {
+            self.target.going_on.notified().await;
+        }
+        if matches!(turn, Turn::Works | Turn::LostAfter | Turn::HangsAfter | Turn::Waits) {
             make(&mut self.target.state.lock().unwrap());
         }
         match turn {
-            Turn::Works => Ok(()),
+            Turn::Works | Turn::Waits => Ok(()),
             Turn::Refused => Err(Failure::refused("the double refuses")),
             Turn::Transient => Err(Failure::transient("the double is busy")),
             Turn::Disturbed => {

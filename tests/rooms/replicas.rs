@@ -195,3 +195,42 @@ async fn news_is_told_once() {
     two.advance(PAST_THE_LEASE).await;
     assert_eq!(world.sink.keys().len(), 7);
 }
+
+/// A process can renew nothing any more while it is within an effect that goes on for as long as somebody waits for it.
+#[tokio::test]
+async fn an_effect_ends_before_another_process_may_have_the_issue() {
+    let world = World::with_plan(r#"double::set("a", 1).timeout("10m")"#).shared();
+    world.target.applies("a", &[Turn::Waits]);
+    let (mut one, two) = (world.start().await, world.start().await);
+    one.fire("load", "one").await;
+    one.stop_rooms().await;
+    two.advance(PAST_THE_LEASE).await;
+    world.target.go_on();
+    two.advance(PAST_THE_LEASE).await;
+    assert_eq!(two.outcome().await, Some(Outcome::Applied));
+    once(&world);
+    assert_eq!(world.target.did(), ["set a=1"]);
+}
+
+#[tokio::test]
+async fn one_that_leaves_gives_back_what_has_no_effect_under_way() {
+    let plan = r#"double::set(alert.labels.instance, 1).timeout("10m").verify(double::read("load").below(50), "10m")"#;
+    let world = World::with_plan(plan).shared();
+    world.target.put("load", 90);
+    world.target.applies("acting", &[Turn::Waits]);
+    let one = world.start().await;
+    one.fire("load", "verifying").await;
+    one.fire("load", "acting").await;
+    one.engine.leave().await;
+    one.life.end();
+    let two = world.start().await;
+    world.target.put("load", 10);
+    two.advance(seconds(10)).await;
+    assert_eq!(two.issue("load", "verifying").await.outcome, Some(Outcome::Recovered));
+    let asked = |name: &str| world.target.calls().contains(&format!("effect set {name}=1"));
+    assert!(!asked("acting"), "it would be too early to ask: {:?}", world.target.calls());
+    two.advance(PAST_THE_LEASE).await;
+    assert!(asked("acting"));
+    assert_eq!(two.issue("load", "acting").await.outcome, Some(Outcome::Recovered));
+    once(&world);
+}

@@ -184,7 +184,7 @@ impl World {
             tokio::task::yield_now().await;
         }
         self.pulse.settle().await;
-        Some(House { world: self, engine, life, _rooms: rooms })
+        Some(House { world: self, engine, life, rooms })
     }
 }
 
@@ -202,7 +202,7 @@ pub struct House<'w> {
     pub engine: Arc<Engine>,
     /// Whether it lives.
     pub life: Arc<Life>,
-    _rooms: JoinSet<()>,
+    rooms: JoinSet<()>,
 }
 
 impl Drop for House<'_> {
@@ -212,6 +212,11 @@ impl Drop for House<'_> {
 }
 
 impl House<'_> {
+    /// Ends its rooms, as if each hung for ever. What they have begun goes on.
+    pub async fn stop_rooms(&mut self) {
+        self.rooms.shutdown().await;
+    }
+
     /// The time.
     pub fn now(&self) -> Timestamp {
         self.world.timeline.now()

@@ -286,24 +286,11 @@ async fn look_once(engine: Arc<Engine>, taken: Taken, losing: oneshot::Receiver<
             None
         }
     };
-    if engine.holds.drop(tenure) {
-        give_back(&engine, tenure, again).await;
-    }
+    // Unless the look itself has given it back.
+    engine.give_back(tenure, again.unwrap_or_default()).await;
     engine.desk.state().finish(tenure.issue, engine.clock.now());
     engine.desk.changed.notify_one();
     engine.reverts.looked_at(tenure.issue);
-}
-
-/// Gives back an issue that the look itself has not given back. It is looked at again, after a time if one is given.
-async fn give_back(engine: &Engine, tenure: Tenure, again: Option<Duration>) {
-    loop {
-        let (now, after) = (engine.clock.now(), again.unwrap_or_default());
-        match engine.journal.keep(vec![tenure], now, after).await {
-            Ok(_) => return engine.desk.ring(engine.clock.after(after)),
-            Err(fault) if fault.kind == JournalFaultKind::Broken => return engine.stop.broken(&fault),
-            Err(_) => engine.clock.sleep(JOURNAL_RETRY).await,
-        }
-    }
 }
 
 /// One look, with what a failing journal asks for: after how long it is to be made again.

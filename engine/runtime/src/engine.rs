@@ -315,8 +315,9 @@ impl Engine {
         self.ledger.check().await
     }
 
-    /// Gives back the issues that this process holds, when it is about to end: others need not wait for its leases. From
-    /// then on nothing has an effect.
+    /// Gives back the issues that this process holds, when it is about to end: others need not wait for its leases. Those
+    /// with an effect under way stay held until their leases end, for others could not tell yet what became of it. From then
+    /// on nothing more has an effect.
     pub async fn leave(&self) {
         let held = self.holds.drop_all();
         if !held.is_empty()

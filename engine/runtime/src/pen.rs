@@ -54,19 +54,41 @@ impl<'a> Pen<'a> {
 
     /// Makes sure, right before an effect, that nobody else can hold the issue.
     pub(crate) async fn stand(&mut self) -> Result<(), JournalFault> {
-        if self.is_certain() {
-            return Ok(());
+        if self.certain_for().is_none() {
+            self.write(HOLD).await?;
         }
-        self.write(HOLD).await?;
-        if self.is_certain() {
-            return Ok(());
-        }
-        let what = format!("{} was held until a moment ago", self.tenure.issue);
-        Err(JournalFault { kind: JournalFaultKind::Fenced, what })
+        self.certain_for().map(|_| ()).ok_or_else(|| self.lost())
     }
 
-    fn is_certain(&self) -> bool {
-        self.engine.holds.is_certain(self.tenure, self.engine.clock.monotonic())
+    /// Has an effect, for as long as nobody else can hold the issue. One that takes longer than that is given up: it may
+    /// have happened, and is looked for by whoever takes the issue.
+    pub(crate) async fn act<T>(&mut self, effect: impl Future<Output = T>) -> Result<T, JournalFault> {
+        self.stand().await?;
+        let _acting = self.engine.holds.acting(self.tenure);
+        tokio::select! {
+            biased;
+            answer = effect => Ok(answer),
+            () = self.uncertain() => Err(self.lost()),
+        }
+    }
+
+    /// Waits until somebody else may hold the issue. While no other process uses the journal, nobody does.
+    async fn uncertain(&self) {
+        if !self.engine.shared {
+            std::future::pending::<()>().await;
+        }
+        while let Some(left) = self.certain_for() {
+            self.engine.clock.sleep(left).await;
+        }
+    }
+
+    fn certain_for(&self) -> Option<Duration> {
+        self.engine.holds.certain_for(self.tenure, self.engine.clock.monotonic())
+    }
+
+    fn lost(&self) -> JournalFault {
+        let what = format!("{} was held until a moment ago", self.tenure.issue);
+        JournalFault { kind: JournalFaultKind::Fenced, what }
     }
 
     async fn write(&mut self, lease: Duration) -> Result<(), JournalFault> {

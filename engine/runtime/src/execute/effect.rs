@@ -221,7 +221,8 @@ impl Run<'_> {
                     Err(failure) => failure,
                 }
             } else {
-                match engine.within(timeout, action.apply(params, &intent.prior, &intent.id)).await {
+                let applying = engine.within(timeout, action.apply(params, &intent.prior, &intent.id));
+                match self.pen.act(applying).await? {
                     Ok(applied) => {
                         engine.count_exchange(adapter, true);
                         return Ok(Effected::Applied(applied));
