@@ -386,6 +386,10 @@ impl Action for Set {
             let mut state = self.connection.target.state.lock().unwrap();
             state.undoes.get_mut(&params.name).and_then(VecDeque::pop_front).unwrap_or(Turn::Works)
         };
+        let now = self.connection.target.get(&params.name);
+        if now != Some(params.value) && now != *prior {
+            return Ok(Undone::Nothing(format!("{} is {now:?} by another hand", params.name)));
+        }
         let shown = prior.map_or("gone".to_owned(), |value| value.to_string());
         let (text, name) = (format!("undo {}={shown}", params.name), params.name.clone());
         let (prior, intent) = (*prior, *intent);

@@ -20,6 +20,7 @@ mod outbox;
 mod plans;
 mod reload;
 mod replicas;
+mod reverts;
 mod source;
 mod time;
 mod told;

@@ -1,22 +1,26 @@
 //! Changes that are meant for a time: takes them back when it is over.
+//!
+//! A change that stands on an earlier one, as the journal tells by target and action, is taken back first, whatever their
+//! times; so the last of them brings back what was there before the first.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
 use selfheal_core::issue::IssueId;
-use selfheal_core::remediation::{IntentId, IntentState, RemediationId};
 use tokio::sync::Notify;
 
 use crate::engine::Engine;
-use crate::execute;
+use crate::execute::{Cause, InTheWay, take_back};
 use crate::pen::Pen;
 use crate::ports::journal::{Intent, Tenure};
 use crate::ports::{JournalFault, JournalFaultKind};
 
 /// How long to wait after something stood in the way.
 const RETRY: Duration = Duration::from_secs(10);
+/// How often to look without being called where the journal is shared: what a process planned that has died since calls
+/// nobody here.
+const LOOK_SHARED: Duration = Duration::from_secs(10);
 
 /// Wakes the room when the journal knows of a new time.
 #[derive(Default)]
@@ -49,22 +53,11 @@ impl Reverts {
 pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
         let changed = engine.reverts.changed.notified();
-        let mut wait = None;
-        if engine.switch.off().is_some() {
-            wait = Some(RETRY);
-        } else {
-            match take_back(&engine).await {
-                Ok(next) => {
-                    wait = next.map(|at| {
-                        Duration::try_from(at.duration_since(engine.clock.now())).unwrap_or_default()
-                    });
-                }
-                Err(fault) => {
-                    tracing::error!(%fault, "cannot take back what is due");
-                    wait = wait.or(Some(RETRY));
-                }
-            }
-        }
+        let wait = look(&engine).await.unwrap_or_else(|fault| {
+            tracing::error!(%fault, "cannot take back what is due");
+            Some(RETRY)
+        });
+        let wait = if engine.shared { Some(wait.unwrap_or(LOOK_SHARED).min(LOOK_SHARED)) } else { wait };
         match wait {
             None => changed.await,
             Some(wait) => tokio::select! {
@@ -76,57 +69,49 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     }
 }
 
-/// Takes back what is due; gives the time of the next look, if there is one to be.
-async fn take_back(engine: &Engine) -> Result<Option<Timestamp>, JournalFault> {
-    let mut busy = false;
+/// Takes back what is due; gives how long until the next look, if there is one to be.
+async fn look(engine: &Engine) -> Result<Option<Duration>, JournalFault> {
+    let mut waits = false;
     for due in engine.journal.reverts_due(engine.clock.now()).await? {
-        let began = engine.clock.monotonic();
-        // Whoever looks at the issue, here or in another process, comes first.
-        let Some(tenure) = engine.journal.take_one(due.remediation.issue, engine.clock.now()).await? else {
-            busy = true;
-            engine.reverts.waiting().insert(due.remediation.issue);
-            continue;
-        };
-        engine.reverts.waiting().remove(&due.remediation.issue);
-        engine.holds.add(tenure, began);
-        let taken_back = take_back_one(engine, due.remediation, due.id, tenure).await;
-        if engine.holds.drop(tenure) {
-            engine.journal.keep(vec![tenure], engine.clock.now(), Duration::ZERO).await?;
+        if engine.switch.off().is_some() {
+            return Ok(Some(RETRY));
         }
-        // A look at the issue that came meanwhile has had to wait.
-        engine.desk.ring(engine.clock.now());
-        match taken_back {
-            Ok(done) => busy |= !done,
-            Err(fault) if fault.kind == JournalFaultKind::Fenced => busy = true,
+        let (id, issue, targets) = (due.remediation, due.remediation.issue, vec![due.target.clone()]);
+        engine.reverts.waiting().remove(&issue);
+        match engine.aside(id, targets, |tenure| take_back_due(engine, tenure, due)).await {
+            Ok(Ok(done)) => waits |= !done,
+            Ok(Err(why)) => {
+                tracing::debug!(remediation = %id, %why, "a change whose time is over cannot be taken back yet");
+                if matches!(why, InTheWay::Looked) {
+                    engine.reverts.waiting().insert(issue);
+                }
+                waits = true;
+            }
+            Err(fault) if fault.kind == JournalFaultKind::Fenced => waits = true,
             Err(fault) => return Err(fault),
         }
     }
-    if busy { Ok(Some(engine.clock.after(RETRY))) } else { engine.journal.next_revert().await }
+    if waits {
+        return Ok(Some(RETRY));
+    }
+    let next = engine.journal.next_revert().await?;
+    Ok(next.map(|at| Duration::try_from(at.duration_since(engine.clock.now())).unwrap_or_default()))
 }
 
 /// Takes back one change, unless that has been done meanwhile; false when it has to wait.
-async fn take_back_one(
-    engine: &Engine,
-    remediation: RemediationId,
-    intent: IntentId,
-    tenure: Tenure,
-) -> Result<bool, JournalFault> {
-    let Some((remediation, intents)) = engine.journal.remediation(remediation).await? else {
-        return Ok(true);
-    };
-    let now = engine.clock.now();
-    let is_due = |intent: &Intent| {
-        intent.state == IntentState::Done && intent.revert_at.is_some_and(|revert_at| revert_at <= now)
-    };
-    let Some(intent) = intents.into_iter().find(|one| one.id == intent).filter(is_due) else {
-        return Ok(true);
-    };
-    // As long as it is under way, its effects are its own; and nobody else may be at work on the target.
-    let looked = engine.ledger.look(&remediation.claim, now).await;
-    if remediation.ended_at.is_none() || !looked.is_ok_and(|reading| reading.busy.is_none()) {
+async fn take_back_due(engine: &Engine, tenure: Tenure, due: Intent) -> Result<bool, JournalFault> {
+    // Only now nobody else changes it, or builds on it.
+    let still_due = engine.journal.reverts_due(engine.clock.now()).await?;
+    let Some(intent) = still_due.into_iter().find(|intent| intent.id == due.id) else { return Ok(true) };
+    let remediation = engine.journal.remediation(intent.remediation).await?;
+    // As long as it is under way, its effects are its own.
+    if remediation.is_none_or(|(remediation, _)| remediation.ended_at.is_none()) {
         return Ok(false);
     }
     tracing::info!(intent = %intent.id.short(), action = %intent.action, "taking back a change whose time is over");
-    execute::revert(engine, Pen::new(engine, tenure), intent).await?;
+    let mut pen = Pen::new(engine, tenure);
+    // What was said is in the journal; who must know of a failure is told.
+    let _ = take_back(engine, &mut pen, &intent, Cause::TimeIsOver).await?;
+    pen.finish().await?;
     Ok(true)
 }

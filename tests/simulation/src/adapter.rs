@@ -136,6 +136,7 @@ impl Connection {
             Turn::Busy => Err(Failure::transient("the double is busy")),
             Turn::LostBefore | Turn::LostAfter => Err(Failure::indeterminate("the double's answer is lost")),
             Turn::Disturbed => {
+                self.porch.oracle().disturbed(name);
                 self.porch.target().disturb(name);
                 Err(Failure::indeterminate("the double's answer is lost"))
             }
@@ -148,6 +149,7 @@ impl Connection {
                 tokio::spawn(async move {
                     porch.timeline().sleep(wait).await;
                     if porch.target().get(&name).version == version {
+                        porch.oracle().disturbed(&name);
                         make(&porch);
                     }
                 });
@@ -275,7 +277,7 @@ impl Action for Change {
         }
         let porch = &self.connection.porch;
         porch.life.go_on().await;
-        porch.oracle().undoes(intent, porch.now());
+        let _undoing = porch.oracle().undoes(intent, porch.now());
         self.connection.call("undo", &params.name).await?;
         let now = porch.target().get(&params.name).value;
         if now == prior.value {

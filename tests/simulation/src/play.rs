@@ -108,7 +108,7 @@ async fn carry_out(schedule: &Schedule, world: &Arc<World>) -> Summary {
     }
     player.calm_down().await;
     if world.oracle.violation().is_none() {
-        world.oracle.judge_the_end(&world.journal).await;
+        world.oracle.judge_the_end(&world.journal, &world.target).await;
         let calls = player.calls.load(Ordering::Relaxed);
         if calls > 0 {
             world.oracle.broken(Invariant::GoesOn, format!("{calls} calls were never answered"));
@@ -222,7 +222,11 @@ impl<'w> Player<'w> {
                 });
             }
             What::DryRun(rule) => self.dry_run(*rule).await,
-            What::Disturb(instance) => world.target.disturb(&format!("i{instance}")),
+            What::Disturb(instance) => {
+                let name = format!("i{instance}");
+                world.oracle.disturbed(&name);
+                world.target.disturb(&name);
+            }
             What::Down(part) => world.weather.set(flag(*part), true),
             What::Up(part) => world.weather.set(flag(*part), false),
             What::Forget => {

@@ -78,6 +78,9 @@ const SAMPLES: &[Sample] = &[
     Sample { name: "too_wide", header: "", observe: "", plan: "double::shake(n, 16)" },
     Sample { name: "shadow", header: r#"mode: "shadow","#, observe: "", plan: "double::set(n, 17)" },
     Sample { name: ENDLESS, header: "", observe: "", plan: "let x = 0; loop { x += 1; } double::set(n, 18)" },
+    // These two stand on each other's changes.
+    Sample { name: "less", header: "", observe: "", plan: r#"double::set(n, 19).revert_after("9m")"# },
+    Sample { name: "more", header: "", observe: "", plan: r#"double::set(n, 20).revert_after("6m")"# },
 ];
 
 /// How many there are.

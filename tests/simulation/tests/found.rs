@@ -117,3 +117,14 @@ fn what_a_broken_journal_did_not_take_is_not_noted_as_expanded() {
     (schedule.character.faults.journal_refuses, schedule.character.faults.journal_breaks) = (200, 200);
     check(&schedule);
 }
+
+#[test]
+fn what_two_rules_have_changed_for_a_time_comes_back() {
+    let fire = |rule| What::Fire(vec![(rule, 0)], Sent::Whole);
+    for (first, second) in [(14, 15), (15, 14)] {
+        for between in [1, 120, 300] {
+            let events = [(1, fire(first)), (between, fire(second)), (60, What::Kill(None))];
+            check(&world(&[first, second], &events));
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! Taking up a remediation after a crash is therefore the same walk again: an intent that the journal knows is not
 //! made anew but taken from where it stands (`step.rs`).
 
+mod aside;
 mod effect;
 mod rollback;
 mod step;
@@ -24,7 +25,6 @@ use serde_json::json;
 use tracing::Instrument as _;
 
 use crate::case;
-use crate::decide::LEASE;
 use crate::engine::Engine;
 use crate::news;
 use crate::pen::Pen;
@@ -32,8 +32,9 @@ use crate::ports::JournalFaultKind;
 use crate::ports::journal::{DecisionFacts, Intent, Issue, JournalFault, Record, Remediation, Write};
 use crate::ports::ledger::Claim;
 
+pub(crate) use aside::InTheWay;
 pub use rollback::Rollback;
-pub(crate) use undo::revert;
+pub(crate) use undo::{Cause, take_back};
 
 /// What a part of a plan came to.
 enum Turn {
@@ -166,14 +167,6 @@ impl Run<'_> {
     /// Walks the plan while the ledger's lease is renewed, and ends the remediation.
     async fn carry_out(&mut self, issue: &Issue) -> Result<(), JournalFault> {
         let (engine, claim) = (Arc::clone(self.engine), self.remediation.claim.clone());
-        let renewing = async {
-            loop {
-                engine.clock.sleep(LEASE / 3).await;
-                if let Err(fault) = engine.ledger.renew(&claim, engine.clock.now()).await {
-                    tracing::warn!(holder = %claim.holder, %fault, "the ledger's lease could not be renewed");
-                }
-            }
-        };
         let plan = self.remediation.plan.clone();
         let span = tracing::info_span!("execute", remediation = %self.remediation.id, trace = %self.remediation.trace);
         engine.adopt(&span, &self.remediation.trace);
@@ -185,11 +178,7 @@ impl Run<'_> {
             }
             self.end(issue, turn).await
         };
-        tokio::select! {
-            biased;
-            ended = walking.instrument(span) => ended,
-            () = renewing => Ok(()),
-        }
+        engine.renewing(&claim, walking.instrument(span)).await
     }
 
     /// Carries out a part of the plan.

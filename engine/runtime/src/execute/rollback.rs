@@ -1,27 +1,24 @@
 //! Rollback by hand: a person has what an ended remediation applied taken back, last first, although it helped or was to
 //! be kept.
 //!
-//! Each undo is journalled before it happens, so that one that was cut short is found and finished by asking again. What is
-//! undone already is passed over: asking twice is asking once. The targets are claimed meanwhile, so that no remediation
-//! works on them. The switch does not matter: it stops what selfheal does by itself.
+//! One that was cut short is found and finished by asking again. What is undone already is passed over: asking twice is
+//! asking once. The switch does not matter: it stops what selfheal does by itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use jiff::Timestamp;
 use selfheal_contract::Reversal;
 use selfheal_core::issue::Outcome;
-use selfheal_core::policy::RATE_WINDOW;
 use selfheal_core::remediation::{IntentState, RemediationId};
 use serde_json::json;
 
-use super::undo::undo;
+use super::aside::InTheWay;
+use super::undo::{Cause, take_back};
 use crate::by_hand::{HandFault, conflict};
-use crate::decide::LEASE;
 use crate::engine::Engine;
-use crate::news;
 use crate::pen::Pen;
+use crate::ports::JournalFaultKind;
 use crate::ports::journal::{Intent, JournalFault, Record, Remediation, Tenure, Write};
-use crate::ports::{Claim, JournalFaultKind};
 
 /// What a rollback came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,33 +64,15 @@ impl Engine {
         if sort(self, &intents).1.is_empty() {
             return Ok(sort(self, &intents).0);
         }
-        let claim = claim(&remediation, &self.entropy.hex());
-        let now = self.clock.now();
-        let reserved =
-            self.ledger.reserve(&claim, now).await.map_err(|fault| HandFault::Ledger(fault.to_string()))?;
-        if !reserved.granted {
-            let why = match (reserved.reading.busy, reserved.reading.duplicate) {
-                (Some((holder, target)), _) => format!("{holder} is at work on {target}"),
-                (None, Some(holder)) => format!("{holder} is under way"),
-                (None, None) => "the ledger did not grant the targets".to_owned(),
-            };
-            return Err(conflict(why, "try again when it has ended"));
-        }
-        let renewing = async {
-            loop {
-                self.clock.sleep(LEASE / 3).await;
-                if let Err(fault) = self.ledger.renew(&claim, self.clock.now()).await {
-                    tracing::warn!(holder = %claim.holder, %fault, "the ledger's lease could not be renewed");
-                }
-            }
-        };
-        let ended = tokio::select! {
-            biased;
-            ended = self.take_back_held(id, by, reason) => ended,
-            never = renewing => never,
-        };
-        self.release(&claim).await;
-        ended
+        let targets = remediation.claim.targets;
+        let rolled = self.aside(id, targets, |tenure| self.take_back_all(id, tenure, by, reason)).await?;
+        // What stood on what was taken back, or under it, may be due.
+        self.reverts.look();
+        rolled.map_err(|why| match why {
+            InTheWay::Ledger(fault) => HandFault::Ledger(fault.to_string()),
+            InTheWay::Claimed(why) => conflict(why, "try again when it has ended"),
+            InTheWay::Looked => conflict(format!("{} is being looked at", id.issue), "try again in a moment"),
+        })
     }
 
     async fn find(&self, id: RemediationId) -> Result<(Remediation, Vec<Intent>), HandFault> {
@@ -108,23 +87,7 @@ impl Engine {
         }
     }
 
-    /// Takes back while the issue is held, so that nobody, here or in another process, looks at it meanwhile.
-    async fn take_back_held(&self, id: RemediationId, by: &str, reason: &str) -> Result<Rollback, HandFault> {
-        let began = self.clock.monotonic();
-        let Some(tenure) = self.journal.take_one(id.issue, self.clock.now()).await? else {
-            return Err(conflict(format!("{} is being looked at", id.issue), "try again in a moment"));
-        };
-        self.holds.add(tenure, began);
-        let ended = self.take_back(id, tenure, by, reason).await;
-        if self.holds.drop(tenure) {
-            self.journal.keep(vec![tenure], self.clock.now(), Duration::ZERO).await?;
-        }
-        // A look at the issue that came meanwhile has had to wait.
-        self.desk.ring(self.clock.now());
-        ended
-    }
-
-    async fn take_back(
+    async fn take_back_all(
         &self,
         id: RemediationId,
         tenure: Tenure,
@@ -135,40 +98,47 @@ impl Engine {
         let (_, intents) = self.find(id).await?;
         let (mut rollback, standing) = sort(self, &intents);
         let mut pen = Pen::new(self, tenure);
-        let record = |kind: &str, actor: &str, summary: String, facts| {
-            let (at, remediation) = (self.clock.now(), Some(id));
-            let (kind, actor) = (kind.to_owned(), actor.to_owned());
-            Write::Record(Record { issue: Some(id.issue), remediation, at, kind, actor, summary, facts })
-        };
         tracing::info!(remediation = %id, by, reason, "a person has a remediation rolled back");
-        pen.note(record("rollback_asked", by, format!("asked to roll back {id}: {reason}"), json!(null)));
+        pen.note(Write::Record(Record {
+            issue: Some(id.issue),
+            remediation: Some(id),
+            at: self.clock.now(),
+            kind: "rollback_asked".to_owned(),
+            actor: by.to_owned(),
+            summary: format!("asked to roll back {id}: {reason}"),
+            facts: json!(null),
+        }));
         for intent in standing {
-            let (intent_id, from) = (intent.id, intent.state);
-            let state = |from, to, said: &str| {
-                let (said, at) = (said.to_owned(), self.clock.now());
-                Write::MoveIntent { id: intent_id, from, to, said, at, revert_at: None }
-            };
-            if from != IntentState::Undoing {
-                pen.note(state(from, IntentState::Undoing, &intent.said));
-            }
+            let action = intent.action.clone();
+            // What was taken back before this one is not built upon it any more.
             pen.flush().await?;
-            let (adapter, action) = intent.action.split_once('.').unwrap_or((intent.action.as_str(), ""));
-            let (to, said) = match undo(self, &mut pen, adapter, action, intent).await? {
-                Ok(said) => (IntentState::Undone, said),
-                Err(why) => (IntentState::UndoFailed, why),
-            };
-            pen.note(state(IntentState::Undoing, to, &said));
-            let facts = json!({ "path": intent.path, "state": to });
-            pen.note(record("rolled_back", by, format!("{}: {said}", intent.action), facts));
-            if to == IntentState::UndoFailed {
-                pen.note_all(news::revert_failed(self, id.issue, id, &said));
-                rollback.failed = Some((intent.action.clone(), said));
-                break;
+            if let Some(later) = self.built_upon(intent).await? {
+                rollback.stays.push((action, later));
+                continue;
             }
-            rollback.undone.push((intent.action.clone(), said));
+            match take_back(self, &mut pen, intent, Cause::Asked(by)).await? {
+                Ok(said) => rollback.undone.push((action, said)),
+                Err(why) => {
+                    rollback.failed = Some((action, why));
+                    break;
+                }
+            }
         }
         pen.finish().await?;
         Ok(rollback)
+    }
+
+    /// Why a change cannot be taken back before a later one that was built upon it, and is taken back in its time.
+    async fn built_upon(&self, intent: &Intent) -> Result<Option<String>, JournalFault> {
+        let last = self.journal.reverts_due(Timestamp::MAX).await?.into_iter().find(|last| {
+            (&last.target, &last.action) == (&intent.target, &intent.action)
+                && last.id != intent.id
+                && last.intended_at > intent.intended_at
+        });
+        Ok(last.map(|last| {
+            let until = last.revert_at.map(|at| format!(" until {at}")).unwrap_or_default();
+            format!("{} has changed it since{until}: roll that back first", last.remediation)
+        }))
     }
 }
 
@@ -176,7 +146,7 @@ impl Engine {
 fn sort<'i>(engine: &Engine, intents: &'i [Intent]) -> (Rollback, Vec<&'i Intent>) {
     let (mut rollback, mut standing) = (Rollback::default(), Vec::new());
     for intent in intents.iter().rev() {
-        let (adapter, action) = intent.action.split_once('.').unwrap_or((intent.action.as_str(), ""));
+        let (adapter, action) = intent.adapter_and_action();
         let reversal = engine.catalog.action(adapter, action).map(|action| action.about().reversal);
         let stays = match (intent.state, reversal) {
             (IntentState::NotApplied, _) => continue,
@@ -197,22 +167,4 @@ fn sort<'i>(engine: &Engine, intents: &'i [Intent]) -> (Rollback, Vec<&'i Intent
         rollback.stays.push((intent.action.clone(), stays));
     }
     (rollback, standing)
-}
-
-/// The targets alone: a rollback cools nothing down, and no limit of automatic remediation stands in its way. Each is a
-/// holder of its own, so that of two at the same time one is refused.
-fn claim(remediation: &Remediation, own: &str) -> Claim {
-    let name = format!("rollback of {}", remediation.id);
-    Claim {
-        holder: format!("{name} {own}"),
-        duplicate_key: name.clone(),
-        targets: remediation.claim.targets.clone(),
-        rule: name,
-        cooldown: Duration::ZERO,
-        per_target_max: u32::MAX,
-        in_all_max: u32::MAX,
-        rate_window: RATE_WINDOW,
-        concurrent_max: u32::MAX,
-        lease: LEASE,
-    }
 }

@@ -28,7 +28,7 @@ pub struct Claim {
     pub per_target_max: u32,
     /// Reservations in all within `rate_window`, at most.
     pub in_all_max: u32,
-    /// The sliding window of both.
+    /// The sliding window of both. A claim with one of nothing is not counted.
     pub rate_window: Duration,
     /// Reservations that are not yet released, at most.
     pub concurrent_max: u32,

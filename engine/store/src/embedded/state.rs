@@ -179,11 +179,16 @@ impl State {
         }
     }
 
-    /// Counts a grant for the rates and starts the cooldowns, once for each holder.
+    /// Counts a grant for the rates and starts the cooldowns, once for each holder. A window of nothing counts nothing.
     fn count(&mut self, claim: &Claim, granted_at: Instant, now: Instant) {
-        self.granted.count(&claim.holder, granted_at);
+        let counts = !claim.rate_window.is_zero();
+        if counts {
+            self.granted.count(&claim.holder, granted_at);
+        }
         for target in &claim.targets {
-            self.granted_by_target.entry(target.clone()).or_default().count(&claim.holder, granted_at);
+            if counts {
+                self.granted_by_target.entry(target.clone()).or_default().count(&claim.holder, granted_at);
+            }
             let until = granted_at.after(claim.cooldown);
             let key = (claim.rule.clone(), target.clone());
             let stands = self

@@ -15,8 +15,12 @@ use super::fault::Trouble;
 use super::tls::Tls;
 
 /// Each version's change, in order. A change that has shipped is never edited; a new one is added.
-const SCHEMA: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const SCHEMA: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 /// The advisory lock of migrations: the letters "selfheal" as a number.
 const MIGRATION_LOCK: i64 = 0x7365_6c66_6865_616c;
 /// How long one migration may take.

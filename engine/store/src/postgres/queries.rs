@@ -233,18 +233,23 @@ pub(super) fn remediation(id: RemediationId) -> Vec<Sql<'static>> {
     ]
 }
 
+/// What must be undone although it helped, and on which nothing later stands of which the same holds.
+const LAST_REVERTS: &str = "revert_at IS NOT NULL AND state IN ('done', 'undoing') AND NOT EXISTS (
+         SELECT 1 FROM intents later
+         WHERE later.target = intents.target AND later.action = intents.action AND later.sequence > intents.sequence
+             AND later.revert_at IS NOT NULL AND later.state IN ('done', 'undoing'))";
+
 pub(super) fn reverts_due(now: Timestamp) -> Sql<'static> {
     sql!(
         format!(
-            "SELECT {INTENT} FROM intents WHERE revert_at <= $1 AND revert_at IS NOT NULL AND state = 'done'
-             ORDER BY revert_at, sequence"
+            "SELECT {INTENT} FROM intents WHERE revert_at <= $1 AND {LAST_REVERTS} ORDER BY revert_at, sequence"
         ),
         micros(now)
     )
 }
 
 pub(super) fn next_revert() -> Sql<'static> {
-    sql!("SELECT min(revert_at) AS soonest FROM intents WHERE revert_at IS NOT NULL AND state = 'done'")
+    sql!(format!("SELECT min(revert_at) AS soonest FROM intents WHERE {LAST_REVERTS}"))
 }
 
 pub(super) fn approval(id: String) -> Sql<'static> {

@@ -7,7 +7,8 @@ use super::columns::micros;
 use super::connection::{Sql, sql};
 
 /// Issues of which a change is still to be taken back are kept whole.
-const TO_REVERT: &str = "SELECT issue FROM intents WHERE revert_at IS NOT NULL AND state = 'done'";
+const TO_REVERT: &str =
+    "SELECT issue FROM intents WHERE revert_at IS NOT NULL AND state IN ('done', 'undoing')";
 
 /// The record that says how many records with a link are gone; `selfheal_core::audit::Forgot` are its facts.
 const FORGOT: &str = "forgot AS (

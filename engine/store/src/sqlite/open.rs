@@ -14,6 +14,7 @@ pub(super) const JOURNAL: Schema = &[
     include_str!("schema/journal/2.sql"),
     include_str!("schema/journal/3.sql"),
     include_str!("schema/journal/4.sql"),
+    include_str!("schema/journal/5.sql"),
 ];
 
 /// The first version with an audit chain.

@@ -242,17 +242,22 @@ pub(super) fn remediation(
     Ok(Some((remediation, all(connection, &sql, row, rows::intent)?)))
 }
 
+/// What must be undone although it helped, and on which nothing later stands of which the same holds.
+const LAST_REVERTS: &str = "revert_at IS NOT NULL AND state IN ('done', 'undoing') AND NOT EXISTS (
+         SELECT 1 FROM intents later
+         WHERE later.target = intents.target AND later.action = intents.action AND later.sequence > intents.sequence
+             AND later.revert_at IS NOT NULL AND later.state IN ('done', 'undoing'))";
+
 pub(super) fn reverts_due(connection: &Connection, now: Timestamp) -> Result<Vec<Intent>> {
     let sql = format!(
-        "SELECT {INTENT} FROM intents WHERE revert_at <= ?1 AND revert_at IS NOT NULL AND state = 'done'
-         ORDER BY revert_at, sequence"
+        "SELECT {INTENT} FROM intents WHERE revert_at <= ?1 AND {LAST_REVERTS} ORDER BY revert_at, sequence"
     );
     all(connection, &sql, [micros(now)], rows::intent)
 }
 
 pub(super) fn next_revert(connection: &Connection) -> Result<Option<Timestamp>> {
-    let sql = "SELECT min(revert_at) FROM intents WHERE revert_at IS NOT NULL AND state = 'done'";
-    let soonest: Option<Option<Time>> = one(connection, sql, [], |row| row.get(0))?;
+    let sql = format!("SELECT min(revert_at) FROM intents WHERE {LAST_REVERTS}");
+    let soonest: Option<Option<Time>> = one(connection, &sql, [], |row| row.get(0))?;
     Ok(soonest.flatten().map(|Time(time)| time))
 }
 

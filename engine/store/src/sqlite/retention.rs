@@ -25,7 +25,8 @@ pub(super) struct Forget {
 }
 
 /// Issues of which a change is still to be taken back are kept whole.
-const TO_REVERT: &str = "SELECT issue FROM intents WHERE revert_at IS NOT NULL AND state = 'done'";
+const TO_REVERT: &str =
+    "SELECT issue FROM intents WHERE revert_at IS NOT NULL AND state IN ('done', 'undoing')";
 
 impl Work for Forget {
     type Answer = usize;

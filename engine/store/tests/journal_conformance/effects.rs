@@ -1,10 +1,10 @@
 //! Remediations, intents and what is counted.
 
 use selfheal_core::issue::{Event, IssueId, Outcome};
-use selfheal_core::remediation::IntentState;
+use selfheal_core::remediation::{IntentState, RemediationId};
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::Journal;
-use selfheal_runtime::ports::journal::{Remediation, RemediationFilter, Totals, Write};
+use selfheal_runtime::ports::journal::{Intent, Remediation, RemediationFilter, Totals, Write};
 
 use super::sample::{
     at, conflict, hash, intent, issue, move_intent, opened, remediation, remediation_id, resolved, step,
@@ -80,28 +80,68 @@ pub async fn intents_go_by_the_table(journal: &dyn Journal) {
     assert_eq!((now.applied_at, now.changed_at, now.revert_at), (Some(at(50)), at(60), None));
 }
 
+/// An effect at a target that helped and is to be undone at a time.
+async fn helped(journal: &dyn Journal, id: RemediationId, name: &str, target: &str, revert: Option<i64>) {
+    use IntentState::{Applied, Done, Executing};
+    let intent = Intent { target: target.to_owned(), ..intent(id, name) };
+    journal
+        .commit(vec![
+            Write::Intend(Box::new(intent)),
+            move_intent(hash(name), Executing, Applied, 30, None),
+            move_intent(hash(name), Applied, Done, 31, revert),
+        ])
+        .await
+        .unwrap();
+}
+
+/// What is due at a time, and when the next one is.
+async fn reverts(journal: &dyn Journal, now: i64, due: &[&str], next: Option<i64>) {
+    let found: Vec<_> = journal.reverts_due(at(now)).await.unwrap().iter().map(|intent| intent.id).collect();
+    assert_eq!(found, due.iter().copied().map(hash).collect::<Vec<_>>(), "due at {now}");
+    assert_eq!(journal.next_revert().await.unwrap(), next.map(at), "at {now}");
+}
+
 pub async fn reverts_are_found_when_they_are_due(journal: &dyn Journal) {
-    use IntentState::{Applied, Done, Executing, Undoing};
+    use IntentState::{Done, Undoing, Undone};
     let id = remediation_id(opened(journal, "a").await, 1);
-    assert_eq!(journal.next_revert().await.unwrap(), None);
-    for (name, revert) in [("late", Some(300)), ("soon", Some(100)), ("never", None), ("undoing", Some(50))] {
-        journal
-            .commit(vec![
-                Write::Intend(Box::new(intent(id, name))),
-                move_intent(hash(name), Executing, Applied, 30, None),
-                move_intent(hash(name), Applied, Done, 31, revert),
-            ])
-            .await
-            .unwrap();
+    reverts(journal, 0, &[], None).await;
+    for (name, revert) in [("late", Some(300)), ("soon", Some(100)), ("never", None), ("begun", Some(50))] {
+        helped(journal, id, name, name, revert).await;
     }
-    assert_eq!(journal.next_revert().await.unwrap(), Some(at(50)));
-    journal.commit(vec![move_intent(hash("undoing"), Done, Undoing, 51, None)]).await.unwrap();
-    assert_eq!(journal.next_revert().await.unwrap(), Some(at(100)));
-    for (now, expected) in [(99, vec![]), (100, vec!["soon"]), (400, vec!["soon", "late"])] {
-        let due = journal.reverts_due(at(now)).await.unwrap();
-        let due: Vec<_> = due.iter().map(|intent| intent.id).collect();
-        assert_eq!(due, expected.into_iter().map(hash).collect::<Vec<_>>(), "{now}");
+    reverts(journal, 49, &[], Some(50)).await;
+    journal.commit(vec![move_intent(hash("begun"), Done, Undoing, 51, Some(50))]).await.unwrap();
+    reverts(journal, 99, &["begun"], Some(50)).await;
+    journal.commit(vec![move_intent(hash("begun"), Undoing, Undone, 52, None)]).await.unwrap();
+    for (now, due) in [(99, &[][..]), (100, &["soon"]), (400, &["soon", "late"])] {
+        reverts(journal, now, due, Some(100)).await;
     }
+    journal.commit(vec![move_intent(hash("soon"), Done, Undoing, 101, None)]).await.unwrap();
+    reverts(journal, 400, &["late"], Some(300)).await;
+}
+
+pub async fn what_stands_on_another_is_reverted_first(journal: &dyn Journal) {
+    use IntentState::{Done, Undoing, Undone};
+    let (first, second) =
+        (remediation_id(opened(journal, "a").await, 1), remediation_id(opened(journal, "b").await, 1));
+    helped(journal, first, "below", "t", Some(100)).await;
+    helped(journal, second, "above", "t", Some(200)).await;
+    helped(journal, second, "forever", "t", None).await;
+    helped(journal, first, "elsewhere", "u", Some(150)).await;
+    let other = Intent { action: "pg.other".to_owned(), target: "t".to_owned(), ..intent(first, "other") };
+    journal
+        .commit(vec![
+            Write::Intend(Box::new(other)),
+            move_intent(hash("other"), IntentState::Executing, IntentState::Applied, 30, None),
+            move_intent(hash("other"), IntentState::Applied, Done, 31, Some(120)),
+        ])
+        .await
+        .unwrap();
+    reverts(journal, 199, &["other", "elsewhere"], Some(120)).await;
+    reverts(journal, 200, &["other", "elsewhere", "above"], Some(120)).await;
+    journal.commit(vec![move_intent(hash("above"), Done, Undoing, 201, Some(200))]).await.unwrap();
+    reverts(journal, 201, &["other", "elsewhere", "above"], Some(120)).await;
+    journal.commit(vec![move_intent(hash("above"), Undoing, Undone, 202, None)]).await.unwrap();
+    reverts(journal, 202, &["below", "other", "elsewhere"], Some(100)).await;
 }
 
 pub async fn remediations_are_listed_newest_first_and_by_filter(journal: &dyn Journal) {

@@ -84,6 +84,7 @@ cases! {
     effects::a_remediation_begins_once_and_ends_once,
     effects::intents_go_by_the_table,
     effects::reverts_are_found_when_they_are_due,
+    effects::what_stands_on_another_is_reverted_first,
     effects::remediations_are_listed_newest_first_and_by_filter,
     effects::failures_and_results_are_counted,
     effects::totals_add_up,

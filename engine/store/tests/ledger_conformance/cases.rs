@@ -97,6 +97,20 @@ pub async fn all_targets_together_have_a_rate(place: &Place) {
     place.until("the window passes", async || place.granted(&short).await).await;
 }
 
+pub async fn a_claim_with_a_window_of_nothing_is_not_counted(place: &Place) {
+    let uncounted =
+        |holder| Claim { rate_window: Duration::ZERO, per_target_max: u32::MAX, ..claim(holder, "t") };
+    let once = |holder| Claim { per_target_max: 1, in_all_max: 1, ..claim(holder, "t") };
+    for holder in ["a", "b"] {
+        assert!(place.granted(&uncounted(holder)).await);
+        assert!(place.refusal(&once("c")).await.busy.is_some(), "it has the target all the same");
+        place.release(&uncounted(holder)).await;
+    }
+    assert!(place.granted(&once("c")).await);
+    place.release(&once("c")).await;
+    assert!(place.granted(&uncounted("d")).await, "nor does any rate stand in its way");
+}
+
 pub async fn so_many_run_at_once_and_no_more(place: &Place) {
     let two = |holder, target| Claim { concurrent_max: 2, ..claim(holder, target) };
     assert!(place.granted(&two("a", "t")).await);

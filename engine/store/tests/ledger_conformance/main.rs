@@ -39,6 +39,7 @@ cases! {
     a_cooldown_counts_for_its_rule_and_target,
     a_target_has_its_own_rate,
     all_targets_together_have_a_rate,
+    a_claim_with_a_window_of_nothing_is_not_counted,
     so_many_run_at_once_and_no_more,
     a_refused_claim_leaves_nothing_behind,
     a_lease_ends_and_can_be_renewed,

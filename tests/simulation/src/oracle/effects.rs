@@ -1,6 +1,6 @@
 //! What is done at the target, held against the intents that are durable at that moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,17 +18,52 @@ pub(super) struct Effects {
     by_intent: BTreeMap<IntentId, Known>,
     /// By holder: when the ledger last granted or renewed.
     granted: BTreeMap<String, Duration>,
+    /// Targets at which something is taken back at this moment because its time is over, and for which remediation.
+    taken_back: BTreeMap<String, RemediationId>,
+    /// Targets that another hand has changed, or that took what they had been asked long before.
+    disturbed: BTreeSet<String>,
+}
+
+impl Effects {
+    /// For which remediation something is taken back at one of these targets, because its time is over.
+    pub(super) fn taken_back_at(&self, targets: &[String]) -> Option<RemediationId> {
+        targets.iter().find_map(|target| self.taken_back.get(target).copied())
+    }
 }
 
 struct Known {
     remediation: RemediationId,
+    /// Which of all intents it is, in the order in which they were made.
+    number: usize,
     target: String,
+    action: String,
     state: IntentState,
     revert_at: Option<Timestamp>,
     applied: u32,
     undone: u32,
     /// Whether it may have happened, as far as anybody but the target can tell.
     unsure: bool,
+}
+
+impl Known {
+    /// Whether it is or was to be taken back because its time is over.
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.revert_at.is_some_and(|at| at <= now)
+    }
+}
+
+/// An undo that is being made.
+pub struct Undoing<'o> {
+    oracle: &'o Oracle,
+    target: Option<String>,
+}
+
+impl Drop for Undoing<'_> {
+    fn drop(&mut self) {
+        if let Some(target) = &self.target {
+            self.oracle.state().effects.taken_back.remove(target);
+        }
+    }
 }
 
 impl Oracle {
@@ -39,7 +74,9 @@ impl Oracle {
             Write::Intend(intent) => {
                 let known = Known {
                     remediation: intent.remediation,
+                    number: by_intent.len(),
                     target: intent.target.clone(),
+                    action: intent.action.clone(),
                     state: intent.state,
                     revert_at: None,
                     applied: 0,
@@ -103,11 +140,17 @@ impl Oracle {
         None
     }
 
-    /// An undo is about to be made.
-    pub fn undoes(&self, id: &IntentId, now: Timestamp) {
+    /// An undo is made, until what is given is dropped.
+    pub fn undoes(&self, id: &IntentId, now: Timestamp) -> Undoing<'_> {
         if let Some((invariant, what)) = self.wrong_with_undoing(id, now) {
             self.broken(invariant, what);
         }
+        let mut state = self.state();
+        let effects = &mut state.effects;
+        let known = effects.by_intent.get(id).filter(|known| known.is_due(now));
+        let at = known.map(|known| (known.target.clone(), known.remediation));
+        effects.taken_back.extend(at.clone());
+        Undoing { oracle: self, target: at.map(|(target, _)| target) }
     }
 
     fn wrong_with_undoing(&self, id: &IntentId, now: Timestamp) -> Option<(Invariant, String)> {
@@ -117,16 +160,56 @@ impl Oracle {
             return Some((Invariant::EffectHasIntent, format!("intent {short} is not in the journal")));
         };
         let remediation = known.remediation;
-        let due = known.state == IntentState::Done && known.revert_at.is_some_and(|at| at <= now);
-        if known.state != IntentState::Undoing && !due {
+        if known.state != IntentState::Undoing {
             let what = format!("intent {short} of {remediation} is undone and is {}", known.state);
             return Some((Invariant::EffectHasIntent, what));
         }
         // Undoing for want of success is part of the remediation; what is taken back later must wait its turn.
-        let other =
-            state.remediations.others_at(remediation, &known.target).filter(|_| due && !state.forgotten)?;
+        if !known.is_due(now) {
+            return None;
+        }
+        let later = |other: &&Known| {
+            (&other.target, &other.action) == (&known.target, &known.action)
+                && other.number > known.number
+                && other.revert_at.is_some()
+                && matches!(other.state, IntentState::Done | IntentState::Undoing)
+        };
+        if let Some(later) = state.effects.by_intent.values().find(later).filter(|_| !state.forgotten) {
+            let what =
+                format!("{remediation} is taken back at {} before {}", known.target, later.remediation);
+            return Some((Invariant::LastComesFirst, what));
+        }
+        let other = state.remediations.others_at(remediation, &known.target).filter(|_| !state.forgotten)?;
         let what = format!("{remediation} is taken back at {} while {other} is at work there", known.target);
         Some((Invariant::OneAtATime, what))
+    }
+
+    /// A target is not only what intents have made of it.
+    pub fn disturbed(&self, name: &str) {
+        self.state().effects.disturbed.insert(format!("double/{name}"));
+    }
+
+    /// A target at which everything was taken back that was done there, and what is there is not what was there before.
+    pub(super) fn not_as_before(&self, shows: impl Fn(&str) -> i64) -> Option<String> {
+        let state = self.state();
+        if state.forgotten {
+            return None;
+        }
+        let mut undone = BTreeMap::new();
+        for known in state.effects.by_intent.values() {
+            let all = undone.entry(known.target.as_str()).or_insert(true);
+            *all &= match known.state {
+                IntentState::Undone => true,
+                IntentState::NotApplied => known.applied == 0,
+                _ => false,
+            };
+        }
+        let mut undone =
+            undone.into_iter().filter(|(target, all)| *all && !state.effects.disturbed.contains(*target));
+        undone.find_map(|(target, _)| {
+            let value = shows(target.strip_prefix("double/")?);
+            (value != 0).then(|| format!("all was taken back at {target}, and it is {value}"))
+        })
     }
 
     /// The target has changed because of an intent.

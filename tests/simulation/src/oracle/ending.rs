@@ -9,6 +9,7 @@ use selfheal_runtime::ports::{News, NewsKind};
 use selfheal_runtime::simulation::MemoryJournal;
 
 use crate::mail::MAILBOX;
+use crate::target::Target;
 
 use super::{Invariant, Oracle};
 
@@ -37,7 +38,10 @@ impl Oracle {
     }
 
     /// Judges what is left.
-    pub async fn judge_the_end(&self, journal: &MemoryJournal) {
+    pub async fn judge_the_end(&self, journal: &MemoryJournal, target: &Target) {
+        if let Some(what) = self.not_as_before(|name| target.get(name).value) {
+            self.broken(Invariant::LastComesFirst, what);
+        }
         let issues = all_issues(journal).await;
         for issue in &issues {
             if let Some(what) = unfinished(issue) {

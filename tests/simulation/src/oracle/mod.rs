@@ -47,6 +47,8 @@ pub enum Invariant {
     PolicyHolds,
     /// 4. No two remediations for one issue or target at a time.
     OneAtATime,
+    /// What is taken back because its time is over is taken back in reverse, and what was there before comes back.
+    LastComesFirst,
     /// 5. What dry-run prints is what would run.
     DryRunIsRun,
     /// 5. The same alert and readings give the same plan.

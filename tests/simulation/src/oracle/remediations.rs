@@ -95,6 +95,10 @@ impl Oracle {
         let mut found = Vec::new();
         let mut state = self.state();
         let (exact, remembers) = (!state.inexact, !state.forgotten);
+        if let Some(other) = state.effects.taken_back_at(targets).filter(|_| remembers) {
+            let what = format!("{id} begins at {targets:?} while {other} is taken back there");
+            found.push((Invariant::OneAtATime, what));
+        }
         let known = &mut state.remediations;
         found.extend(known.in_the_way(remediation, remembers).map(|what| (Invariant::OneAtATime, what)));
         if exact {

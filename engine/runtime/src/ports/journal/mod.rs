@@ -124,9 +124,10 @@ pub trait Journal: Audit {
         &self,
         id: RemediationId,
     ) -> Result<Option<(Remediation, Vec<Intent>)>, JournalFault>;
-    /// Intents that must be undone at or before `now` although they helped.
+    /// Intents that must be undone at or before `now` although they helped, or of which that has begun. One on which a later
+    /// one of the same action at the same target stands, which must be undone too, is not among them until that is done.
     async fn reverts_due(&self, now: Timestamp) -> Result<Vec<Intent>, JournalFault>;
-    /// The soonest time at which an intent must be undone although it helped.
+    /// The soonest time at which one of them must be undone.
     async fn next_revert(&self) -> Result<Option<Timestamp>, JournalFault>;
 
     /// One approval.

@@ -76,6 +76,13 @@ pub struct Intent {
     pub revert_at: Option<Timestamp>,
 }
 
+impl Intent {
+    /// The names of its adapter and of the action there.
+    pub fn adapter_and_action(&self) -> (&str, &str) {
+        self.action.split_once('.').unwrap_or((&self.action, ""))
+    }
+}
+
 /// Which remediations to list. Newest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RemediationFilter {

@@ -102,7 +102,8 @@ pub enum Write {
         said: String,
         /// When (becomes `applied_at` when it moves to `Applied`).
         at: Timestamp,
-        /// When it must be undone although it helped; replaces what was there.
+        /// When it must be undone although it helped; replaces what was there. Kept while it is undone, so that this is
+        /// finished by somebody else if need be.
         revert_at: Option<Timestamp>,
     },
     /// A person is asked.

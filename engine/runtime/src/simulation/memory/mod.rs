@@ -166,7 +166,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn next_revert(&self) -> Answer<Option<Timestamp>> {
-        Ok(self.state().reverts().map(|(at, _)| at).min())
+        Ok(self.state().last_reverts().map(|(at, _)| at).min())
     }
 
     async fn approval(&self, id: &str) -> Answer<Option<Approval>> {

@@ -131,14 +131,22 @@ impl State {
         endings.into_values().collect()
     }
 
-    /// What helped and must be undone all the same, with its time.
-    pub(super) fn reverts(&self) -> impl Iterator<Item = (Timestamp, &Intent)> {
-        let helped = self.intents.iter().filter(|intent| intent.state == IntentState::Done);
-        helped.filter_map(|intent| intent.revert_at.map(|at| (at, intent)))
+    /// What helped and must be undone all the same, with its time, in the order in which it was intended.
+    pub(super) fn reverts(&self) -> impl DoubleEndedIterator<Item = (Timestamp, &Intent)> {
+        let stands = |intent: &&Intent| matches!(intent.state, IntentState::Done | IntentState::Undoing);
+        self.intents.iter().filter(stands).filter_map(|intent| intent.revert_at.map(|at| (at, intent)))
+    }
+
+    /// Those on which no later one stands.
+    pub(super) fn last_reverts(&self) -> impl Iterator<Item = (Timestamp, &Intent)> {
+        let mut later = BTreeSet::new();
+        self.reverts().rev().filter(move |(_, intent)| later.insert((&intent.target, &intent.action)))
     }
 
     pub(super) fn reverts_due(&self, now: Timestamp) -> Vec<Intent> {
-        let mut due: Vec<_> = self.reverts().filter(|(at, _)| *at <= now).collect();
+        let mut due: Vec<_> = self.last_reverts().filter(|(at, _)| *at <= now).collect();
+        // Of those of one time, the first that was intended comes first.
+        due.reverse();
         due.sort_by_key(|(at, _)| *at);
         due.into_iter().map(|(_, intent)| intent.clone()).collect()
     }

@@ -1,0 +1,219 @@
+//! Changes for a time, and changes that a person has rolled back: what was there comes back, once, and nobody else works
+//! on the target meanwhile.
+
+use std::time::Duration;
+
+use selfheal_core::issue::{Outcome, Phase};
+use selfheal_core::remediation::{IntentState, RemediationId};
+use selfheal_runtime::ports::NewsKind;
+
+use crate::double::Turn;
+use crate::world::{House, World, minutes, rule, seconds};
+
+#[tokio::test]
+async fn a_change_for_a_time_is_taken_back_also_after_a_restart() {
+    for restart in [false, true] {
+        let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
+        let mut house = world.start().await;
+        house.fire("load", "one").await;
+        house.resolve("load", "one").await;
+        house.advance(minutes(20)).await;
+        assert_eq!(house.outcome().await, Some(Outcome::Applied));
+        if restart {
+            drop(house);
+            house = world.start().await;
+        }
+        house.advance(seconds(599)).await;
+        assert_eq!(world.target.did(), ["set a=1"]);
+        house.advance(seconds(1)).await;
+        assert_eq!(world.target.did(), ["set a=1", "undo a=gone"], "restart: {restart}");
+        let id = house.only().await.id;
+        assert!(house.kinds(id).await.contains(&"reverted".to_owned()));
+        house.advance(minutes(60)).await;
+        assert_eq!(world.target.log().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_time_ended_while_nobody_was_there_is_taken_back_at_start() {
+    let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.resolve("load", "one").await;
+    drop(house);
+    world.timeline.skip(minutes(90));
+    let house = world.start().await;
+    house.advance(seconds(1)).await;
+    assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
+    assert_eq!(house.issues().await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_undo_after_its_time_that_fails_calls_a_person() {
+    let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
+    world.target.undoes("a", &[Turn::Refused]);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.resolve("load", "one").await;
+    house.advance(minutes(31)).await;
+    assert_eq!(world.sink.kinds(), [NewsKind::Outcome, NewsKind::Person]);
+    assert_eq!(world.sink.got()[1].outcome, Some(Outcome::Stuck));
+}
+
+/// Two rules for one number, each with its value and for how long.
+fn stacked((less, less_for): (i64, &str), (more, more_for): (i64, &str)) -> World {
+    let plan = |value: i64, time: &str| format!("double::set(\"a\", {value}).revert_after(\"{time}\")");
+    let world =
+        World::new(vec![rule("less", "", &plan(less, less_for)), rule("more", "", &plan(more, more_for))]);
+    world.target.put("a", 2);
+    world
+}
+
+/// An alert fires, is treated, and is resolved.
+async fn treated(house: &House<'_>, name: &str) -> RemediationId {
+    house.fire(name, "one").await;
+    house.resolve(name, "one").await;
+    let issue = house.issue(name, "one").await;
+    assert_eq!(issue.outcome, Some(Outcome::Applied), "{issue:#?}");
+    RemediationId { issue: issue.id, ordinal: 1 }
+}
+
+#[tokio::test]
+async fn changes_that_stand_on_each_other_are_taken_back_in_reverse() {
+    // What is there after so many minutes; the second change comes after 15 of them.
+    type Course = &'static [(u64, i64)];
+    let cases: [((i64, &str), (i64, &str), Course); 4] = [
+        ((6, "30m"), (8, "30m"), &[(14, 6), (15, 8), (31, 8), (44, 8), (46, 2)]),
+        ((6, "60m"), (8, "15m"), &[(15, 8), (31, 6), (59, 6), (61, 2)]),
+        ((6, "30m"), (6, "30m"), &[(15, 6), (31, 6), (44, 6), (46, 2)]),
+        ((6, "30m"), (8, "5m"), &[(15, 8), (21, 6), (29, 6), (31, 2)]),
+    ];
+    for restarts in [false, true] {
+        for (less, more, course) in cases {
+            let world = stacked(less, more);
+            let mut house = world.start().await;
+            let began = house.now();
+            treated(&house, "less").await;
+            let mut second = false;
+            for (minute, value) in course {
+                let passed = Duration::try_from(house.now().duration_since(began)).unwrap();
+                if *minute >= 15 && !second {
+                    house.advance(minutes(15) - passed).await;
+                    treated(&house, "more").await;
+                    second = true;
+                }
+                let passed = Duration::try_from(house.now().duration_since(began)).unwrap();
+                if restarts {
+                    drop(house);
+                    house = world.start().await;
+                }
+                house.advance(minutes(*minute) - passed).await;
+                let found = world.target.get("a");
+                assert_eq!(
+                    found,
+                    Some(*value),
+                    "{less:?} {more:?} after {minute} min: {:?}",
+                    world.target.did()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_rollback_in_between_goes_from_the_last_to_the_first() {
+    let world = stacked((6, "30m"), (8, "30m"));
+    let house = world.start().await;
+    let less = treated(&house, "less").await;
+    house.advance(minutes(15)).await;
+    let more = treated(&house, "more").await;
+    let refused = house.engine.roll_back(less, "anna", "too much").await.unwrap();
+    assert!(refused.undone.is_empty() && refused.stays[0].1.contains("roll that back first"), "{refused:?}");
+    assert_eq!(world.target.get("a"), Some(8));
+    house.advance(minutes(16)).await;
+    assert_eq!(world.target.get("a"), Some(8), "the first is due and waits");
+    let rolled = house.engine.roll_back(more, "anna", "too much").await.unwrap();
+    assert_eq!(rolled.undone.len(), 1, "{rolled:?}");
+    house.advance(seconds(1)).await;
+    assert_eq!(
+        world.target.get("a"),
+        Some(2),
+        "what was due is taken back at once: {:?}",
+        world.target.did()
+    );
+    house.advance(minutes(60)).await;
+    assert_eq!(world.target.log().len(), 4);
+}
+
+#[tokio::test]
+async fn what_a_dead_process_planned_is_taken_back_by_another() {
+    let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#).shared();
+    let (one, two) = (world.start().await, world.start().await);
+    treated(&one, "load").await;
+    one.life.end();
+    two.advance(minutes(31)).await;
+    assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
+}
+
+#[tokio::test]
+async fn nobody_works_on_a_target_while_something_is_taken_back_there() {
+    let world = stacked((6, "30m"), (8, "30m"));
+    let house = world.start().await;
+    let less = treated(&house, "less").await;
+    world.target.undoes("a", &[Turn::HangsBefore]);
+    house.advance(minutes(30)).await;
+    let story = house.story(less.issue).await;
+    assert_eq!(story.intents[0].state, IntentState::Undoing, "the journal knows before");
+    house.fire("more", "one").await;
+    house.advance(seconds(20)).await;
+    let issue = house.issue("more", "one").await;
+    assert_eq!(issue.phase, Phase::Waiting, "{issue:#?}");
+    assert!(issue.why.contains("taking back remediation-1-1"), "{}", issue.why);
+    house.advance(minutes(2)).await;
+    assert_eq!(world.target.did(), ["set a=6", "undo a=2", "set a=8"]);
+}
+
+#[tokio::test]
+async fn what_was_being_taken_back_when_a_process_died_is_taken_back() {
+    for turn in [Turn::HangsBefore, Turn::HangsAfter] {
+        let world = stacked((6, "30m"), (8, "30m"));
+        let house = world.start().await;
+        let less = treated(&house, "less").await;
+        world.target.undoes("a", &[turn]);
+        house.advance(minutes(30)).await;
+        drop(house);
+        let house = world.start().await;
+        house.advance(minutes(1)).await;
+        assert_eq!(world.target.get("a"), Some(2), "{turn:?}");
+        assert_eq!(house.story(less.issue).await.intents[0].state, IntentState::Undone, "{turn:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_taken_back_while_the_ledger_cannot_be_asked_or_the_switch_is_off() {
+    let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
+    let house = world.start().await;
+    treated(&house, "load").await;
+    world.ledger_down.store(true, std::sync::atomic::Ordering::Relaxed);
+    house.advance(minutes(31)).await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+    house.engine.turn_switch(false, "anna", "wait").await.unwrap();
+    world.ledger_down.store(false, std::sync::atomic::Ordering::Relaxed);
+    house.advance(minutes(1)).await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+    house.engine.turn_switch(true, "anna", "go on").await.unwrap();
+    house.advance(minutes(1)).await;
+    assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
+}
+
+#[tokio::test]
+async fn taking_back_counts_for_no_rate() {
+    let mut world = stacked((6, "1m"), (8, "1m"));
+    world.policy.per_target_per_hour = 2;
+    world.policy.in_all_per_hour = 2;
+    let house = world.start().await;
+    treated(&house, "less").await;
+    house.advance(minutes(2)).await;
+    assert_eq!(world.target.get("a"), Some(2));
+    treated(&house, "more").await;
+}
