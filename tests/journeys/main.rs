@@ -18,4 +18,5 @@ mod redis;
 mod reload;
 mod replicas;
 mod selfheal;
+mod start;
 mod surroundings;

@@ -11,7 +11,9 @@ use selfheal_runtime::ports::{Clock, Journal, Ledger, NewsKind, Sink};
 use selfheal_runtime::retention::Retention;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_script::{Compiler, Limits};
-use selfheal_store::{EmbeddedLedger, PostgresJournal, PostgresSettings, RedisLedger, SqliteJournal};
+use selfheal_store::{
+    EmbeddedLedger, PostgresFaultKind, PostgresJournal, PostgresSettings, RedisLedger, SqliteJournal,
+};
 
 use crate::alertmanager::{Alertmanager, AlertmanagerSettings, Credentials};
 use crate::clock::SystemEntropy;
@@ -29,6 +31,9 @@ pub enum AssembleFault {
     /// The journal cannot be opened.
     #[error("{0}")]
     Journal(String),
+    /// The journal cannot be reached at the moment.
+    #[error("{0}")]
+    Unreachable(String),
     /// The ledger's settings cannot be used.
     #[error("ledger: {0}")]
     Ledger(String),
@@ -66,8 +71,11 @@ pub struct Outside {
 /// The server cannot be used; or the directory or the file cannot be used, or another process does.
 pub async fn journal(configuration: &Configuration) -> Result<Arc<dyn Journal>, AssembleFault> {
     if let Some(settings) = postgres(&configuration.journal) {
-        let journal = PostgresJournal::open(&settings).await;
-        return Ok(Arc::new(journal.map_err(|fault| AssembleFault::Journal(fault.to_string()))?));
+        let journal = PostgresJournal::open(&settings).await.map_err(|fault| match fault.kind {
+            PostgresFaultKind::Unreachable => AssembleFault::Unreachable(fault.to_string()),
+            _ => AssembleFault::Journal(fault.to_string()),
+        })?;
+        return Ok(Arc::new(journal));
     }
     let path = configuration.journal_path();
     if let Some(directory) = path.parent() {

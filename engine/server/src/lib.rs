@@ -12,6 +12,7 @@ pub mod http;
 pub mod insight;
 pub mod load;
 pub mod outgoing;
+pub mod patience;
 pub mod report;
 pub mod rights;
 pub mod rule_tests;

@@ -18,7 +18,7 @@ use crate::config::{Configuration, LogFormat, RULES_DEFAULT};
 use crate::http;
 use crate::load::{self, LoadFault, Place};
 use crate::telemetry::{self, OtlpSettings, TelemetryGuard, TelemetrySettings};
-use crate::{audit, checks, rights, shipped, watch};
+use crate::{audit, checks, patience, rights, shipped, watch};
 
 /// How long requests and looks that are under way may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -79,7 +79,11 @@ async fn run(
     wrap: Option<WrapJournal>,
 ) -> Result<(), ServeFault> {
     let (rules, directory) = rules(&configuration.rules)?;
-    let journal = assemble::journal(configuration).await?;
+    let mut stop = std::pin::pin!(told_to_stop());
+    let Some((journal, door)) = patience::journal(configuration, stop.as_mut()).await? else {
+        tracing::info!("stopping: the journal was not reached");
+        return Ok(());
+    };
     let journal = match wrap {
         Some(wrap) => wrap(journal),
         None => journal,
@@ -102,7 +106,9 @@ async fn run(
         None => tracing::info!("no directory of rules: the shipped rules are in use"),
     }
     let listen = configuration.listen;
-    let (server, app) = http::start(configuration, Arc::clone(&engine), registry)
+    let door = door.map_or_else(|| http::open_door(listen), Ok);
+    let (server, app) = door
+        .and_then(|door| http::start(configuration, door, Arc::clone(&engine), registry))
         .map_err(|fault| ServeFault::Listen { address: listen, fault })?;
     let handle = server.handle();
     let serving = tokio::spawn(server);
@@ -113,7 +119,7 @@ async fn run(
         Some(ended) = rooms.join_next() => {
             Some(ended.err().map_or_else(|| "a room has ended".to_owned(), |panic| panic.to_string()))
         }
-        () = told_to_stop() => None,
+        () = stop => None,
     };
     if let Some(reason) = broken {
         // What is under way must not be answered as if it were on disk.

@@ -67,7 +67,9 @@ fn failure(fault: PostgresFault) -> Failure {
     let exit = match fault.kind {
         PostgresFaultKind::Settings => Exit::Usage,
         PostgresFaultKind::Newer => Exit::Findings,
-        PostgresFaultKind::Unreachable | PostgresFaultKind::Migration => Exit::Unreachable,
+        PostgresFaultKind::Unreachable | PostgresFaultKind::Refused | PostgresFaultKind::Migration => {
+            Exit::Unreachable
+        }
     };
     Failure::new(exit, fault.to_string())
 }

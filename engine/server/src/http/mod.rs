@@ -1,6 +1,6 @@
 //! What selfheal answers over HTTP.
 //!
-//! [`webhook`] takes notifications in, [`vitals`] are for orchestrators and Prometheus, [`api`] is for people and the
+//! [`webhook`] takes notifications in ([`waiting`] answers until there is a journal to keep them), [`vitals`] are for orchestrators and Prometheus, [`api`] is for people and the
 //! command line, [`dashboard`] has the page for browsers, [`live`] tells them what changes,
 //! [`slack`] takes in what people press there. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
 //! shape of faults. Handlers read the engine and call it; nothing is decided here.
@@ -14,9 +14,11 @@ mod live;
 pub(crate) mod schema;
 pub(crate) mod slack;
 mod vitals;
+mod waiting;
 mod webhook;
 
 use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,9 +28,11 @@ use actix_web::{HttpRequest, HttpResponse, HttpServer};
 use prometheus::Registry;
 use selfheal_runtime::Engine;
 use selfheal_runtime::ports::Entropy;
+use tokio::net::TcpSocket;
 
 pub use access::Access;
 pub use api::{ROUTES, Route, Verb};
+pub use waiting::Waiting;
 
 use crate::clock::SystemEntropy;
 use crate::config::Configuration;
@@ -124,13 +128,28 @@ pub fn configure(service: &mut ServiceConfig, app: Data<App>) {
     service.default_service(web::to(unknown));
 }
 
-/// Binds the configured address and gives the server, which runs when it is polled, and what it serves. Signals are the
-/// caller's.
+/// Connections that may wait to be taken in.
+const BACKLOG: u32 = 1024;
+
+/// Opens the door at an address: whoever comes waits until a server takes them in. Must be called within the runtime.
 ///
 /// # Errors
-/// The address cannot be used, or a metric's name is registered already.
+/// The address cannot be used.
+pub fn open_door(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // After a restart the address may still be in use by connections that have ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+/// Gives the server at this door, which runs when it is polled, and what it serves. Signals are the caller's.
+///
+/// # Errors
+/// The door cannot be used, or a metric's name is registered already.
 pub fn start(
     configuration: &Configuration,
+    door: TcpListener,
     engine: Arc<Engine>,
     registry: Registry,
 ) -> io::Result<(Server, Data<App>)> {
@@ -153,7 +172,7 @@ pub fn start(
             .configure(slack::routes(slack))
             .configure(move |service| configure(service, app))
     });
-    let server = server.disable_signals().shutdown_timeout(STOP_SECONDS).bind(configuration.listen)?;
+    let server = server.disable_signals().shutdown_timeout(STOP_SECONDS).listen(door)?;
     Ok((server.run(), app))
 }
 

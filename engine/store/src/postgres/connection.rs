@@ -66,6 +66,10 @@ impl Connector {
         match timeout(within, making).await {
             Ok(made) => made.map_err(|error| match error.as_db_error() {
                 Some(_) => Trouble::Server(error),
+                // The driver has no kind for what the settings lack, such as a password that the server asks for.
+                None if error.to_string().starts_with("invalid configuration") => {
+                    Trouble::Settings(format!("{}; check journal.url", chain(&error)))
+                }
                 None => Trouble::Connect(format!(
                     "PostgreSQL cannot be reached: {}; check journal.url and that the server runs",
                     chain(&error)

@@ -22,6 +22,8 @@ pub(crate) enum Trouble {
     Timeout(Duration),
     /// There was no connection.
     Connect(String),
+    /// There can be no connection with these settings.
+    Settings(String),
     /// The server refused the statement, or the connection was lost over it.
     Server(Error),
 }
@@ -53,7 +55,7 @@ impl Trouble {
     pub(super) fn reach(&self) -> Reach {
         match self {
             Self::Refused(_) | Self::Value(_) => Reach::Request,
-            Self::Timeout(_) | Self::Connect(_) => Reach::Connection,
+            Self::Timeout(_) | Self::Connect(_) | Self::Settings(_) => Reach::Connection,
             Self::Server(error) => match error.as_db_error() {
                 None if error.is_closed()
                     || error.source().is_some_and(|source| source.is::<std::io::Error>()) =>
@@ -72,6 +74,12 @@ impl Trouble {
         }
     }
 
+    /// Whether the server does not let selfheal in: neither the same credentials nor the same database help later.
+    pub(super) fn is_refusal(&self) -> bool {
+        let Self::Server(error) = self else { return false };
+        error.as_db_error().is_some_and(|answer| matches!(class(answer.code()), "28" | "3D"))
+    }
+
     /// The fault that the request is answered with.
     pub(crate) fn fault(&self) -> JournalFault {
         let unavailable = |what: String| JournalFault { kind: JournalFaultKind::Unavailable, what };
@@ -81,7 +89,7 @@ impl Trouble {
             Self::Timeout(limit) => unavailable(format!(
                 "PostgreSQL has not answered within {limit:?}; see whether the server is overloaded or cannot be reached"
             )),
-            Self::Connect(what) => unavailable(what.clone()),
+            Self::Connect(what) | Self::Settings(what) => unavailable(what.clone()),
             Self::Server(error) => match error.as_db_error() {
                 Some(answer) if *answer.code() == SqlState::UNIQUE_VIOLATION => {
                     JournalFault { kind: JournalFaultKind::Conflict, what: said(answer) }
@@ -99,6 +107,8 @@ fn advice(code: &SqlState) -> &'static str {
     match code.code() {
         "53100" => "; free space on the server's disk, it then goes on by itself",
         "25006" => "; this is a standby: give the address of the primary, or both (postgres://a,b/name)",
+        "28000" | "28P01" => "; check user and password in journal.url, and the server's pg_hba.conf",
+        "3D000" => "; create the database, or check its name in journal.url",
         "42501" => "; grant selfheal's role what it needs: it must own the journal's tables",
         "42P01" | "42703" => "; run `selfheal migrate`",
         _ => "",

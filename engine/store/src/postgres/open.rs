@@ -11,7 +11,7 @@ use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 
 use super::columns::Columns as _;
 use super::connection::{Connection, Connector, Limits, sql};
-use super::fault::Trouble;
+use super::fault::{Reach, Trouble};
 use super::tls::Tls;
 
 /// Each version's change, in order. A change that has shipped is never edited; a new one is added.
@@ -47,8 +47,10 @@ pub struct PostgresSettings {
 pub enum PostgresFaultKind {
     /// The settings cannot be used.
     Settings,
-    /// The server cannot be reached, or does not let selfheal in.
+    /// The server cannot be reached, or lets nobody in yet: that may pass.
     Unreachable,
+    /// The server does not let selfheal in.
+    Refused,
     /// A newer version of selfheal has written it.
     Newer,
     /// Its schema cannot be brought up to date.
@@ -104,10 +106,9 @@ fn take_sslmode(url: &str) -> (String, Option<String>) {
 
 /// Brings the schema up to date; gives the version that was found and the one that is there now.
 pub(crate) async fn migrate(connector: &Arc<Connector>) -> Result<(usize, usize), PostgresFault> {
-    let mut connection = connector
-        .connect()
-        .await
-        .map_err(|trouble| fault(PostgresFaultKind::Unreachable, trouble.fault().what))?;
+    let of = |trouble: &Trouble, otherwise| fault(met(trouble).unwrap_or(otherwise), trouble.fault().what);
+    let connected = connector.connect().await;
+    let mut connection = connected.map_err(|trouble| of(&trouble, PostgresFaultKind::Unreachable))?;
     let migrated = upgrade(&mut connection).await;
     migrated.map_err(|trouble| match trouble {
         Failed::Newer(found) => fault(
@@ -118,8 +119,18 @@ pub(crate) async fn migrate(connector: &Arc<Connector>) -> Result<(usize, usize)
                 SCHEMA.len()
             ),
         ),
-        Failed::Trouble(trouble) => fault(PostgresFaultKind::Migration, trouble.fault().what),
+        Failed::Trouble(trouble) => of(&trouble, PostgresFaultKind::Migration),
     })
+}
+
+/// What a trouble says about the server, if it does.
+fn met(trouble: &Trouble) -> Option<PostgresFaultKind> {
+    match trouble {
+        Trouble::Settings(_) => Some(PostgresFaultKind::Settings),
+        _ if trouble.is_refusal() => Some(PostgresFaultKind::Refused),
+        _ if trouble.reach() == Reach::Connection => Some(PostgresFaultKind::Unreachable),
+        _ => None,
+    }
 }
 
 enum Failed {
