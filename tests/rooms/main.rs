@@ -9,6 +9,7 @@
 
 mod admission;
 mod approvals;
+mod checkpoints;
 mod checks;
 mod crash;
 mod double;

@@ -2,6 +2,7 @@
 //! which is one process in it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use prometheus::Registry;
 use selfheal_contract::Catalog;
+use selfheal_core::audit::Key;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::policy::Policy;
 use selfheal_runtime::escalation::Escalation;
@@ -87,11 +89,13 @@ pub struct World {
     pub ledger_down: Arc<AtomicBool>,
     /// What a test waits by.
     pub pulse: Arc<Pulse>,
+    /// What checkpoints of the audit chain are signed with.
+    pub audit_key: Option<Key>,
     /// What several processes share besides the journal; each has a ledger of its own where there is none.
     pub shared_ledger: Option<Arc<EmbeddedLedger>>,
     journal: Arc<dyn Journal>,
     bytes: Arc<AtomicU32>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl World {
@@ -113,11 +117,12 @@ impl World {
             escalation: Escalation::default(),
             source: None,
             ledger_down: Arc::default(),
+            audit_key: None,
             shared_ledger: None,
             pulse,
             journal: Arc::new(SqliteJournal::open(&directory.path().join("journal.sqlite")).unwrap()),
             bytes: Arc::default(),
-            _directory: directory,
+            directory,
         }
     }
 
@@ -129,6 +134,11 @@ impl World {
     /// The same for several processes at a time.
     pub fn shared(self) -> Self {
         Self { shared_ledger: Some(Arc::new(EmbeddedLedger::new())), ..self }
+    }
+
+    /// The journal's file, as whoever has it sees it.
+    pub fn journal_path(&self) -> PathBuf {
+        self.directory.path().join("journal.sqlite")
     }
 
     /// Starts a process.
@@ -169,6 +179,7 @@ impl World {
             switch_on: self.switch_on,
             learning: true,
             shared: self.shared_ledger.is_some(),
+            audit_key: self.audit_key.clone(),
             retention: selfheal_runtime::retention::Retention::default(),
             backlog_max: 10_000,
         };

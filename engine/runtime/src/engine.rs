@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use selfheal_contract::{Catalog, Failure};
+use selfheal_core::audit::Key;
 use selfheal_core::guard::{Guard, Says, Verdict};
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::policy::Policy;
@@ -15,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::breaker::Breakers;
+use crate::checkpoint::{self, Checkpoints};
 use crate::desk::{self, Desk};
 use crate::escalation::Escalation;
 use crate::expand::{self, Intake};
@@ -83,6 +85,8 @@ pub struct Parts {
     pub shared: bool,
     /// How long what is over is kept.
     pub retention: Retention,
+    /// What checkpoints of the audit chain are signed with, if they are.
+    pub audit_key: Option<Key>,
     /// Alerts that may wait to be worked off; above 80 % of it notifications are answered 503.
     pub backlog_max: usize,
 }
@@ -127,6 +131,7 @@ pub struct Engine {
     pub(crate) intake: Intake,
     pub(crate) maintenance: Maintenance,
     pub(crate) reconciler: Reconciler,
+    pub(crate) checkpoints: Checkpoints,
     /// Since when an issue's probes cannot be read.
     unreadable: Mutex<HashMap<IssueId, Timestamp>>,
     successes: RwLock<HashMap<(String, String), SuccessRecord>>,
@@ -210,6 +215,7 @@ impl Engine {
             reverts: Reverts::default(),
             intake,
             reconciler: Reconciler::new(parts.source.is_some()),
+            checkpoints: Checkpoints::new(parts.audit_key),
             unreadable: Mutex::default(),
             successes: RwLock::new(successes),
             learning: parts.learning,
@@ -230,6 +236,9 @@ impl Engine {
         rooms.spawn(hold::run(Arc::clone(&engine)));
         rooms.spawn(restore::run(Arc::clone(&engine)));
         rooms.spawn(retention::run(Arc::clone(&engine), parts.retention));
+        if engine.checkpoints.key().is_some() {
+            rooms.spawn(checkpoint::run(Arc::clone(&engine)));
+        }
         if engine.shared {
             rooms.spawn(share::run(Arc::clone(&engine)));
         }
@@ -324,6 +333,7 @@ impl Engine {
             && let Err(fault) = self.journal.keep(held, self.clock.now(), Duration::ZERO).await
         {
             tracing::warn!(%fault, "what is held could not be given back; its leases end by themselves");
+            return;
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use selfheal_core::audit::Key;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -226,8 +227,13 @@ impl Journal for Telling {
         self.inner.heard().await;
     }
 
-    async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault> {
-        self.inner.forget(horizons, most).await
+    async fn forget(
+        &self,
+        horizons: Horizons,
+        most: usize,
+        key: Option<&Key>,
+    ) -> Result<usize, JournalFault> {
+        self.inner.forget(horizons, most, key).await
     }
 
     async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault> {

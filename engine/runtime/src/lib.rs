@@ -7,6 +7,7 @@
 
 pub mod breaker;
 pub mod by_hand;
+pub mod checkpoint;
 pub mod checks;
 pub mod decide;
 pub mod dry_run;

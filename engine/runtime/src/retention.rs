@@ -43,8 +43,10 @@ impl Default for Retention {
 pub(crate) async fn run(engine: Arc<Engine>, retention: Retention) {
     loop {
         let mut wait = EVERY;
-        if engine.leads("retention").await {
-            match engine.journal.forget(horizons(&engine, retention), BATCH).await {
+        // What was done to a chain that somebody made anew is to be seen as it is.
+        if !engine.checkpoints.is_made_anew() && engine.leads("retention").await {
+            let key = engine.checkpoints.key();
+            match engine.journal.forget(horizons(&engine, retention), BATCH, key).await {
                 Ok(0) => {}
                 Ok(_) => wait = PAUSE,
                 Err(fault) => {

@@ -134,6 +134,7 @@ pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Part
             actions: configuration.retention.actions.into(),
             events: configuration.retention.events.into(),
         },
+        audit_key: configuration.audit.signing(),
         shared: configuration.journal.url.is_some(),
         backlog_max: configuration.intake.backlog_max as usize,
         clock,

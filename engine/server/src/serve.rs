@@ -132,7 +132,7 @@ async fn run(
     let _ = serving.await;
     finish(&engine).await;
     rooms.shutdown().await;
-    audit::tell(&*engine.journal).await;
+    audit::finish(&engine).await;
     if tokio::time::timeout(STOP_LIMIT, engine.leave()).await.is_err() {
         tracing::warn!("the journal does not answer; what is held is free when its leases end");
     }

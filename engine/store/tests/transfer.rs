@@ -121,7 +121,7 @@ async fn everything_is_moved_and_nothing_twice() {
         ])
         .await
         .unwrap();
-    let verified = verify(&journal, vec![chain.head]).await.unwrap();
+    let verified = verify(&journal, vec![chain.head], vec![]).await.unwrap();
     assert_eq!(verified.findings, []);
     assert!(verified.links > chain.head.seq, "the chain goes on");
     assert_eq!(journal.outbox("log", at(9), 9).await.unwrap()[0].id, 2);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use selfheal_core::audit::Key;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -241,8 +242,8 @@ impl Journal for Gate {
         self.write(async |_| self.journal.lease(name, holder, now, lease).await).await
     }
 
-    async fn forget(&self, horizons: Horizons, most: usize) -> Answer<usize> {
-        self.write(async |_| self.journal.forget(horizons, most).await).await
+    async fn forget(&self, horizons: Horizons, most: usize, key: Option<&Key>) -> Answer<usize> {
+        self.write(async |_| self.journal.forget(horizons, most, key).await).await
     }
 
     async fn free(&self) -> Answer<()> {

@@ -194,6 +194,7 @@ fn parts(world: &Arc<World>, porch: &Arc<Porch>, death: Option<Appointment>) -> 
         source: world.character.has_source.then_some((source, ASK_EVERY)),
         metrics: Metrics::new(&Registry::new()).expect("the names are the engine's own"),
         adopt: Arc::new(|_, _| {}),
+        audit_key: None,
         switch_on: true,
         learning: true,
         shared: false,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use selfheal_core::audit::Key;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -127,8 +128,8 @@ impl<W: Watch> Journal for Watched<W> {
         self.write(self.inner.lease(name, holder, now, lease)).await
     }
 
-    async fn forget(&self, horizons: Horizons, most: usize) -> Answer<usize> {
-        self.write(self.inner.forget(horizons, most)).await
+    async fn forget(&self, horizons: Horizons, most: usize, key: Option<&Key>) -> Answer<usize> {
+        self.write(self.inner.forget(horizons, most, key)).await
     }
 
     async fn free(&self) -> Answer<()> {

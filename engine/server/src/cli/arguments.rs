@@ -1,9 +1,10 @@
 //! What can be typed.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use selfheal_core::audit::Head;
+use selfheal_core::audit::{Checkpoint, Head, NotAHead};
 
 use super::output::Output;
 use crate::config::{FILE_VARIABLE, Overrides};
@@ -233,20 +234,38 @@ pub(super) enum JournalCommand {
 pub(super) enum AuditCommand {
     /// Go over the whole audit chain and name what was altered, removed, swapped or cut off
     ///
-    /// Reads the journal itself, also while selfheal serves it, and changes nothing. A journal that somebody has made anew
-    /// from some record on is whole in itself: give a head that was noted elsewhere before, from the log or from `selfheal
-    /// audit head`, and it is found out. Ends with 1 when something was found.
+    /// Reads the journal itself, also while selfheal serves it, and changes nothing. With audit.key in the configuration,
+    /// signatures are verified: nobody without the key can have made the chain anew, or have written that retention
+    /// forgot what somebody removed. What was changed since the last signature, or with everything after it, is whole in
+    /// itself: give a head that was noted elsewhere before, from the log or from `selfheal audit head`, and it is found
+    /// out. Ends with 1 when something was found.
     Verify {
         #[command(flatten)]
         place: JournalArguments,
-        /// A head that the chain once had; may be given several times
-        #[arg(long = "head", value_name = "SEQ:HASH")]
-        heads: Vec<Head>,
+        /// A head that the chain once had, with its signature or without; may be given several times
+        #[arg(long = "head", value_name = "SEQ:HASH[:KEY:SIGNATURE]")]
+        heads: Vec<NotedHead>,
     },
-    /// Print where the chain ends, to be kept where nobody who can write the journal can change it
+    /// Print where the chain ends, to be kept where nobody who can write the journal can change it; signed, if audit.key
+    /// is set
     Head(JournalArguments),
     /// Print every link with its record, as lines of JSON, oldest first
     Export(JournalArguments),
+}
+
+/// A head that was noted elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotedHead {
+    Plain(Head),
+    Signed(Checkpoint),
+}
+
+impl FromStr for NotedHead {
+    type Err = NotAHead;
+
+    fn from_str(text: &str) -> Result<Self, NotAHead> {
+        text.parse().map(Self::Signed).or_else(|_| text.parse().map(Self::Plain))
+    }
 }
 
 /// Where the journal is.
@@ -421,7 +440,8 @@ mod tests {
 
     #[test]
     fn what_can_be_typed() {
-        let cases: [(&[&str], bool); 27] = [
+        let signed = format!("{HEAD}:01234567:{}", &HEAD[3..]);
+        let cases: [(&[&str], bool); 28] = [
             (&["serve", "--config", "x.yaml", "--listen", "127.0.0.1:0"], true),
             (&["rules", "check"], true),
             (&["rules", "check", "dir", "--output", "json"], true),
@@ -432,6 +452,7 @@ mod tests {
             (&["dry-run", "-", "--rule", "r.rhai"], true),
             (&["dry-run"], false),
             (&["audit", "verify", "--data", "d", "--head", HEAD, "--head", HEAD], true),
+            (&["audit", "verify", "--head", &signed], true),
             (&["audit", "verify", "--head", "17"], false),
             (&["audit", "export", "--config", "x.yaml"], true),
             (&["issues", "list", "--open", "--limit", "1000"], true),

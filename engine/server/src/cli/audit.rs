@@ -3,43 +3,56 @@
 
 use std::io::Write;
 
-use selfheal_core::audit::{Finding, Head};
+use selfheal_core::audit::{Finding, Head, Key, Numbers, Verified};
 use selfheal_runtime::ports::journal::{Audit, AuditEntry, verify};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use selfheal_store::{PostgresAudit, SqliteAudit};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::arguments::{AuditCommand, JournalArguments};
+use super::arguments::{AuditCommand, JournalArguments, NotedHead};
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
-use crate::assemble;
-use crate::load;
+use crate::{assemble, config, load};
 
 /// Links that are read at a time.
 const PAGE: usize = 1000;
 
 pub(super) async fn run(command: AuditCommand, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
     match command {
-        AuditCommand::Verify { place, heads } => verify_all(&*open(place)?, heads, output, out).await,
-        AuditCommand::Head(place) => {
-            let head = open(place)?.chain().await.map_err(failure)?.head;
+        AuditCommand::Verify { place, heads } => {
+            let (audit, keys) = open(place)?;
+            let keys = keys.verifying();
+            let known = known(heads, &keys)?;
+            let noted = known.len();
+            let verified = verify(&*audit, known, keys.clone()).await.map_err(failure)?;
             match output {
-                Output::Text => writeln!(out, "{head}")?,
-                Output::Json => output::json(out, &json!({ "head": head.to_string() }))?,
+                Output::Json => output::json(out, &as_json(&verified))?,
+                Output::Text => write!(out, "{}", as_text(&verified, noted, !keys.is_empty()))?,
+            }
+            Ok(if verified.findings.is_empty() { Exit::Good } else { Exit::Findings })
+        }
+        AuditCommand::Head(place) => {
+            let (audit, keys) = open(place)?;
+            let head = audit.chain().await.map_err(failure)?.head;
+            let signed = keys.signing().map(|key| key.sign(head, &Numbers::default()).to_string());
+            match output {
+                Output::Text => writeln!(out, "{}", signed.unwrap_or_else(|| head.to_string()))?,
+                Output::Json => output::json(out, &json!({ "head": head.to_string(), "signed": signed }))?,
             }
             Ok(Exit::Good)
         }
-        AuditCommand::Export(place) => export(&*open(place)?, out).await,
+        AuditCommand::Export(place) => export(&*open(place)?.0, out).await,
     }
 }
 
-fn open(place: JournalArguments) -> Result<Box<dyn Audit>, Failure> {
+/// The chain, and the keys of its signatures.
+fn open(place: JournalArguments) -> Result<(Box<dyn Audit>, config::Audit), Failure> {
     let configuration =
         load::configuration(&place.into()).map_err(|fault| Failure::usage(fault.to_string()))?;
     if let Some(settings) = assemble::postgres(&configuration.journal) {
         let audit = PostgresAudit::new(&settings).map_err(|fault| Failure::usage(fault.to_string()))?;
-        return Ok(Box::new(audit));
+        return Ok((Box::new(audit), configuration.audit));
     }
     let path = configuration.journal_path();
     if !path.exists() {
@@ -47,7 +60,21 @@ fn open(place: JournalArguments) -> Result<Box<dyn Audit>, Failure> {
         return Err(Failure::usage(format!("there is no journal at {}; {help}", path.display())));
     }
     let audit = SqliteAudit::open(&path).map_err(|fault| Failure::usage(fault.to_string()))?;
-    Ok(Box::new(audit))
+    Ok((Box::new(audit), configuration.audit))
+}
+
+/// Heads that were noted elsewhere. One that is signed must be signed well, if there is a key to tell.
+fn known(noted: Vec<NotedHead>, keys: &[Key]) -> Result<Vec<Head>, Failure> {
+    let known = noted.into_iter().map(|noted| match noted {
+        NotedHead::Plain(head) => Ok(head),
+        NotedHead::Signed(signed) if keys.is_empty() || signed.is_signed_by(keys) => Ok(signed.head),
+        NotedHead::Signed(signed) => Err(Failure::usage(format!(
+            "--head {}: its signature is by none of audit.key and audit.old_keys; look for a genuine one, or give the head \
+             without key and signature to go by it nevertheless",
+            signed.head
+        ))),
+    });
+    known.collect()
 }
 
 /// A finding by its name and members, and as a sentence.
@@ -58,50 +85,51 @@ struct Told<'a> {
     text: String,
 }
 
-async fn verify_all(
-    audit: &dyn Audit,
-    heads: Vec<Head>,
-    output: Output,
-    out: &mut dyn Write,
-) -> Result<Exit, Failure> {
-    let known = heads.len();
-    let verified = verify(audit, heads).await.map_err(failure)?;
-    let (head, links, forgotten, more) = (verified.head, verified.links, verified.forgotten, verified.more);
-    let whole = verified.findings.is_empty();
-    match output {
-        Output::Json => {
-            let told = |finding| Told { finding, text: Finding::to_string(finding) };
-            let findings: Vec<_> = verified.findings.iter().map(told).collect();
-            let head = head.to_string();
-            let answer = json!({
-                "whole": whole, "head": head, "links": links, "forgotten": forgotten, "findings": findings, "more": more,
-            });
-            output::json(out, &answer)?;
-        }
-        Output::Text => {
-            for finding in &verified.findings {
-                writeln!(out, "{finding}")?;
-            }
-            if more > 0 {
-                writeln!(out, "and {more} more findings")?;
-            }
-            let told = format!(
-                "{links} links, the records of {forgotten} of them forgotten by retention; head {head}"
-            );
-            match (whole, known) {
-                (false, _) => writeln!(out, "the journal was changed: {told}")?,
-                (true, 0) => {
-                    writeln!(out, "the journal is whole in itself: {told}")?;
-                    writeln!(
-                        out,
-                        "give --head SEQ:HASH, noted elsewhere before, to see that it was not made anew"
-                    )?;
-                }
-                (true, _) => writeln!(out, "nothing was changed: {told}")?,
-            }
-        }
+fn as_json(verified: &Verified) -> Value {
+    let told = |finding| Told { finding, text: Finding::to_string(finding) };
+    let findings: Vec<_> = verified.findings.iter().map(told).collect();
+    json!({
+        "whole": findings.is_empty(),
+        "head": verified.head.to_string(),
+        "links": verified.links,
+        "signed": verified.signed,
+        "forgotten": verified.forgotten,
+        "findings": findings,
+        "more": verified.more,
+    })
+}
+
+/// What was found, and what could not be with so many heads and with or without a key.
+fn as_text(verified: &Verified, noted: usize, keys: bool) -> String {
+    let Verified { head, links, forgotten, signed, findings, more } = verified;
+    let mut text: String = findings.iter().map(|finding| format!("{finding}\n")).collect();
+    if *more > 0 {
+        text += &format!("and {more} more findings\n");
     }
-    Ok(if whole { Exit::Good } else { Exit::Findings })
+    let told =
+        format!("{links} links, the records of {forgotten} of them forgotten by retention; head {head}\n");
+    let (whole, verdict) = match (findings.is_empty(), noted, keys) {
+        (false, ..) => (false, "the journal was changed"),
+        (true, 0, false) => (true, "the journal is whole in itself"),
+        (true, 0, true) => (true, "the journal is whole, and signed"),
+        (true, ..) => (true, "nothing was changed"),
+    };
+    text += &format!("{verdict}: {told}");
+    if whole && keys {
+        text += &format!("signatures are over the links up to {signed}\n");
+    } else if whole {
+        text +=
+            "without audit.key it cannot be told whether retention has forgotten what it says that it has\n";
+    }
+    if whole && noted == 0 {
+        text += match keys {
+            true => {
+                "give --head, noted elsewhere before, to see that nothing was cut off or made anew since\n"
+            }
+            false => "give --head, noted elsewhere before, to see that it was not made anew\n",
+        };
+    }
+    text
 }
 
 async fn export(audit: &dyn Audit, out: &mut dyn Write) -> Result<Exit, Failure> {

@@ -311,6 +311,16 @@ async fn the_audit_chain_is_verified_beside_a_server() {
     assert!(head.ends_with(last["link"]["hash"].as_str().unwrap()), "{head}: {last}");
 
     let later = head.replacen("3:", "9:", 1);
+    let key = folder.path().join("key.yaml");
+    std::fs::write(&key, "audit: {key: 0123456789abcdef0123456789abcdef}").unwrap();
+    let with_key = ["--data", data, "--config", key.to_str().unwrap()];
+    let signed = check(&[&["audit", "head"], &with_key[..]].concat(), Exit::Good, head).await;
+    let verify = [&["audit", "verify", "--head", signed.trim()], &with_key[..]].concat();
+    check(&verify, Exit::Findings, "links 1 to 3: no signature is over them").await;
+    let forged = signed.replacen("3:", "9:", 1);
+    let verify = [&["audit", "verify", "--head", forged.trim()], &with_key[..]].concat();
+    check(&verify, Exit::Usage, "its signature is by none of").await;
+
     let cut = ["audit", "verify", "--data", data, "--head", &later];
     check(&cut, Exit::Findings, "the chain ends at link 3 and had a link 9").await;
     let found = check(&[&cut[..], &["--output", "json"]].concat(), Exit::Findings, "\"cut\"").await;

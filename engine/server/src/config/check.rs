@@ -84,6 +84,7 @@ fn sections(
         policy,
         journal: storage::journal(&mut root.section("journal")),
         retention: storage::retention(&mut root.section("retention")),
+        audit: storage::audit(&mut root.section("audit")),
         ledger: storage::ledger(&mut root.section("ledger")),
         alertmanager: alertmanager::check(&mut root.section("alertmanager"), collector),
         escalation: people::escalation(root, &sinks),

@@ -56,7 +56,7 @@ pub use people::{LEVELS_MAX, Level, SLACK_USERS_MAX, Slack, SlackUser};
 pub use refused::{Refusal, Refused};
 pub use settings::{SETTINGS_MAX, TEXT_BYTES_MAX};
 pub use sinks::{Channel, DEFAULT_SINK, Event, Receiver, Sink};
-pub use storage::{Journal, Ledger, Retention};
+pub use storage::{Audit, Journal, Ledger, OLD_KEYS_MAX, Retention};
 pub use telemetry::{Log, LogFilter, LogFormat, NoFilter, Otlp, Telemetry};
 pub use variables::{FILE_VARIABLE, VARIABLES, Variable};
 
@@ -88,6 +88,8 @@ pub struct Configuration {
     pub journal: Journal,
     /// How long what is over is kept.
     pub retention: Retention,
+    /// Signatures over the audit chain.
+    pub audit: Audit,
     /// The ledger.
     pub ledger: Ledger,
     /// Alertmanager's own API.

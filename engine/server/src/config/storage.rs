@@ -1,9 +1,10 @@
-//! The sections `journal`, `retention` and `ledger`: where the truth is kept and for how long, and where claims, cooldowns
-//! and rates are.
+//! The sections `journal`, `retention`, `audit` and `ledger`: where the truth is kept, for how long, and how it is signed;
+//! and where claims, cooldowns and rates are.
 
 use std::path::{Component, PathBuf};
 
 use selfheal_contract::settings::{Secret, Section};
+use selfheal_core::audit::Key;
 use selfheal_core::span::Span;
 use serde::Serialize;
 
@@ -38,6 +39,21 @@ pub struct Retention {
     /// default.
     pub events: Span,
 }
+
+/// Signatures over the audit chain.
+#[derive(Debug, Clone, Serialize)]
+pub struct Audit {
+    /// What checkpoints are signed with, at least
+    /// [`KEY_BYTES_MIN`](selfheal_core::audit::KEY_BYTES_MIN) characters. Absent: nothing is signed.
+    #[serde(serialize_with = "shown::optional_secret")]
+    pub key: Option<Secret>,
+    /// Keys of before, at most [`OLD_KEYS_MAX`], with which nothing is signed any more, and what was signed counts.
+    #[serde(serialize_with = "shown::secrets")]
+    pub old_keys: Vec<Secret>,
+}
+
+/// How many keys of before there may be.
+pub const OLD_KEYS_MAX: usize = 16;
 
 /// The ledger.
 #[derive(Debug, Clone, Serialize)]
@@ -87,6 +103,44 @@ pub(super) fn retention(section: &mut Section<'_>) -> Retention {
     }
     section.finish();
     Retention { failures, actions, events }
+}
+
+/// Reads the section `audit`.
+pub(super) fn audit(section: &mut Section<'_>) -> Audit {
+    let (key, old_keys) = (section.optional_secret("key"), section.secrets("old_keys"));
+    for (name, secrets) in [("key", key.as_slice()), ("old_keys", &old_keys)] {
+        let short = secrets.iter().find_map(|secret| Key::new(secret.expose().as_bytes()).err());
+        // An empty one was refused by the reader already.
+        if let Some(short) = short.filter(|_| secrets.iter().all(|secret| !secret.expose().is_empty())) {
+            section.reject(name, short.to_string(), Some("make one with: openssl rand -hex 32"));
+        }
+    }
+    if old_keys.len() > OLD_KEYS_MAX {
+        section.reject(
+            "old_keys",
+            format!("at most {OLD_KEYS_MAX} are possible, found {}", old_keys.len()),
+            None,
+        );
+    }
+    section.finish();
+    Audit { key, old_keys }
+}
+
+impl Audit {
+    /// The key to sign with.
+    pub fn signing(&self) -> Option<Key> {
+        self.key.as_ref().and_then(key)
+    }
+
+    /// All keys whose signatures count.
+    pub fn verifying(&self) -> Vec<Key> {
+        self.key.iter().chain(&self.old_keys).filter_map(key).collect()
+    }
+}
+
+/// None for one that was refused.
+fn key(secret: &Secret) -> Option<Key> {
+    Key::new(secret.expose().as_bytes()).ok()
 }
 
 /// Reads the section `ledger`.

@@ -31,6 +31,7 @@ impl Configuration {
             ("switch", if self.switch.enabled { "on" } else { "off" }.to_owned()),
             ("policy", self.limits()),
             ("learning", if self.learning { "on" } else { "off" }.to_owned()),
+            ("audit", self.signatures()),
             ("ledger", self.ledger_kind()),
             ("alertmanager", self.alertmanagers()),
             ("checks", self.check_names()),
@@ -81,6 +82,14 @@ impl Configuration {
         match self.journal.url {
             Some(_) => format!("{} (journal on PostgreSQL)", self.data.display()),
             None => format!("{} (journal {})", self.data.display(), self.journal.path.display()),
+        }
+    }
+
+    fn signatures(&self) -> String {
+        match (self.audit.signing(), self.audit.old_keys.len()) {
+            (Some(key), 0) => format!("signed by key {}", key.name()),
+            (Some(key), old) => format!("signed by key {}, {} of before", key.name(), counted(old, "key")),
+            (None, _) => "not signed: audit.key is not set".to_owned(),
         }
     }
 

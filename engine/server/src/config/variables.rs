@@ -55,6 +55,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("SELFHEAL_LOG", &["telemetry", "log", "level"], Reads::Plain),
     variable("JOURNAL_URL", &["journal", "url"], Reads::Plain),
     variable("SELFHEAL_JOURNAL_URL", &["journal", "url"], Reads::Plain),
+    variable("SELFHEAL_AUDIT_KEY", &["audit", "key"], Reads::Plain),
     variable("SELFHEAL_LEDGER_URL", &["ledger", "url"], Reads::Plain),
     variable("OTEL_EXPORTER_OTLP_ENDPOINT", &["telemetry", "otlp", "endpoint"], Reads::Plain),
     variable("AUTO_REMEDIATION_ENABLED", &["switch", "enabled"], Reads::Switch),

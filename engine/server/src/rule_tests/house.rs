@@ -97,6 +97,7 @@ pub(super) async fn try_out(file: &TestFile, test: &Test, coverage: &Coverage) -
         switch_on: test.history.switch_on,
         learning: true,
         shared: false,
+        audit_key: None,
         retention: selfheal_runtime::retention::Retention::default(),
         backlog_max: BACKLOG_MAX,
     };

@@ -16,7 +16,8 @@ use super::open::{self, PostgresFault, PostgresSettings};
 use super::pool::Pool;
 use super::{PostgresJournal, first, read, rows};
 
-fn ask_chain() -> Sql<'static> {
+/// Where the chain begins and ends.
+pub(super) fn ask_chain() -> Sql<'static> {
     sql!("SELECT first, seq, hash FROM audit_head WHERE id = 1")
 }
 
@@ -75,11 +76,16 @@ fn ask_unlinked() -> Sql<'static> {
     )
 }
 
+/// The answer to [`ask_chain`].
+pub(super) fn chain_of(rows: &[Row]) -> Result<Chain, Trouble> {
+    let none = || Trouble::Value("the head of the audit chain was removed".to_owned());
+    rows.first().map(chain).transpose()?.ok_or_else(none)
+}
+
 #[async_trait]
 impl Audit for Pool {
     async fn chain(&self) -> Result<Chain, JournalFault> {
-        let none = || Trouble::Value("the head of the audit chain was removed".to_owned()).fault();
-        first(&self.ask(ask_chain()).await?, chain)?.ok_or_else(none)
+        chain_of(&self.ask(ask_chain()).await?).map_err(|trouble| trouble.fault())
     }
 
     async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use selfheal_core::audit::Key;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -246,13 +247,18 @@ impl Journal for PostgresJournal {
         Ok(self.pool.change(change).await?.count == 1)
     }
 
-    async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault> {
-        let mut forgotten = 0;
-        // Each by itself: what is forgotten first needs nothing of what is forgotten later.
-        for forget in retention::forget(horizons, most) {
-            forgotten += self.pool.change(forget).await?.count;
-        }
-        Ok(usize::try_from(forgotten).unwrap_or(usize::MAX))
+    async fn forget(
+        &self,
+        horizons: Horizons,
+        most: usize,
+        key: Option<&Key>,
+    ) -> Result<usize, JournalFault> {
+        // What was lost, or may not have been committed, is forgotten the next time.
+        let mut lease = self.pool.lease(false).await.map_err(|trouble| trouble.fault())?;
+        retention::forget(&mut lease, horizons, most, key).await.map_err(|trouble| {
+            lease.give_up();
+            trouble.fault()
+        })
     }
 
     async fn free(&self) -> Result<(), JournalFault> {

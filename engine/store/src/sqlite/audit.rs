@@ -20,7 +20,7 @@ const HEAD: &str = "SELECT first, seq, hash FROM audit_head WHERE id = 1";
 
 /// Adds the link of a record that was just written.
 pub(super) fn link(statements: &Statements<'_>, stored: &Stored<'_>) -> Result<(), Trouble> {
-    let head = statements.get(HEAD)?.query_row([], chain)?.head;
+    let head = read(statements)?.head;
     let Link { seq, record, at_micros, content, hash } =
         head.link(stored.id, stored.at_micros, stored.content());
     statements
@@ -32,9 +32,9 @@ pub(super) fn link(statements: &Statements<'_>, stored: &Stored<'_>) -> Result<(
     Ok(())
 }
 
-/// The number of the first record that has a link.
-pub(super) fn first(statements: &Statements<'_>) -> Result<i64, Trouble> {
-    Ok(statements.get(HEAD)?.query_row([], |row| row.get("first"))?)
+/// Where the chain begins and ends.
+pub(super) fn read(statements: &Statements<'_>) -> Result<Chain, Trouble> {
+    Ok(statements.get(HEAD)?.query_row([], chain)?)
 }
 
 fn chain(row: &Row<'_>) -> rusqlite::Result<Chain> {

@@ -35,6 +35,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::Connection;
+use selfheal_core::audit::Key;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -210,8 +211,13 @@ impl Journal for SqliteJournal {
         self.submit(holds::Lease { name: name.to_owned(), holder: holder.to_owned(), now, lease }).await
     }
 
-    async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault> {
-        self.submit(retention::Forget { horizons, most }).await
+    async fn forget(
+        &self,
+        horizons: Horizons,
+        most: usize,
+        key: Option<&Key>,
+    ) -> Result<usize, JournalFault> {
+        self.submit(retention::Forget { horizons, most, key: key.cloned() }).await
     }
 
     async fn free(&self) -> Result<(), JournalFault> {

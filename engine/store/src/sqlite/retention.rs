@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rusqlite::params;
-use selfheal_core::audit::Forgot;
+use selfheal_core::audit::{Checkpoint, Forgot, Key, Numbers};
 use selfheal_runtime::ports::journal::{Horizons, Record};
 use serde_json::json;
 
@@ -22,6 +22,7 @@ const ROW_BYTES: usize = 512;
 pub(super) struct Forget {
     pub(super) horizons: Horizons,
     pub(super) most: usize,
+    pub(super) key: Option<Key>,
 }
 
 /// Issues of which a change is still to be taken back are kept whole.
@@ -40,10 +41,10 @@ impl Work for Forget {
         )?;
         let mut forgotten = forget.execute(params![Time(failures), most])?;
         let mut old = statements.get(
-            "SELECT id, at FROM records WHERE issue IS NULL AND kind <> ?3 AND at < ?1 ORDER BY id LIMIT ?2",
+            "SELECT id FROM records WHERE issue IS NULL AND kind NOT IN (?3, ?4) AND at < ?1 ORDER BY id LIMIT ?2",
         )?;
-        let mut records: Vec<(i64, i64)> = old
-            .query_map(params![Time(events), most, Forgot::KIND], |row| Ok((row.get(0)?, row.get(1)?)))?
+        let mut records: Vec<i64> = old
+            .query_map(params![Time(events), most, Forgot::KIND, Checkpoint::KIND], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         forgotten += records.len();
 
@@ -59,8 +60,8 @@ impl Work for Forget {
             }
         }
         for issue in &over {
-            let mut told = statements.get("SELECT id, at FROM records WHERE issue = ?1")?;
-            let told = told.query_map([issue], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut told = statements.get("SELECT id FROM records WHERE issue = ?1")?;
+            let told = told.query_map([issue], |row| row.get::<_, i64>(0))?;
             records.extend(told.collect::<Result<Vec<_>, _>>()?);
             // What begins with the issue's name and a slash: a zero comes next.
             statements
@@ -70,7 +71,7 @@ impl Work for Forget {
                 .execute([issue])?;
             statements.get("DELETE FROM issues WHERE id = ?1")?.execute([issue])?;
         }
-        forget_records(statements, &records, now)?;
+        forget_records(statements, &records, now, self.key.as_ref())?;
         Ok(forgotten + with_actions.union(&over).count())
     }
 
@@ -79,18 +80,19 @@ impl Work for Forget {
     }
 }
 
-/// Forgets records, by number and time. Their links stay, and a record says how many they were. It is written first, so
-/// that it does not get the number of one of them.
+/// Forgets records. Their links stay, and a record says which they were. It is written first, so that it does not get the
+/// number of one of them.
 fn forget_records(
     statements: &Statements<'_>,
-    records: &[(i64, i64)],
+    records: &[i64],
     now: Timestamp,
+    key: Option<&Key>,
 ) -> Result<(), Trouble> {
-    let first = audit::first(statements)?;
-    let linked = || records.iter().filter(|(id, _)| *id >= first);
-    if let Some(through_micros) = linked().map(|(_, at)| *at).max() {
-        let forgot = Forgot { records: linked().count() as u64, through_micros };
-        let facts = json!(forgot);
+    let chain = audit::read(statements)?;
+    let linked: Numbers = records.iter().copied().filter(|id| *id >= chain.first).collect();
+    if !linked.is_empty() {
+        let summary = format!("{} records were old enough to be forgotten", linked.count());
+        let facts = json!(Forgot::of(linked, chain.head, key));
         let text = facts.to_string();
         let record = Record {
             issue: None,
@@ -98,13 +100,13 @@ fn forget_records(
             at: now,
             kind: Forgot::KIND.to_owned(),
             actor: "selfheal".to_owned(),
-            summary: format!("{} records were old enough to be forgotten", forgot.records),
+            summary,
             facts,
         };
         insert_record(statements, &record, &[text, String::new(), String::new()])?;
     }
     let mut forget = statements.get("DELETE FROM records WHERE id = ?1")?;
-    for (id, _) in records {
+    for id in records {
         forget.execute([id])?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Every record has its link, whoever wrote it, and forgetting keeps the chain whole.
 
-use selfheal_core::audit::Forgot;
+use selfheal_core::audit::{Forgot, KEY_BYTES_MIN, Key};
 use selfheal_core::issue::{Event, IssueId};
 use selfheal_runtime::ports::Journal;
 use selfheal_runtime::ports::journal::{Horizons, Write, verify};
@@ -11,7 +11,7 @@ use super::sample::{alert, at, opened, record, resolved, see, step};
 pub async fn every_record_is_linked_to_those_before(journal: &dyn Journal) {
     let start = journal.chain().await.unwrap();
     assert_eq!((start.first, start.head.seq), (1, 0));
-    assert_eq!(verify(journal, vec![start.head]).await.unwrap().findings, []);
+    assert_eq!(verify(journal, vec![start.head], vec![]).await.unwrap().findings, []);
 
     let id = opened(journal, "a").await;
     let mut odd = record(Some(id), "decided", json!({ "b": 1.0e-7, "a": [null, "ü\u{0}"] }));
@@ -36,7 +36,7 @@ pub async fn every_record_is_linked_to_those_before(journal: &dyn Journal) {
     assert!(entries.iter().all(|entry| entry.record.as_ref().unwrap().0 == entry.link.content));
     assert!(chain.head.seq >= 82, "{}", chain.head);
     assert_eq!(journal.links(5, 2).await.unwrap(), entries[5..7]);
-    let verified = verify(journal, vec![entries[3].link.head(), chain.head]).await.unwrap();
+    let verified = verify(journal, vec![entries[3].link.head(), chain.head], vec![]).await.unwrap();
     assert_eq!((verified.findings, verified.head), (vec![], chain.head));
 }
 
@@ -59,23 +59,27 @@ pub async fn what_is_forgotten_leaves_its_links(journal: &dyn Journal) {
         journal.commit(vec![step(id, Event::Close)]).await.unwrap();
     }
     let open = opened(journal, "open").await;
+    let key = Key::new(&[b'k'; KEY_BYTES_MIN]).unwrap();
     let noted = journal.chain().await.unwrap().head;
     for round in 0..6 {
         journal.commit(vec![Write::Record(record(None, "switched", json!(round)))]).await.unwrap();
         let horizons =
             Horizons { failures: at(1000), actions: at(1000), events: at(1000), now: at(2000 + round) };
-        while journal.forget(horizons, 2).await.unwrap() > 0 {}
+        // From the fourth round on there is a key.
+        let key = (round > 2).then_some(&key);
+        while journal.forget(horizons, 2, key).await.unwrap() > 0 {}
         // Each time it is again the newest records that go: no number is given twice.
-        assert_eq!(verify(journal, vec![noted]).await.unwrap().findings, [], "round {round}");
+        let verified = verify(journal, vec![noted], key.into_iter().cloned().collect()).await.unwrap();
+        assert_eq!((verified.findings, verified.signed > 0), (vec![], round > 2), "round {round}");
     }
     let entries = journal.links(0, 1000).await.unwrap();
     let kept: Vec<_> = entries.iter().filter_map(|entry| Some(&entry.record.as_ref()?.1)).collect();
     let forgotten: u64 = kept
         .iter()
         .filter(|record| record.kind == Forgot::KIND)
-        .map(|record| serde_json::from_value::<Forgot>(record.facts.clone()).unwrap().records)
+        .map(|record| serde_json::from_value::<Forgot>(record.facts.clone()).unwrap().records.count())
         .sum();
-    let verified = verify(journal, vec![]).await.unwrap();
+    let verified = verify(journal, vec![], vec![]).await.unwrap();
     assert_eq!(verified.forgotten, forgotten);
     assert_eq!(entries.iter().filter(|entry| entry.record.is_none()).count() as u64, forgotten);
     assert!(kept.iter().all(|record| record.issue == Some(open) || record.kind == Forgot::KIND), "{kept:?}");

@@ -39,7 +39,7 @@ async fn forget(journal: &dyn Journal, failures: i64, actions: i64, events: i64)
         Horizons { failures: at(failures), actions: at(actions), events: at(events), now: at(100_000) };
     let mut all = 0;
     loop {
-        match journal.forget(horizons, 2).await.unwrap() {
+        match journal.forget(horizons, 2, None).await.unwrap() {
             0 => return all,
             forgotten => all += forgotten,
         }

@@ -1,7 +1,7 @@
 //! The audit chain as it stands in a journal, to be read and verified. It can be read while another process writes.
 
 use async_trait::async_trait;
-use selfheal_core::audit::{Forgot, Found, Head, Link, Verified, Verifier};
+use selfheal_core::audit::{Checkpoint, Forgot, Found, Head, Key, Link, Says, Verified, Verifier};
 use selfheal_core::hash::ContentHash;
 
 use super::fault::JournalFault;
@@ -50,15 +50,19 @@ pub trait Audit: Send + Sync {
     async fn unlinked(&self) -> Result<u64, JournalFault>;
 }
 
-/// Goes over the whole chain. `known` are heads that it had, noted where nobody could alter them. What is written
-/// meanwhile is no finding.
+/// Goes over the whole chain. `known` are heads that it had, noted where nobody could alter them; `keys` those with which
+/// checkpoints were signed, without which signatures are not looked at. What is written meanwhile is no finding.
 ///
 /// # Errors
 /// The journal cannot be read.
-pub async fn verify(audit: &dyn Audit, mut known: Vec<Head>) -> Result<Verified, JournalFault> {
+pub async fn verify(
+    audit: &dyn Audit,
+    mut known: Vec<Head>,
+    keys: Vec<Key>,
+) -> Result<Verified, JournalFault> {
     let Chain { first, head } = audit.chain().await?;
     known.push(head);
-    let mut verifier = Verifier::new(first, known);
+    let mut verifier = Verifier::new(first, known, keys);
     let mut after = 0;
     loop {
         let page = audit.links(after, PAGE).await?;

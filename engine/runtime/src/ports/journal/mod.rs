@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use selfheal_core::audit::Key;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -99,9 +100,13 @@ pub trait Journal: Audit {
 
     /// Forgets what has been over for long enough, at most about `most` rows or issues with what belongs to them; gives
     /// how many. Nothing of an issue that is open or has a change to be taken back, no setting and no total. The links of
-    /// forgotten records stay, and a record of the kind [`Forgot::KIND`](selfheal_core::audit::Forgot::KIND) says how
-    /// many they were; such a record is kept for ever.
-    async fn forget(&self, horizons: Horizons, most: usize) -> Result<usize, JournalFault>;
+    /// forgotten records stay, and a record of the kind [`Forgot::KIND`] says which they were, signed by the key if there
+    /// is one; such a record, and one of the kind [`Checkpoint::KIND`], is kept for ever.
+    ///
+    /// [`Forgot::KIND`]: selfheal_core::audit::Forgot::KIND
+    /// [`Checkpoint::KIND`]: selfheal_core::audit::Checkpoint::KIND
+    async fn forget(&self, horizons: Horizons, most: usize, key: Option<&Key>)
+    -> Result<usize, JournalFault>;
 
     /// All writes in one transaction, or none.
     async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault>;

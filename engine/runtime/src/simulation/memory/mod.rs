@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::audit::Head;
+use selfheal_core::audit::{Head, Key};
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
@@ -125,7 +125,7 @@ impl Journal for MemoryJournal {
         Ok(self.state().holds.lease(name, holder, now, lease))
     }
 
-    async fn forget(&self, horizons: Horizons, most: usize) -> Answer<usize> {
+    async fn forget(&self, horizons: Horizons, most: usize, _key: Option<&Key>) -> Answer<usize> {
         Ok(self.state().forget(horizons, most))
     }
 

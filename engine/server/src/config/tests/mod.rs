@@ -104,7 +104,7 @@ fn check_around(text: Option<&str>, around: &Around) -> Result<Configuration, Re
         around.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let read_file = |path: &std::path::Path| match path.to_str() {
         Some(name) if name.starts_with("/run/secrets/") => {
-            Ok(format!("https://a-secret-of-{}\n", name.len()))
+            Ok(format!("https://a-secret-of-{}/0123456789abcdef\n", name.len()))
         }
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };

@@ -209,7 +209,7 @@ async fn the_head_of_the_audit_chain_is_told_to_whoever_keeps_it() {
     let told = house.get("/audit/head").await.json();
     let head: Head = told["head"].as_str().unwrap().parse().unwrap();
     assert!(head.seq > known.seq && told["seq"] == json!(head.seq), "{told}");
-    let verified = verify(&*house.engine.journal, vec![known, head]).await.unwrap();
+    let verified = verify(&*house.engine.journal, vec![known, head], Vec::new()).await.unwrap();
     assert_eq!(verified.findings, []);
 }
 

@@ -245,6 +245,7 @@ impl House {
             switch_on: true,
             learning: true,
             shared: false,
+            audit_key: None,
             retention: selfheal_runtime::retention::Retention::default(),
             backlog_max: 1000,
         };
