@@ -10,6 +10,7 @@ mod full;
 mod killed;
 mod kubernetes;
 mod ledger;
+mod live;
 mod missed;
 mod people;
 mod postgres;

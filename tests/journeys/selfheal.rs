@@ -15,7 +15,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// What Alertmanager shows at the door.
 pub const WEBHOOK_TOKEN: &str = "a-token-for-the-webhook";
 /// What the test shows at the API.
-const API_TOKEN: &str = "a-token-for-the-journeys";
+pub const API_TOKEN: &str = "a-token-for-the-journeys";
 /// The rules that are shipped.
 pub const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../rules");
 

@@ -3,8 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::remediation::IntentState;
+use selfheal_runtime::feed::Change;
+use selfheal_runtime::maintenance::Window;
 
 use crate::double::Turn;
 use crate::loss::Death;
@@ -139,6 +142,57 @@ async fn the_switch_is_turned_for_all() {
     one.advance(seconds(2)).await;
     assert!(one.engine.switch.position().on);
     assert_eq!(world.target.did(), ["set a=1"], "what was refused is looked at again");
+}
+
+#[tokio::test]
+async fn who_watches_one_hears_of_all() {
+    let plan = r#"double::set("a", 1).needs_approval("sure?")"#;
+    let world = World::with_plan(plan).shared();
+    let (one, two) = (world.start().await, world.start().await);
+    let mut changes = one.engine.feed.listen();
+    let mut told = async || {
+        one.advance(seconds(1)).await;
+        let mut told = Change::default();
+        while let Ok(change) = changes.try_recv() {
+            told.issues.extend(&change.issues);
+            told.remediations.extend(&change.remediations);
+            told.approvals.extend(change.approvals.iter().cloned());
+            told.settings.extend(change.settings.iter().cloned());
+        }
+        told
+    };
+    told().await;
+
+    two.fire("load", "one").await;
+    let issue = two.only().await.id;
+    let approval = two.asked().await;
+    let asked = told().await;
+    assert!(asked.issues.contains(&issue) && asked.approvals.contains(&approval.id), "{asked:?}");
+
+    two.engine.answer(&approval.id, approval.plan_hash, true, "bob", "do it").await.unwrap();
+    two.advance(seconds(1)).await;
+    let answered = told().await;
+    assert!(answered.approvals.contains(&approval.id), "{answered:?}");
+    assert_eq!(answered.remediations.first().map(|id| id.issue), Some(issue), "{answered:?}");
+
+    two.engine.turn_switch(false, "anna", "wait").await.unwrap();
+    let window = Window {
+        id: String::new(),
+        matchers: Vec::new(),
+        from: two.now(),
+        until: two.now() + SignedDuration::from_hours(1),
+        reason: "move".to_owned(),
+        by: String::new(),
+        at: two.now(),
+    };
+    two.engine.add_maintenance(window, "anna").await.unwrap();
+    let set = told().await;
+    assert!(
+        ["switch", "maintenance"].iter().all(|name| set.settings.iter().any(|set| set == name)),
+        "{set:?}"
+    );
+    assert_eq!(one.engine.maintenance_windows().len(), 1);
+    assert_eq!(told().await, Change::default(), "nothing more happens");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tracing::Instrument as _;
 
 use crate::case;
 use crate::engine::Engine;
-use crate::ports::journal::{Issue, Tenure};
+use crate::ports::journal::{Issue, Said, Tenure};
 use crate::ports::{JournalFault, JournalFaultKind};
 
 /// Looks under way besides the running remediations.
@@ -195,7 +195,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             if engine.shared {
                 tokio::select! {
                     biased;
-                    () = engine.journal.heard() => {}
+                    () = engine.journal.heard(Said::Call) => {}
                     () = engine.clock.sleep(POLL) => {}
                 }
                 engine.desk.state().ring(engine.clock.now());

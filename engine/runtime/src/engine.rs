@@ -21,6 +21,7 @@ use crate::desk::{self, Desk};
 use crate::escalation::Escalation;
 use crate::expand::{self, Intake};
 use crate::feed::{Change, Feed, Telling};
+use crate::follow;
 use crate::hold::{self, Holds};
 use crate::listen;
 use crate::maintenance::{self, Maintenance};
@@ -189,6 +190,7 @@ impl Engine {
                 inner: parts.journal,
                 feed: feed.clone(),
                 bells: Arc::clone(&bells),
+                shared: parts.shared,
             }),
             feed,
             maintenance,
@@ -241,6 +243,7 @@ impl Engine {
         }
         if engine.shared {
             rooms.spawn(share::run(Arc::clone(&engine)));
+            rooms.spawn(follow::run(Arc::clone(&engine)));
         }
         rooms.spawn(outbox::run(Arc::clone(&engine)));
         rooms.spawn(reverts::run(Arc::clone(&engine)));
@@ -324,9 +327,9 @@ impl Engine {
         self.ledger.check().await
     }
 
-    /// Gives back the issues that this process holds, when it is about to end: others need not wait for its leases. Those
-    /// with an effect under way stay held until their leases end, for others could not tell yet what became of it. From then
-    /// on nothing more has an effect.
+    /// Gives back the issues and tasks that this process holds, when it is about to end: others need not wait for its
+    /// leases. Issues with an effect under way stay held until their leases end, for others could not tell yet what became of
+    /// it. From then on nothing more has an effect.
     pub async fn leave(&self) {
         let held = self.holds.drop_all();
         if !held.is_empty()
@@ -335,6 +338,7 @@ impl Engine {
             tracing::warn!(%fault, "what is held could not be given back; its leases end by themselves");
             return;
         }
+        self.resign().await;
     }
 
     /// Whether nothing is under way or due at this moment.

@@ -14,14 +14,14 @@ use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 use crate::outbox::Bells;
 use crate::ports::history::Episode;
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Delivery, Horizons, Intent, Issue, IssueFilter, Journal,
+    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, Journal,
     JournalFault, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter,
-    Sighted, Sighting, Story, Tenure, Totals, Write,
+    Said, Sighted, Sighting, Story, Tenure, Totals, Write,
 };
 
 /// Changes that a listener may be behind before it loses its place.
@@ -40,6 +40,8 @@ pub struct Change {
     pub settings: Vec<String>,
     /// Whether rules were taken into use or refused.
     pub rules: bool,
+    /// Whether there was more than could be named.
+    pub much: bool,
 }
 
 impl Change {
@@ -89,18 +91,29 @@ impl Change {
 #[derive(Clone)]
 pub struct Feed {
     sender: broadcast::Sender<Arc<Change>>,
+    /// Rings when somebody begins to listen.
+    wanted: Arc<Notify>,
 }
 
 impl Default for Feed {
     fn default() -> Self {
-        Self { sender: broadcast::Sender::new(BEHIND_MAX) }
+        Self { sender: broadcast::Sender::new(BEHIND_MAX), wanted: Arc::default() }
     }
 }
 
 impl Feed {
     /// Hears every change from now on. Who falls more than a few thousand behind is told that it lagged.
     pub fn listen(&self) -> broadcast::Receiver<Arc<Change>> {
-        self.sender.subscribe()
+        let changes = self.sender.subscribe();
+        self.wanted.notify_one();
+        changes
+    }
+
+    /// Waits until somebody listens.
+    pub(crate) async fn wanted(&self) {
+        while !self.is_heard() {
+            self.wanted.notified().await;
+        }
     }
 
     pub(crate) fn tell(&self, change: Change) {
@@ -110,7 +123,7 @@ impl Feed {
         }
     }
 
-    fn is_heard(&self) -> bool {
+    pub(crate) fn is_heard(&self) -> bool {
         self.sender.receiver_count() > 0
     }
 }
@@ -120,6 +133,14 @@ pub(crate) struct Telling {
     pub(crate) inner: Arc<dyn Journal>,
     pub(crate) feed: Feed,
     pub(crate) bells: Arc<Bells>,
+    /// Whether [`follow`](crate::follow) tells of issues and remediations, of this process's as of all others'.
+    pub(crate) shared: bool,
+}
+
+impl Telling {
+    fn told(&self, change: Change) -> Change {
+        if self.shared { Change { issues: Vec::new(), remediations: Vec::new(), ..change } } else { change }
+    }
 }
 
 #[async_trait]
@@ -130,6 +151,10 @@ impl Audit for Telling {
 
     async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
         self.inner.links(after, most).await
+    }
+
+    async fn changed(&self, after: u64, most: usize) -> Result<Vec<Changed>, JournalFault> {
+        self.inner.changed(after, most).await
     }
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {
@@ -158,13 +183,13 @@ impl Journal for Telling {
     ) -> Result<Vec<Sighted>, JournalFault> {
         let sighted = self.inner.expand(sightings, progress).await?;
         if self.feed.is_heard() {
-            self.feed.tell(Change::seen(&sighted));
+            self.feed.tell(self.told(Change::seen(&sighted)));
         }
         Ok(sighted)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalFault> {
-        let change = if self.feed.is_heard() { Change::of(&writes) } else { Change::default() };
+        let change = if self.feed.is_heard() { self.told(Change::of(&writes)) } else { Change::default() };
         let told = Bells::of(&writes);
         self.inner.commit(writes).await?;
         self.feed.tell(change);
@@ -223,8 +248,8 @@ impl Journal for Telling {
         self.inner.free().await
     }
 
-    async fn heard(&self) {
-        self.inner.heard().await;
+    async fn heard(&self, said: Said) {
+        self.inner.heard(said).await;
     }
 
     async fn forget(

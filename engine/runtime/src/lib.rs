@@ -30,6 +30,7 @@ mod desk;
 pub mod escalation;
 mod execute;
 mod expand;
+mod follow;
 mod hold;
 mod known;
 mod listen;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::Engine;
+use crate::feed::Change;
 use crate::ports::journal::{Issue, IssueFilter, Record, Write};
 use crate::ports::{JournalFault, JournalFaultKind};
 
@@ -99,6 +100,11 @@ impl Maintenance {
         self.standing.store(Arc::new(windows.iter().cloned().map(Standing::new).collect()));
     }
 
+    /// Whether these are the windows.
+    fn are(&self, windows: &[Window]) -> bool {
+        self.standing.load().iter().map(|standing| &standing.window).eq(windows)
+    }
+
     /// The windows that have not ended.
     fn windows(&self, now: Timestamp) -> Vec<Window> {
         let standing = self.standing.load();
@@ -172,7 +178,11 @@ impl Engine {
     /// Takes over the windows that people have added in other processes.
     pub(crate) async fn refresh_maintenance(&self) -> Result<(), JournalFault> {
         if self.shared {
-            self.maintenance.hold(&read(self.journal.setting(SETTING).await?));
+            let windows = read(self.journal.setting(SETTING).await?);
+            if !self.maintenance.are(&windows) {
+                self.maintenance.hold(&windows);
+                self.feed.tell(Change { settings: vec![SETTING.to_owned()], ..Change::default() });
+            }
         }
         Ok(())
     }

@@ -32,8 +32,14 @@ const JOURNAL_RETRY: Duration = Duration::from_secs(1);
 /// what other processes have written calls nobody here.
 const LOOK: Duration = Duration::from_secs(600);
 const LOOK_SHARED: Duration = Duration::from_secs(1);
-/// Of the processes that share a journal one delivers: the same message must not go out twice.
-const TASK: &str = "outbox";
+/// How long a lane waits whose sink another process delivers to.
+const STANDBY: Duration = Duration::from_secs(2);
+
+/// The task of delivering to a sink. Of the processes that share a journal one does at a time, so that no message goes out
+/// from two of them; which sinks there are is each process's own.
+fn task(sink: &str) -> String {
+    format!("outbox/{sink}")
+}
 
 /// What wakes the lanes.
 pub(crate) struct Bells(BTreeMap<String, watch::Sender<()>>);
@@ -75,10 +81,11 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 /// One sink's queue; without a sink, that of what is told later.
 async fn lane(engine: &Engine, name: &str, sink: Option<&dyn Sink>) {
     let mut bell = engine.bells.listen(name);
+    let task = task(name);
     loop {
         bell.mark_unchanged();
-        if !engine.leads(TASK).await {
-            engine.clock.sleep(LOOK_SHARED).await;
+        if !engine.leads(&task).await {
+            engine.clock.sleep(STANDBY).await;
             continue;
         }
         let wait = match deliver(engine, name, sink).await {
@@ -112,6 +119,10 @@ async fn deliver(engine: &Engine, name: &str, sink: Option<&dyn Sink>) -> Result
     let most = sink.map_or(BATCH, |sink| sink.at_once().clamp(1, BATCH));
     let messages = engine.journal.outbox(name, engine.clock.now(), most).await?;
     let count = messages.len();
+    // Reading may have taken so long that another process delivers by now.
+    if count > 0 && !engine.leads_on(&task(name), DELIVERY_TIMEOUT) {
+        return Ok(count);
+    }
     if count > 0 {
         let deliveries =
             join_all(messages.into_iter().map(|message| deliver_one(engine, sink, message))).await;

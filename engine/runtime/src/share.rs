@@ -1,9 +1,10 @@
 //! What processes that share a journal have in common: where the switch stands, how often actions helped, how many new
 //! issues a rule has; and what only one of them does at a time.
 //!
-//! A process that has its journal alone knows all of this by itself, and asks nothing.
+//! A process that has its journal alone knows all of this by itself, and asks nothing. [`follow`](crate::follow) tells what
+//! the others do.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,8 +13,9 @@ use selfheal_core::policy::RATE_WINDOW;
 use serde_json::{Value, json};
 
 use crate::engine::Engine;
+use crate::feed::Change;
 use crate::ports::JournalFault;
-use crate::ports::journal::Write;
+use crate::ports::journal::{Said, Write};
 use crate::storm::{RELEASE, StormReading, WINDOW};
 use crate::switch;
 
@@ -24,10 +26,18 @@ const LEARN_EVERY: Duration = Duration::from_secs(60);
 /// How long a task that only one process does at a time is this one's without asking again.
 const LEASE: Duration = Duration::from_secs(30);
 
-/// The tasks that are this process's, each since when that was last confirmed.
+/// The tasks that are this process's, each with when that was last confirmed.
 #[derive(Default)]
 pub(crate) struct Leads {
-    confirmed: Mutex<HashMap<String, Duration>>,
+    confirmed: Mutex<BTreeMap<String, Duration>>,
+}
+
+impl Leads {
+    /// How long ago, by the monotonic clock, a task was confirmed to be this process's.
+    fn age(&self, task: &str, now: Duration) -> Option<Duration> {
+        let confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.get(task).map(|at| now.saturating_sub(*at))
+    }
 }
 
 /// Keeps what is shared up to date, for as long as the process runs.
@@ -50,7 +60,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         }
         tokio::select! {
             biased;
-            () = engine.journal.heard() => {}
+            () = engine.journal.heard(Said::Call) => {}
             () = engine.clock.sleep(LOOK) => {}
         }
     }
@@ -72,6 +82,7 @@ async fn refresh_switch(engine: &Engine, stored: &mut Option<Value>) -> Result<(
     if position != engine.switch.position() && engine.switch.turn(position, turned_off) {
         tracing::warn!(on, by, why, "the switch was turned");
         engine.metrics.switch_on.set(i64::from(on));
+        engine.feed.tell(Change { settings: vec![switch::SETTING.to_owned()], ..Change::default() });
     }
     Ok(())
 }
@@ -97,9 +108,7 @@ impl Engine {
             return true;
         }
         let now = self.clock.monotonic();
-        let confirmed =
-            self.leads.confirmed.lock().unwrap_or_else(PoisonError::into_inner).get(task).copied();
-        if confirmed.is_some_and(|at| now.saturating_sub(at) < lease / 2) {
+        if self.leads.age(task, now).is_some_and(|age| age < lease / 2) {
             return true;
         }
         let led = self.journal.lease(task, &self.replica, self.clock.now(), lease).await;
@@ -110,6 +119,23 @@ impl Engine {
             Err(ref fault) => tracing::warn!(task, %fault, "it cannot be told whose task it is"),
         }
         led.unwrap_or(false)
+    }
+
+    /// Whether a task is certain to be this process's for some time yet, up to half of the lease of [`Self::leads`].
+    pub(crate) fn leads_on(&self, task: &str, time: Duration) -> bool {
+        !self.shared || self.leads.age(task, self.clock.monotonic()).is_some_and(|age| age + time < LEASE)
+    }
+
+    /// Gives back all tasks of this process.
+    pub(crate) async fn resign(&self) {
+        let tasks = std::mem::take(&mut *self.leads.confirmed.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks.into_keys() {
+            let given = self.journal.lease(&task, &self.replica, self.clock.now(), Duration::ZERO).await;
+            if let Err(fault) = given {
+                tracing::warn!(task, %fault, "a task could not be given back; its lease ends by itself");
+                return;
+            }
+        }
     }
 
     /// How many new issues a rule has, in all processes.

@@ -13,9 +13,9 @@ use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
-    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story,
-    Tenure, Totals, Write,
+    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
+    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
+    Story, Tenure, Totals, Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use selfheal_runtime::simulation::MemoryJournal;
@@ -158,6 +158,10 @@ impl Audit for Gate {
         self.ask(self.journal.links(after, most)).await
     }
 
+    async fn changed(&self, after: u64, most: usize) -> Answer<Vec<Changed>> {
+        self.ask(self.journal.changed(after, most)).await
+    }
+
     async fn unlinked(&self) -> Answer<u64> {
         self.ask(self.journal.unlinked()).await
     }
@@ -254,8 +258,8 @@ impl Journal for Gate {
         self.write(async |_| self.journal.forget_messages(but_for, due_before).await).await
     }
 
-    async fn heard(&self) {
-        self.journal.heard().await;
+    async fn heard(&self, said: Said) {
+        self.journal.heard(said).await;
     }
 
     async fn next_look(&self, now: Timestamp) -> Answer<Option<Timestamp>> {

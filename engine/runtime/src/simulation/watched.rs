@@ -14,9 +14,9 @@ use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
-    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story,
-    Tenure, Totals, Write,
+    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
+    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
+    Story, Tenure, Totals, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -83,6 +83,10 @@ impl<W: Watch> Audit for Watched<W> {
 
     async fn links(&self, after: u64, most: usize) -> Answer<Vec<AuditEntry>> {
         self.ask(self.inner.links(after, most)).await
+    }
+
+    async fn changed(&self, after: u64, most: usize) -> Answer<Vec<Changed>> {
+        self.ask(self.inner.changed(after, most)).await
     }
 
     async fn unlinked(&self) -> Answer<u64> {
@@ -160,9 +164,9 @@ impl<W: Watch> Journal for Watched<W> {
         self.ask(self.inner.due(now, most)).await
     }
 
-    async fn heard(&self) {
+    async fn heard(&self, said: Said) {
         // It may wait for ever, which nobody is to be told of.
-        self.inner.heard().await;
+        self.inner.heard(said).await;
     }
 
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {

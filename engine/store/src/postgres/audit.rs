@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use selfheal_core::audit::{Head, Link, Stored};
 use selfheal_core::hash::ContentHash;
 use selfheal_runtime::ports::JournalFault;
-use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain};
+use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain, Changed};
 use tokio_postgres::Row;
 
 use super::columns::Columns as _;
@@ -69,6 +69,14 @@ fn entry(row: &Row) -> Result<AuditEntry, Trouble> {
     Ok(AuditEntry { link, record: Some((stored.content(), rows::record(row)?)) })
 }
 
+fn ask_changed(after: u64, most: usize) -> Sql<'static> {
+    sql!(
+        "SELECT seq, issue, ordinal FROM audit LEFT JOIN records ON id = record WHERE seq > $1 ORDER BY seq LIMIT $2",
+        i64::try_from(after).unwrap_or(i64::MAX),
+        i64::try_from(most).unwrap_or(i64::MAX)
+    )
+}
+
 fn ask_unlinked() -> Sql<'static> {
     sql!(
         "SELECT count(*) AS unlinked FROM records
@@ -92,6 +100,12 @@ impl Audit for Pool {
         read(&self.ask(ask_links(after, most)).await?, entry)
     }
 
+    async fn changed(&self, after: u64, most: usize) -> Result<Vec<Changed>, JournalFault> {
+        read(&self.ask(ask_changed(after, most)).await?, |row| {
+            Ok(Changed::new(row.number("seq")?, row.value("issue")?, row.value("ordinal")?))
+        })
+    }
+
     async fn unlinked(&self) -> Result<u64, JournalFault> {
         let count = first(&self.ask(ask_unlinked()).await?, |row| row.number("unlinked"))?;
         Ok(count.unwrap_or_default())
@@ -106,6 +120,10 @@ impl Audit for PostgresJournal {
 
     async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
         self.pool.links(after, most).await
+    }
+
+    async fn changed(&self, after: u64, most: usize) -> Result<Vec<Changed>, JournalFault> {
+        self.pool.changed(after, most).await
     }
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {
@@ -134,6 +152,10 @@ impl Audit for PostgresAudit {
 
     async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
         self.0.links(after, most).await
+    }
+
+    async fn changed(&self, after: u64, most: usize) -> Result<Vec<Changed>, JournalFault> {
+        self.0.changed(after, most).await
     }
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {

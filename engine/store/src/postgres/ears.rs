@@ -1,4 +1,5 @@
-//! What other processes say: a session that listens, so that a look that is called for, or a setting, is known at once.
+//! What other processes say: a session that listens, so that a look that is called for, a setting or a record is known at
+//! once.
 //!
 //! It may miss something while it connects anew; whoever waits asks the journal from time to time as well.
 
@@ -7,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
+use selfheal_runtime::ports::journal::Said;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_postgres::AsyncMessage;
@@ -14,36 +16,51 @@ use tokio_postgres::AsyncMessage;
 use super::connection::{Connector, Sql, sql};
 use super::fault::Trouble;
 
-/// The channel by which replicas call each other.
-const CHANNEL: &str = "selfheal";
+/// The channel by which replicas call each other, and the one by which they say that there are new records.
+const CALLS: &str = "selfheal";
+const RECORDS: &str = "selfheal_records";
 /// How long to wait before listening anew.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Tells the other processes.
-pub(super) fn tell() -> Sql<'static> {
-    sql!("SELECT pg_notify($1, '')", CHANNEL)
+/// Tells all processes, this one too.
+pub(super) fn tell(said: Said) -> Sql<'static> {
+    let channel = match said {
+        Said::Call => CALLS,
+        Said::Record => RECORDS,
+    };
+    sql!("SELECT pg_notify($1, '')", channel)
+}
+
+/// What waits for each thing to be said.
+#[derive(Default)]
+struct Waiters {
+    calls: Notify,
+    records: Notify,
 }
 
 /// Listens until this is dropped.
 pub(super) struct Ears {
-    heard: Arc<Notify>,
+    heard: Arc<Waiters>,
 }
 
 impl Ears {
     /// Starts to listen.
     pub(super) fn open(connector: Arc<Connector>) -> Self {
-        let heard = Arc::new(Notify::new());
+        let heard = Arc::<Waiters>::default();
         tokio::spawn(listen(connector, Arc::downgrade(&heard)));
         Self { heard }
     }
 
-    /// Waits for the next thing that is said.
-    pub(super) async fn heard(&self) {
-        self.heard.notified().await;
+    /// Waits until this is said.
+    pub(super) async fn heard(&self, said: Said) {
+        match said {
+            Said::Call => self.heard.calls.notified().await,
+            Said::Record => self.heard.records.notified().await,
+        }
     }
 }
 
-async fn listen(connector: Arc<Connector>, heard: Weak<Notify>) {
+async fn listen(connector: Arc<Connector>, heard: Weak<Waiters>) {
     while heard.strong_count() > 0 {
         if let Err(trouble) = listen_once(&connector, &heard).await {
             tracing::debug!(fault = %trouble.fault(), "other replicas cannot be heard for a moment");
@@ -52,10 +69,10 @@ async fn listen(connector: Arc<Connector>, heard: Weak<Notify>) {
     }
 }
 
-async fn listen_once(connector: &Connector, heard: &Weak<Notify>) -> Result<(), Trouble> {
+async fn listen_once(connector: &Connector, heard: &Weak<Waiters>) -> Result<(), Trouble> {
     let (client, mut connection) = connector.within(connector.config.connect(connector.tls.clone())).await?;
     let mut listening = pin!(async move {
-        client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
+        client.batch_execute(&format!("LISTEN {CALLS}; LISTEN {RECORDS}")).await?;
         // The client is kept for as long as its session is to last.
         std::future::pending::<()>().await;
         drop(client);
@@ -67,8 +84,9 @@ async fn listen_once(connector: &Connector, heard: &Weak<Notify>) -> Result<(), 
         }
         loop {
             match connection.poll_message(context) {
-                Poll::Ready(Some(Ok(AsyncMessage::Notification(_)))) => match heard.upgrade() {
-                    Some(heard) => heard.notify_waiters(),
+                Poll::Ready(Some(Ok(AsyncMessage::Notification(said)))) => match heard.upgrade() {
+                    Some(heard) if said.channel() == RECORDS => heard.records.notify_waiters(),
+                    Some(heard) => heard.calls.notify_waiters(),
                     None => return Poll::Ready(Ok(())),
                 },
                 Poll::Ready(Some(Ok(_))) => {}

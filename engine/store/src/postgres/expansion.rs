@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::sighting::LatestIssue;
-use selfheal_runtime::ports::journal::{HOLD, Progress, Sighted, Sighting};
+use selfheal_runtime::ports::journal::{HOLD, Progress, Said, Sighted, Sighting};
 
 use super::columns::{Columns as _, micros, text};
 use super::connection::{Connection, Sql, sql};
@@ -51,7 +51,8 @@ pub(super) async fn expand(
     let mut statements = writes(&outcomes, last, &number)?;
     let changed = outcomes.changed.len() as u64;
     statements.extend(note(progress));
-    statements.extend(is_for_others(&outcomes).then(ears::tell));
+    statements.extend(is_for_others(&outcomes).then(|| ears::tell(Said::Call)));
+    statements.extend((!outcomes.told.is_empty()).then(|| ears::tell(Said::Record)));
     statements.push(sql!("COMMIT"));
     if changed == 0 {
         all(session, statements).await?;

@@ -37,7 +37,7 @@ use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
     Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress,
-    RECEIPT_HOLD, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Tenure,
+    RECEIPT_HOLD, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting, Story, Tenure,
     Totals, Write,
 };
 use selfheal_runtime::ports::{Course, Episode, Journal, JournalFault, JournalFaultKind};
@@ -268,8 +268,8 @@ impl Journal for PostgresJournal {
         Ok(())
     }
 
-    async fn heard(&self) {
-        self.ears.heard().await;
+    async fn heard(&self, said: Said) {
+        self.ears.heard(said).await;
     }
 
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {

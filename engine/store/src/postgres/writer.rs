@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use selfheal_core::issue::IssueId;
-use selfheal_runtime::ports::journal::Write;
+use selfheal_runtime::ports::journal::{Said, Write};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
@@ -271,9 +271,12 @@ async fn transact(
         batch,
         identity.generation,
     );
-    let told = requests.iter().flat_map(|request| &request.writes).any(|(write, _)| is_for_others(write));
+    let has = |is: fn(&Write) -> bool| {
+        requests.iter().flat_map(|request| &request.writes).any(|(write, _)| is(write))
+    };
     let mut ending = vec![mark];
-    ending.extend(told.then(ears::tell));
+    ending.extend(has(is_call).then(|| ears::tell(Said::Call)));
+    ending.extend(has(|write| matches!(write, Write::Record(_))).then(|| ears::tell(Said::Record)));
     ending.push(sql!("COMMIT"));
     let committed = match session.pipeline(&ending).await {
         Ok(answers) => answers.into_iter().collect::<Result<Vec<_>, _>>(),
@@ -297,8 +300,8 @@ fn first_issue(request: &Request) -> Option<IssueId> {
     })
 }
 
-/// Whether other replicas should hear of it at once.
-fn is_for_others(write: &Write) -> bool {
+/// Whether other replicas have something to do because of it.
+fn is_call(write: &Write) -> bool {
     matches!(write, Write::Wake { .. } | Write::Set { .. })
 }
 

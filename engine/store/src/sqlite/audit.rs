@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use selfheal_core::audit::{Head, Link, Stored};
 use selfheal_core::hash::ContentHash;
-use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain};
+use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain, Changed};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 
 use super::fault::{Trouble, unavailable};
@@ -87,6 +87,19 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
     Ok(AuditEntry { link, record: Some((stored.content(), rows::record(row)?)) })
 }
 
+fn ask_changed(connection: &Connection, after: u64, most: usize) -> rusqlite::Result<Vec<Changed>> {
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut ask = connection.prepare_cached(
+        "SELECT seq, issue, ordinal FROM audit LEFT JOIN records ON id = record WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let changed = |row: &Row<'_>| {
+        let seq: i64 = row.get("seq")?;
+        Ok(Changed::new(seq.cast_unsigned(), row.get("issue")?, row.get("ordinal")?))
+    };
+    ask.query_map([after, most], changed)?.collect()
+}
+
 fn ask_unlinked(connection: &Connection) -> rusqlite::Result<u64> {
     let mut ask = connection.prepare_cached(
         "SELECT count(*) FROM records
@@ -103,6 +116,10 @@ impl Audit for SqliteJournal {
 
     async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
         self.query(move |connection| ask_links(connection, after, most)).await
+    }
+
+    async fn changed(&self, after: u64, most: usize) -> Result<Vec<Changed>, JournalFault> {
+        self.query(move |connection| ask_changed(connection, after, most)).await
     }
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {
@@ -155,6 +172,10 @@ impl Audit for SqliteAudit {
 
     async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault> {
         self.ask(move |connection| ask_links(connection, after, most)).await
+    }
+
+    async fn changed(&self, after: u64, most: usize) -> Result<Vec<Changed>, JournalFault> {
+        self.ask(move |connection| ask_changed(connection, after, most)).await
     }
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {

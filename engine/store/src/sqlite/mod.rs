@@ -42,7 +42,7 @@ use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
     Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt,
-    ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story, Tenure, Totals, Write,
+    ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting, Story, Tenure, Totals, Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
@@ -225,7 +225,7 @@ impl Journal for SqliteJournal {
         self.submit(holds::Free).await
     }
 
-    async fn heard(&self) {
+    async fn heard(&self, _: Said) {
         // One process has the file, and hears itself.
         std::future::pending().await
     }

@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use selfheal_core::audit::{Checkpoint, Forgot, Found, Head, Key, Link, Says, Verified, Verifier};
 use selfheal_core::hash::ContentHash;
+use selfheal_core::issue::IssueId;
+use selfheal_core::remediation::RemediationId;
 
 use super::fault::JournalFault;
 use super::story::Record;
@@ -32,10 +34,34 @@ impl AuditEntry {
     /// What is found where the record is to be.
     fn found(&self) -> Option<Found> {
         let (content, record) = self.record.as_ref()?;
-        let forgot = (record.kind == Forgot::KIND)
-            .then(|| serde_json::from_value(record.facts.clone()).ok())
-            .flatten();
-        Some(Found { content: *content, forgot })
+        let facts = || record.facts.clone();
+        let says = match record.kind.as_str() {
+            Forgot::KIND => serde_json::from_value(facts()).ok().map(Says::Forgot),
+            Checkpoint::KIND => serde_json::from_value(facts()).ok().map(Says::Checkpoint),
+            _ => None,
+        };
+        Some(Found { content: *content, says })
+    }
+}
+
+/// What a link's record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The number of the link.
+    pub seq: u64,
+    /// The issue, if its record is there and about one.
+    pub issue: Option<IssueId>,
+    /// The remediation, likewise.
+    pub remediation: Option<RemediationId>,
+}
+
+impl Changed {
+    /// By the columns of a record.
+    pub fn new(seq: u64, issue: Option<i64>, ordinal: Option<i64>) -> Self {
+        let issue = issue.map(IssueId);
+        let ordinal = ordinal.and_then(|ordinal| u32::try_from(ordinal).ok());
+        let remediation = issue.zip(ordinal).map(|(issue, ordinal)| RemediationId { issue, ordinal });
+        Self { seq, issue, remediation }
     }
 }
 
@@ -46,6 +72,8 @@ pub trait Audit: Send + Sync {
     async fn chain(&self) -> Result<Chain, JournalFault>;
     /// Links after a number, with their records, in the order of their numbers.
     async fn links(&self, after: u64, most: usize) -> Result<Vec<AuditEntry>, JournalFault>;
+    /// What the links after a number are about, in the order of their numbers, which is that in which they became durable.
+    async fn changed(&self, after: u64, most: usize) -> Result<Vec<Changed>, JournalFault>;
     /// How many records have no link although the chain had begun.
     async fn unlinked(&self) -> Result<u64, JournalFault>;
 }

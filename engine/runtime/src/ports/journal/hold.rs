@@ -27,3 +27,12 @@ impl Tenure {
         Self { issue, epoch: 1 }
     }
 }
+
+/// What processes that share a journal say to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A look was called for, or a setting was changed.
+    Call,
+    /// A record was added.
+    Record,
+}

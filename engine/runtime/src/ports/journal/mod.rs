@@ -33,9 +33,9 @@ use serde_json::Value;
 use super::history::Episode;
 
 pub use approval::{Answer, Approval};
-pub use audit::{Audit, AuditEntry, Chain, verify};
+pub use audit::{Audit, AuditEntry, Chain, Changed, verify};
 pub use fault::{JournalFault, JournalFaultKind};
-pub use hold::{HOLD, RECEIPT_HOLD, Tenure};
+pub use hold::{HOLD, RECEIPT_HOLD, Said, Tenure};
 pub use horizons::Horizons;
 pub use issue::{Issue, IssueFilter};
 pub use outbox::{Delivery, OutboxMessage};
@@ -94,9 +94,9 @@ pub trait Journal: Audit {
     ) -> Result<bool, JournalFault>;
     /// Gives back everything that anybody holds: for the only process that uses the journal, when it starts.
     async fn free(&self) -> Result<(), JournalFault>;
-    /// Waits until another process has called for a look or changed a setting. It may miss that: whoever waits also asks
-    /// from time to time.
-    async fn heard(&self);
+    /// Waits until any process that shares the journal has said this. It may miss that: whoever waits also asks from time
+    /// to time.
+    async fn heard(&self, said: Said);
 
     /// Forgets what has been over for long enough, at most about `most` rows or issues with what belongs to them; gives
     /// how many. Nothing of an issue that is open or has a change to be taken back, no setting and no total. The links of

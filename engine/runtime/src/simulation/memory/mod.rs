@@ -24,9 +24,9 @@ use serde_json::Value;
 
 use self::state::State;
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
-    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Sighted, Sighting, Story,
-    Tenure, Totals, Write,
+    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
+    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
+    Story, Tenure, Totals, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -53,6 +53,10 @@ impl Audit for MemoryJournal {
     }
 
     async fn links(&self, _after: u64, _most: usize) -> Answer<Vec<AuditEntry>> {
+        Ok(Vec::new())
+    }
+
+    async fn changed(&self, _after: u64, _most: usize) -> Answer<Vec<Changed>> {
         Ok(Vec::new())
     }
 
@@ -134,7 +138,7 @@ impl Journal for MemoryJournal {
         Ok(())
     }
 
-    async fn heard(&self) {
+    async fn heard(&self, _: Said) {
         // Whoever shares it asks from time to time, which is what must suffice.
         std::future::pending().await
     }

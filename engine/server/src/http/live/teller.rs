@@ -46,6 +46,7 @@ impl Gathered {
         self.approvals.extend(change.approvals.iter().cloned());
         self.settings.extend(change.settings.iter().cloned());
         self.rules |= change.rules;
+        self.lagged |= change.much;
     }
 
     /// Takes everything that is there without waiting.
