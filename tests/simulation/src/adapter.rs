@@ -94,6 +94,10 @@ impl Connection {
     /// A call begins; only a living process makes one, and it may die of it.
     async fn call(&self, kind: &'static str, name: &str) -> Result<(), Failure> {
         self.porch.life.go_on().await;
+        self.make(kind, name).await
+    }
+
+    async fn make(&self, kind: &'static str, name: &str) -> Result<(), Failure> {
         self.porch.pulse().beat();
         self.porch.oracle().note(kind, 0, || name.to_owned());
         if self.happens(self.porch.faults().dies_at_target) {
@@ -206,11 +210,11 @@ impl Action for Change {
 
     async fn apply(&self, params: &Setting, prior: &Number, intent: &IntentId) -> Result<Applied, Failure> {
         let porch = &self.connection.porch;
-        porch.life.go_on().await;
+        porch.life.lives().await;
         porch.oracle().applies(intent, porch.switch_is_on());
         porch.oracle().unsure(intent, true);
         let (adds, name, value, id) = (self.adds(), params.name.clone(), params.value, *intent);
-        let mut answer = self.connection.call("apply", &params.name).await;
+        let mut answer = self.connection.make("apply", &params.name).await;
         // The precondition at the target: nobody has changed it since it was looked at.
         let moved = porch.target().get(&name) != *prior && porch.target().get(&name).value != value;
         if answer.is_ok() && !adds && moved {
@@ -276,9 +280,9 @@ impl Action for Change {
             return Ok(Undone::Irreversible);
         }
         let porch = &self.connection.porch;
-        porch.life.go_on().await;
+        porch.life.lives().await;
         let _undoing = porch.oracle().undoes(intent, porch.now());
-        self.connection.call("undo", &params.name).await?;
+        self.connection.make("undo", &params.name).await?;
         let now = porch.target().get(&params.name).value;
         if now == prior.value {
             return Ok(Undone::Nothing(format!("{} is {now} already", params.name)));

@@ -115,7 +115,9 @@ impl Gate {
                     }
                     return std::future::pending().await;
                 }
-                made(false).await
+                let answer = made(false).await;
+                self.porch.life.go_on().await;
+                answer
             }
             Fate::SlowAfter(wait) => {
                 let answer = made(false).await;

@@ -197,7 +197,7 @@ fn parts(world: &Arc<World>, porch: &Arc<Porch>, death: Option<Appointment>) -> 
         audit_key: None,
         switch_on: true,
         learning: true,
-        shared: false,
+        shared: world.character.replicas > 1,
         retention: Retention::default(),
         backlog_max: 10_000,
     }

@@ -1,5 +1,5 @@
 //! The engine in a world that goes wrong: one seed draws a world, what happens in it and every fault, and the same seed
-//! gives the same run, always. Oracles watch what must always hold (ARCHITECTURE.md).
+//! gives the same run, always. In some worlds several processes share a journal and a ledger. Oracles watch what must always hold (ARCHITECTURE.md).
 //!
 //! `schedule` draws what happens, `world` is what outlives a process, `house` one process with its faulty ports
 //! (`gate` is the journal's, `adapter`, `ledger` and `mail` the others), `play` carries a schedule out, `oracle` judges,

@@ -10,11 +10,14 @@ use selfheal_runtime::ports::Clock;
 use selfheal_runtime::simulation::Timeline;
 use tokio::sync::Notify;
 
-/// Whether a process lives. What belongs to a dead one never goes on: its calls do not return.
+/// Whether a process lives. What belongs to a dead one never goes on: its calls do not return. What belongs to a frozen
+/// one goes on when it has thawed.
 #[derive(Default)]
 pub struct Life {
     over: AtomicBool,
     died: Notify,
+    frozen: AtomicBool,
+    thawed: Notify,
 }
 
 impl Life {
@@ -29,8 +32,33 @@ impl Life {
         self.over.load(Ordering::Relaxed)
     }
 
-    /// Goes on only in a living process.
+    /// Freezes it, as SIGSTOP would.
+    pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets it go on, as SIGCONT would.
+    pub fn thaw(&self) {
+        self.frozen.store(false, Ordering::Relaxed);
+        self.thawed.notify_waiters();
+    }
+
+    /// Whether it is frozen.
+    pub fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Relaxed)
+    }
+
+    /// Goes on only in a living process that is not frozen.
     pub async fn go_on(&self) {
+        while self.is_frozen() {
+            self.thawed.notified().await;
+        }
+        self.lives().await;
+    }
+
+    /// Goes on only in a living process, and is too quick to be frozen: between the last look at the lease and an effect
+    /// that is on its way, only the target itself could tell that it comes too late.
+    pub async fn lives(&self) {
         if self.is_over() {
             std::future::pending::<()>().await;
         }

@@ -95,7 +95,7 @@ fn watch_panics() {
 
 async fn carry_out(schedule: &Schedule, world: &Arc<World>) -> Summary {
     let mut player = Player::new(world);
-    player.restart(None).await;
+    player.revive().await;
     for Event { after, what } in &schedule.events {
         world.timeline.advance(*after).await;
         player.revive().await;
@@ -119,7 +119,10 @@ async fn carry_out(schedule: &Schedule, world: &Arc<World>) -> Summary {
 
 struct Player<'w> {
     world: &'w Arc<World>,
-    house: Option<House>,
+    /// One for each process; `None` until it has started, or when it did not.
+    houses: Vec<Option<House>>,
+    /// Whose turn it is: what happens to one process happens to each in its turn.
+    turn: usize,
     processes: u64,
     edition: u32,
     without: Option<usize>,
@@ -134,8 +137,18 @@ struct Player<'w> {
 impl<'w> Player<'w> {
     fn new(world: &'w Arc<World>) -> Self {
         let calls = Arc::default();
-        let (house, without) = (None, None);
-        Self { world, house, processes: 0, edition: 1, without, sent: Vec::new(), calls, others: 0 }
+        let houses = (0..world.character.replicas.max(1)).map(|_| None).collect();
+        Self {
+            world,
+            houses,
+            turn: 0,
+            processes: 0,
+            edition: 1,
+            without: None,
+            sent: Vec::new(),
+            calls,
+            others: 0,
+        }
     }
 
     fn rules(&self) -> Vec<selfheal_script::RuleFile> {
@@ -144,8 +157,14 @@ impl<'w> Player<'w> {
         rules::files(&numbers, self.edition)
     }
 
-    async fn restart(&mut self, death: Option<crate::gate::Appointment>) {
-        self.house = None;
+    /// The place of the process whose turn it is.
+    fn next(&mut self) -> usize {
+        self.turn = (self.turn + 1) % self.houses.len();
+        self.turn
+    }
+
+    async fn restart(&mut self, place: usize, death: Option<crate::gate::Appointment>) {
+        self.houses[place] = None;
         self.processes += 1;
         let (world, number, rules) = (Arc::clone(self.world), self.processes, self.rules());
         let starting = tokio::spawn(async move { House::start(&world, number, rules, death).await });
@@ -155,22 +174,32 @@ impl<'w> Player<'w> {
             self.world.timeline.advance(START_STEP).await;
         }
         // A start that panicked has been noted.
-        self.house = starting.await.ok().flatten();
+        self.houses[place] = starting.await.ok().flatten();
     }
 
-    /// Starts a process where the last one has ended.
+    /// Starts processes where the last ones have ended.
     async fn revive(&mut self) {
-        if !self.house.as_ref().is_some_and(House::lives) {
-            self.restart(None).await;
+        for place in 0..self.houses.len() {
+            if !self.houses[place].as_ref().is_some_and(House::lives) {
+                self.restart(place, None).await;
+            }
         }
     }
 
-    /// Makes a call of the engine, which is answered when it is answered.
-    fn call<F>(&self, make: impl FnOnce(Arc<selfheal_runtime::Engine>) -> F)
+    /// Makes a call of an engine, which is answered when it is answered.
+    fn call<F>(&mut self, make: impl FnOnce(Arc<selfheal_runtime::Engine>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Some(house) = &self.house else { return };
+        let place = self.next();
+        self.call_at(place, make);
+    }
+
+    fn call_at<F>(&self, place: usize, make: impl FnOnce(Arc<selfheal_runtime::Engine>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(house) = &self.houses[place] else { return };
         let (life, calls) = (Arc::clone(&house.porch.life), Arc::clone(&self.calls));
         calls.fetch_add(1, Ordering::Relaxed);
         let made = make(Arc::clone(&house.engine));
@@ -181,7 +210,7 @@ impl<'w> Player<'w> {
     }
 
     /// Sends a body. What is answered with 200 is promised.
-    fn send(&self, body: Vec<u8>) {
+    fn send(&mut self, body: Vec<u8>) {
         let world = Arc::clone(self.world);
         self.call(async move |engine| {
             let troubles = world.oracle.journal_troubles();
@@ -233,7 +262,11 @@ impl<'w> Player<'w> {
                 world.oracle.ledger_forgot();
                 world.ledger.forget();
             }
-            What::Kill(death) => self.restart(*death).await,
+            What::Kill(death) => {
+                let place = self.next();
+                self.restart(place, *death).await;
+            }
+            What::Freeze(seconds) => self.freeze(Duration::from_secs(*seconds)),
             What::Reload { edition, without } => {
                 let files = if *edition == 0 {
                     rules::broken()
@@ -241,11 +274,16 @@ impl<'w> Player<'w> {
                     (self.edition, self.without) = (*edition, Some(*without));
                     self.rules()
                 };
-                self.call(async move |engine| {
-                    // What does not compile is refused, and the rules in use stay.
-                    let _ = engine.load_rules(files).await;
-                });
+                for place in 0..self.houses.len() {
+                    let files = files.clone();
+                    self.call_at(place, async move |engine| {
+                        // What does not compile is refused, and the rules in use stay.
+                        let _ = engine.load_rules(files).await;
+                    });
+                }
             }
+            // The server of a shared journal has a clock of its own, by which leases go.
+            What::SetClock(_) if self.houses.len() > 1 => {}
             What::SetClock(seconds) => {
                 world.oracle.clock_was_set();
                 world.wall.set(*seconds);
@@ -346,6 +384,21 @@ impl<'w> Player<'w> {
         }
     }
 
+    /// Freezes a process for a time.
+    fn freeze(&mut self, time: Duration) {
+        let place = self.next();
+        let Some(house) = &self.houses[place] else { return };
+        let (life, world) = (Arc::clone(&house.porch.life), Arc::clone(self.world));
+        life.freeze();
+        // What it was asked is answered late.
+        world.oracle.journal_is_in_trouble();
+        tokio::spawn(async move {
+            world.timeline.sleep(time).await;
+            world.oracle.journal_is_in_trouble();
+            life.thaw();
+        });
+    }
+
     async fn answer(&mut self, which: u64, granted: bool, right: bool) {
         let Ok(open) = self.world.journal.approvals(true, 100).await else { return };
         let place = which.checked_rem(open.len() as u64).and_then(|place| usize::try_from(place).ok());
@@ -370,14 +423,16 @@ impl<'w> Player<'w> {
         self.without = None;
         for _ in 0..CALM_ROUNDS {
             self.revive().await;
-            let rules = self.rules();
-            self.call(async move |engine| {
-                // The texts are good; the journal can be read.
-                let _ = engine.load_rules(rules).await;
-                if !engine.switch.position().on {
-                    let _ = engine.turn_switch(true, "ann", "it is calm").await;
-                }
-            });
+            for place in 0..self.houses.len() {
+                let rules = self.rules();
+                self.call_at(place, async move |engine| {
+                    // The texts are good; the journal can be read.
+                    let _ = engine.load_rules(rules).await;
+                    if !engine.switch.position().on {
+                        let _ = engine.turn_switch(true, "ann", "it is calm").await;
+                    }
+                });
+            }
             world.timeline.advance(CALM_ROUND).await;
             if world.oracle.violation().is_some() {
                 return;

@@ -9,6 +9,8 @@ use crate::weather::Faults;
 
 /// Instances that alerts are about; rules for the same instance get in each other's way.
 const INSTANCES: u64 = 3;
+/// Of so many worlds, one has two processes on its journal and one has three.
+const REPLICATED_EVERY: u64 = 5;
 /// The most that happens in one world, and the least.
 const EVENTS_MAX: u64 = 40;
 const EVENTS_MIN: u64 = 8;
@@ -24,6 +26,8 @@ pub struct Character {
     pub has_source: bool,
     /// Whether the ledger outlives a process.
     pub ledger_outlives: bool,
+    /// How many processes share the journal, and then the ledger; at least one.
+    pub replicas: usize,
 }
 
 /// An alert: a rule's number and an instance's.
@@ -82,8 +86,10 @@ pub enum What {
     Up(Part),
     /// The ledger forgets everything.
     Forget,
-    /// The process is killed; the next one may have an appointment.
+    /// A process is killed; the next one may have an appointment.
     Kill(Option<Appointment>),
+    /// A process is frozen for so many seconds.
+    Freeze(u64),
     /// Other editions of the rules, one of them less; or texts that do not compile.
     Reload {
         /// Which edition; 0 does not compile.
@@ -91,7 +97,7 @@ pub enum What {
         /// Which rule is left out, if it is there.
         without: usize,
     },
-    /// The wall clock is set, by seconds.
+    /// The wall clock is set, by seconds; not where processes share a journal, whose server has its own.
     SetClock(i64),
     /// An open approval is answered: which, whether yes, and whether for the right plan.
     Answer(u64, bool, bool),
@@ -128,15 +134,21 @@ impl Schedule {
         let rules: Vec<usize> = (0..count).map(|_| number(dice.below(rules::COUNT))).collect();
         let has_source = dice.chance(300);
         let ledger_outlives = dice.chance(500);
+        let replicas = match Dice::new(seed, "replicas").below(REPLICATED_EVERY) {
+            0 => 2,
+            1 => 3,
+            _ => 1,
+        };
+        let ledger_outlives = ledger_outlives || replicas > 1;
         let count = EVENTS_MIN + dice.below(EVENTS_MAX - EVENTS_MIN + 1);
         // Some worlds are hasty, others slow.
         let pace = *dice.pick(&[2, 20, 90]);
         let events = (0..count).map(|_| Event {
             after: dice.between(Duration::ZERO, Duration::from_secs(pace)),
-            what: what(&mut dice, &rules, ledger_outlives),
+            what: what(&mut dice, &rules, ledger_outlives, replicas),
         });
         let events = events.collect();
-        Self { seed, character: Character { faults, rules, has_source, ledger_outlives }, events }
+        Self { seed, character: Character { faults, rules, has_source, ledger_outlives, replicas }, events }
     }
 }
 
@@ -144,10 +156,11 @@ fn number(drawn: u64) -> usize {
     usize::try_from(drawn).unwrap_or_default()
 }
 
-fn what(dice: &mut Dice, rules: &[usize], ledger_outlives: bool) -> What {
+fn what(dice: &mut Dice, rules: &[usize], ledger_outlives: bool, replicas: usize) -> What {
     match dice.below(100) {
         0..35 => What::Fire(alerts(dice, rules), sent(dice)),
         35..50 => What::Resolve(alerts(dice, rules), sent(dice)),
+        53..55 if replicas > 1 => What::Freeze(dice.below(60)),
         50..55 => What::Repeat(dice.draw()),
         55..57 => What::Storm(*dice.pick(rules), 3 + dice.below(8)),
         57 => What::Release(*dice.pick(rules)),
@@ -163,6 +176,7 @@ fn what(dice: &mut Dice, rules: &[usize], ledger_outlives: bool) -> What {
             let edition = u32::try_from(dice.below(4)).unwrap_or(0);
             What::Reload { edition, without: number(dice.below(2 * rules::COUNT)) }
         }
+        90 if replicas > 1 => What::Freeze(dice.below(120)),
         90 => What::SetClock(i64::try_from(dice.below(1200)).unwrap_or(0) - 400),
         91..97 => What::Answer(dice.draw(), dice.chance(700), dice.chance(850)),
         97 => What::Switch(false),

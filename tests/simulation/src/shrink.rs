@@ -52,6 +52,11 @@ impl Shrinking {
         let mut smaller = self.best.clone();
         smaller.character.has_source = false;
         self.keep(smaller);
+        for replicas in 1..self.best.character.replicas {
+            let mut smaller = self.best.clone();
+            smaller.character.replicas = replicas;
+            self.keep(smaller);
+        }
     }
 
     fn fewer_events(&mut self) {

@@ -13,6 +13,7 @@ fn world(rules: &[usize], events: &[(u64, What)]) -> Schedule {
         rules: rules.to_vec(),
         has_source: false,
         ledger_outlives: true,
+        replicas: 1,
     };
     let event =
         |(after, what): &(u64, What)| Event { after: Duration::from_secs(*after), what: what.clone() };
