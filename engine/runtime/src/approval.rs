@@ -12,6 +12,7 @@ use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use serde_json::{Value, json};
 
+use crate::by_hand::{ASKED, HandFault};
 use crate::case::{self, UNREADABLE_RETRY, by_person};
 use crate::decide::{self, Ending, Purpose};
 use crate::engine::Engine;
@@ -229,10 +230,12 @@ async fn run(
 }
 
 impl Engine {
-    /// Answers an approval. The answer names the plan that the person saw.
+    /// Answers an approval. The answer names the plan that the person saw. Who has asked for a remediation of the issue by
+    /// hand may refuse its plans, and not approve them: two people must want what one has asked for.
     ///
     /// # Errors
-    /// Conflict when there is no such approval, it was answered, it has expired, or it is for another plan.
+    /// There is no such approval; the asker approves; or a conflict: it was answered, it has expired, or it is for another
+    /// plan.
     pub async fn answer(
         self: &Arc<Self>,
         id: &str,
@@ -240,10 +243,12 @@ impl Engine {
         granted: bool,
         by: &str,
         reason: &str,
-    ) -> Result<Approval, JournalFault> {
-        let conflict = |what: String| JournalFault { kind: crate::ports::JournalFaultKind::Conflict, what };
-        let approval =
-            self.journal.approval(id).await?.ok_or_else(|| conflict(format!("there is no approval {id}")))?;
+    ) -> Result<Approval, HandFault> {
+        let missing = || HandFault::Missing(format!("approval {id}"));
+        let approval = self.journal.approval(id).await?.ok_or_else(missing)?;
+        if granted && self.has_asked(approval.issue, by).await? {
+            return Err(HandFault::Asker(by.to_owned()));
+        }
         let at = self.clock.now();
         let answer = Answer { granted, by: by.to_owned(), at, reason: reason.to_owned() };
         let said = if granted { "granted" } else { "refused" };
@@ -270,5 +275,12 @@ impl Engine {
         self.journal.commit(writes).await?;
         self.desk.called(approval.issue, at);
         Ok(Approval { answer: Some(answer), ..approval })
+    }
+
+    /// Whether somebody has asked for a remediation of an issue by hand.
+    async fn has_asked(&self, issue: IssueId, name: &str) -> Result<bool, JournalFault> {
+        let story = self.journal.story(issue).await?;
+        let records = story.map(|story| story.records).unwrap_or_default();
+        Ok(records.iter().any(|record| record.kind == ASKED && record.actor == name))
     }
 }

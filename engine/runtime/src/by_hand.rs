@@ -12,14 +12,17 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::case::by_person;
 use crate::engine::Engine;
 use crate::news;
-use crate::ports::JournalFault;
 use crate::ports::journal::{Issue, Story, Write};
+use crate::ports::JournalFault;
 
 /// How long to wait for the decision that a person asked for.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The kind of the record that somebody has taken an issue in hand.
 pub const ACKNOWLEDGED: &str = "acknowledged";
+
+/// The kind of the record that somebody has asked for a remediation.
+pub(crate) const ASKED: &str = "asked";
 
 /// Why what a person asked for is not done.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -35,6 +38,9 @@ pub enum HandFault {
         /// What to do.
         help: &'static str,
     },
+    /// Who has asked for a remediation approves of its plan.
+    #[error("{0} has asked for this remediation, and whoever asks cannot approve")]
+    Asker(String),
     /// The ledger cannot be asked, and without it nothing is done.
     #[error("without the ledger nothing is done: {0}")]
     Ledger(String),
@@ -89,7 +95,7 @@ impl Engine {
         let (event, wake_at) = (Event::Hold, Some(at));
         self.journal
             .commit(vec![
-                by_person(id, by, at, "asked", why.clone()),
+                by_person(id, by, at, ASKED, why.clone()),
                 // Were the process to end now, the next one would look at the issue at once.
                 Write::Move { issue: id, event, wake_at, outcome: None, why: why.clone(), at },
                 Write::Wake { issue: id, at },

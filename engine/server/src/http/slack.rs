@@ -20,6 +20,7 @@ use selfheal_contract::settings::Secret;
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::IssueId;
 use selfheal_runtime::Engine;
+use selfheal_runtime::by_hand::HandFault;
 use selfheal_runtime::ports::JournalFault;
 use selfheal_runtime::ports::journal::{Approval, Journal};
 use serde_json::Value;
@@ -235,7 +236,7 @@ async fn pressed(app: &App, door: &Door, click: &Click) -> Result<(), String> {
         ACKNOWLEDGE => {
             let issue: IssueId = click.pressed.subject.parse()?;
             let taken = engine.acknowledge(issue, &user.name, "by Slack").await;
-            taken.map(drop).map_err(|fault| format!("That cannot be done: {fault}."))
+            taken.map(drop).map_err(|fault| not_done(&fault))
         }
         APPROVE | REFUSE => answer(engine, user, click).await,
         _ => Err("selfheal has no such button any more.".to_owned()),
@@ -253,12 +254,15 @@ async fn answer(engine: &Arc<Engine>, user: &SlackUser, click: &Click) -> Result
             None => "This button is of an earlier message; look at the newest one.".to_owned(),
         });
     }
-    if granted && has_asked(&*engine.journal, &approval, &user.name).await.map_err(told)? {
-        return Err("You have asked for this remediation yourself: somebody else must approve it.".to_owned());
-    }
     let plan: ContentHash = plan.parse().map_err(|_| "This button names no plan.".to_owned())?;
     let reason = if granted { "approved in Slack" } else { "refused in Slack" };
-    engine.answer(subject, plan, granted, &user.name, reason).await.map(drop).map_err(told)
+    let answered = engine.answer(subject, plan, granted, &user.name, reason).await;
+    answered.map(drop).map_err(|fault| match fault {
+        HandFault::Asker(_) => {
+            "You have asked for this remediation yourself: somebody else must approve it.".to_owned()
+        }
+        fault => not_done(&fault),
+    })
 }
 
 /// Whether the button is one that the issue's message shows. When the answer is told, the message has none any more.
@@ -273,17 +277,16 @@ async fn is_shown(
     Ok(thread.and_then(|thread| thread.nonce).is_some_and(|shown| shown == nonce))
 }
 
-/// Whether somebody has asked for a remediation of the issue by hand.
-async fn has_asked(journal: &dyn Journal, approval: &Approval, name: &str) -> Result<bool, JournalFault> {
-    let story = journal.story(approval.issue).await?;
-    let asked = |story: &selfheal_runtime::ports::journal::Story| {
-        story.records.iter().any(|record| record.kind == "asked" && record.actor == name)
-    };
-    Ok(story.as_ref().is_some_and(asked))
-}
-
 fn told(fault: JournalFault) -> String {
     format!("That cannot be done: {}.", fault.what)
+}
+
+fn not_done(fault: &HandFault) -> String {
+    match fault {
+        HandFault::Journal(fault) => told(fault.clone()),
+        HandFault::Conflict { why, help } => format!("That cannot be done: {why}; {help}."),
+        other => format!("That cannot be done: {other}."),
+    }
 }
 
 #[cfg(test)]

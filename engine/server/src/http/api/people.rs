@@ -46,6 +46,9 @@ impl From<HandFault> for Fault {
                 Self::missing(fault.to_string()).help("GET /api/self-healing/issues lists issues")
             }
             HandFault::Conflict { why, help } => Self::conflict(why).help(help),
+            HandFault::Asker(_) => Self::new(StatusCode::FORBIDDEN, fault.to_string()).help(
+                "somebody else must approve, with a token or a Slack user of another name; you may refuse",
+            ),
             HandFault::Ledger(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
                 .help("try again; /ready says what is wrong"),
             HandFault::Journal(fault) => fault.into(),

@@ -193,3 +193,38 @@ async fn a_hundred_answers_are_one_decision() {
         assert_eq!(house.post(&path, &body).await.status, 409);
     }
 }
+
+#[actix_web::test]
+async fn who_has_asked_does_not_approve() {
+    let house = House::build(Plan { tokens: tokens(), ..Plan::default() }).await;
+    let ask = async |who: &str, path: &str, body: Value| {
+        let request = TestRequest::post()
+            .uri(&format!("/api/self-healing{path}"))
+            .insert_header(("authorization", format!("Bearer {}", token_of(who))))
+            .set_payload(body.to_string());
+        house.ask(request).await
+    };
+    let switch = async |enabled: bool| {
+        assert_eq!(
+            ask("operator", "/toggle-auto-remediation", json!({ "enabled": enabled })).await.status,
+            200
+        );
+    };
+    switch(false).await;
+    house.notify(firing("Delicate", "a").to_string()).await;
+    house.rest().await;
+    assert_eq!(ask("admin", "/manual-remediate/issue-1", json!({})).await.status, 200);
+    switch(true).await;
+    house.rest().await;
+    let approval = house.engine.journal.approvals(true, 1).await.unwrap().remove(0);
+    let path = format!("/approvals/{}", approval.id);
+    let answer = |decision: &str| json!({ "decision": decision, "plan_hash": approval.plan_hash });
+    let refused = ask("admin", &path, answer("grant")).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let said = refused.json();
+    assert!(said["error"].as_str().unwrap().contains("whoever asks cannot approve"), "{said}");
+    assert!(said["help"].as_str().unwrap().contains("somebody else"), "{said}");
+    assert_eq!(ask("approver", &path, answer("grant")).await.status, 200);
+    house.rest().await;
+    assert_eq!(house.engine.journal.remediations(Default::default()).await.unwrap().len(), 1);
+}
