@@ -12,8 +12,8 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::case::by_person;
 use crate::engine::Engine;
 use crate::news;
-use crate::ports::journal::{Issue, Story, Write};
 use crate::ports::JournalFault;
+use crate::ports::journal::{Issue, Story, Write};
 
 /// How long to wait for the decision that a person asked for.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(15);

@@ -90,7 +90,10 @@ async fn decide(engine: &Arc<Engine>, mut pen: Pen<'_>, issue: Issue) -> Result<
     let question = question(engine, &issue, Purpose::Act);
     let mut skipped = Vec::new();
     for rule in matching {
+        let begun = engine.clock.monotonic();
         let deliberation = decide::deliberate(engine, &rule, rules.generation, &question).await?;
+        let took = engine.clock.monotonic().saturating_sub(begun);
+        engine.metrics.decision_seconds.observe(took.as_secs_f64());
         let name = &rule.header().name;
         if let Ending::Skip { why } = &deliberation.ending {
             engine.metrics.decisions.with_label_values(&[name.as_str(), "skip"]).inc();

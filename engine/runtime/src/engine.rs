@@ -341,6 +341,11 @@ impl Engine {
         self.resign().await;
     }
 
+    /// The names of all sinks.
+    pub fn sinks(&self) -> impl Iterator<Item = &str> {
+        self.sinks.iter().map(|sink| sink.name())
+    }
+
     /// Whether nothing is under way or due at this moment.
     pub fn is_idle(&self) -> bool {
         self.intake.waiting() == 0 && !self.desk.is_busy(self.clock.now())

@@ -21,7 +21,7 @@ use crate::ports::history::Episode;
 use crate::ports::journal::{
     Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, Journal,
     JournalFault, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter,
-    Said, Sighted, Sighting, Story, Tenure, Totals, Write,
+    Said, Sighted, Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 
 /// Changes that a listener may be behind before it loses its place.
@@ -328,6 +328,10 @@ impl Journal for Telling {
 
     async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault> {
         self.inner.next_delivery(sink).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, JournalFault> {
+        self.inner.waiting().await
     }
 
     async fn forget_messages(

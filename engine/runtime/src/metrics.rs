@@ -1,8 +1,8 @@
 //! What is counted. One family of names, `self_healing_`; the server adds what only it knows (its own memory, uptime).
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
 };
 
 /// All counters of the rooms.
@@ -29,8 +29,17 @@ pub struct Metrics {
     pub remediation_seconds: HistogramVec,
     /// Tries of actions, by action and whether they helped.
     pub actions: IntCounterVec,
-    /// Time from receipt to the first intent being durable.
+    /// Time from when an issue was due to be looked at, for one without a delay its receipt, to the first intent being
+    /// durable.
     pub latency_seconds: Histogram,
+    /// Time that a decision by one rule takes: its probes, its plan, every guard.
+    pub decision_seconds: Histogram,
+    /// Plans that wait for a person.
+    pub approvals_waiting: IntGauge,
+    /// Messages in the outbox, by sink.
+    pub outbox_size: IntGaugeVec,
+    /// Age of the oldest message in the outbox, by sink.
+    pub outbox_oldest_seconds: GaugeVec,
     /// Probes read, by adapter and result: `known`, `inconclusive`, `failed`.
     pub checks: IntCounterVec,
     /// Rounds of scheduled checks, by check and what they found: `well`, `ill`, `inconclusive`, `cut_off`.
@@ -99,6 +108,18 @@ impl Metrics {
                 "Time from receipt to the first durable intent, without a priority's delay or a guard's hold.",
                 &seconds,
             )?,
+            decision_seconds: make.histogram(
+                "decision_duration_seconds",
+                "Time that a decision by one rule takes: probes, plan and guards.",
+                &seconds,
+            )?,
+            approvals_waiting: make.int_gauge("approvals_waiting", "Plans that wait for a person.")?,
+            outbox_size: make.int_gauges("outbox_size", "Messages that wait to be delivered.", &["sink"])?,
+            outbox_oldest_seconds: make.gauges(
+                "outbox_oldest_age_seconds",
+                "Age of the oldest message that waits to be delivered.",
+                &["sink"],
+            )?,
             checks: make.counters("checks_total", "Probes read.", &["adapter", "result"])?,
             scheduled_checks: make.counters(
                 "scheduled_checks_total",
@@ -149,6 +170,10 @@ impl Maker<'_> {
 
     fn gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
         self.register(Gauge::new(full(name), help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+        self.register(GaugeVec::new(Opts::new(full(name), help), labels)?)
     }
 
     fn int_gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {

@@ -15,7 +15,7 @@ use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
     Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
     OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
-    Story, Tenure, Totals, Write,
+    Story, Tenure, Totals, Waiting, Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use selfheal_runtime::simulation::MemoryJournal;
@@ -326,6 +326,10 @@ impl Journal for Gate {
 
     async fn next_delivery(&self, sink: &str) -> Answer<Option<Timestamp>> {
         self.ask(self.journal.next_delivery(sink)).await
+    }
+
+    async fn waiting(&self) -> Answer<Vec<Waiting>> {
+        self.ask(self.journal.waiting()).await
     }
 
     async fn setting(&self, key: &str) -> Answer<Option<Value>> {

@@ -75,6 +75,10 @@ impl Run<'_> {
         };
         self.pen.note(Write::Intend(Box::new(intent.clone())));
         self.pen.flush().await?;
+        if let Some(due) = self.due.take() {
+            let took = self.engine.clock.now().duration_since(due).as_secs_f64();
+            self.engine.metrics.latency_seconds.observe(took.max(0.0));
+        }
         Ok(Ok(intent))
     }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use selfheal_core::issue::{Event, Outcome};
 use selfheal_core::plan::{Plan, Step};
 use selfheal_core::remediation::RemediationId;
@@ -68,6 +69,8 @@ struct Run<'e> {
     timed: bool,
     /// When the claim was granted, by the clock that only goes forward, until the first effect of this process.
     granted: Option<Duration>,
+    /// When the look that decided was due, until the first intent is durable.
+    due: Option<Timestamp>,
     /// What the issue is about: failures are counted by it.
     resource: String,
 }
@@ -129,6 +132,7 @@ pub(crate) async fn begin(
         kept: false,
         timed: false,
         granted: Some(engine.clock.monotonic()),
+        due: Some(issue.wake_at.unwrap_or(issue.received_at)),
         resource: issue.resource.clone(),
     };
     let began = run.carry_out(&issue).await;
@@ -158,6 +162,7 @@ pub(crate) async fn take_up(engine: &Arc<Engine>, pen: Pen<'_>, issue: Issue) ->
         kept: false,
         timed: false,
         granted: None,
+        due: None,
         resource: issue.resource.clone(),
     };
     run.carry_out(&issue).await

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::ports::journal::{
     Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
     OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
-    Story, Tenure, Totals, Write,
+    Story, Tenure, Totals, Waiting, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -223,6 +223,10 @@ impl<W: Watch> Journal for Watched<W> {
 
     async fn next_delivery(&self, sink: &str) -> Answer<Option<Timestamp>> {
         self.ask(self.inner.next_delivery(sink)).await
+    }
+
+    async fn waiting(&self) -> Answer<Vec<Waiting>> {
+        self.ask(self.inner.waiting()).await
     }
 
     async fn forget_messages(&self, but_for: Vec<String>, due_before: Timestamp) -> Answer<u64> {

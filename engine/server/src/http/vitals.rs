@@ -10,12 +10,18 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{HttpResponse, guard};
+use jiff::Timestamp;
 use prometheus::{Encoder as _, Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use selfheal_runtime::Engine;
+use selfheal_runtime::ports::ESCALATION;
+use selfheal_runtime::ports::journal::Waiting;
 use serde_json::{Value, json};
 
 use super::App;
 use super::answer::{Fault, json as answer, secured};
 
+/// How many open approvals are counted.
+const APPROVALS_MAX: u32 = 1000;
 /// How long a part may take to say that it works.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -146,10 +152,34 @@ async fn refresh(app: &App) {
         let is_open = breaker.open_until.is_some_and(|until| until > now);
         engine.metrics.breaker_open.with_label_values(&[breaker.adapter.as_str()]).set(i64::from(is_open));
     }
-    // A journal that does not answer must not keep Prometheus from everything else; the score is then the last one.
+    // A journal that does not answer must not keep Prometheus from everything else; what it would say is then as before.
+    if tokio::time::timeout(CHECK_TIMEOUT, refresh_waiting(engine, now)).await.is_err() {
+        return;
+    }
     if let Ok(Ok(health)) = tokio::time::timeout(CHECK_TIMEOUT, app.insight.health()).await {
         for (component, score) in health.parts() {
             app.vitals.health.with_label_values(&[component]).set(i64::from(score));
+        }
+    }
+}
+
+/// Sets the gauges of what waits: for people, and for sinks.
+async fn refresh_waiting(engine: &Engine, now: Timestamp) {
+    if let Ok(open) = engine.journal.approvals(true, APPROVALS_MAX).await {
+        let waiting = open.iter().filter(|approval| now < approval.expires_at).count();
+        engine.metrics.approvals_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+    if let Ok(waiting) = engine.journal.waiting().await {
+        let (size, oldest) = (&engine.metrics.outbox_size, &engine.metrics.outbox_oldest_seconds);
+        // A sink for which nothing waits is not among them.
+        for sink in engine.sinks().chain([ESCALATION]) {
+            size.with_label_values(&[sink]).set(0);
+            oldest.with_label_values(&[sink]).set(0.0);
+        }
+        for Waiting { sink, count, oldest_at } in &waiting {
+            size.with_label_values(&[sink.as_str()]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+            let age = now.duration_since(*oldest_at).as_secs_f64().max(0.0);
+            oldest.with_label_values(&[sink.as_str()]).set(age);
         }
     }
 }

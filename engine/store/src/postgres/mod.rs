@@ -35,10 +35,11 @@ use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
+use selfheal_runtime::ports::News;
 use selfheal_runtime::ports::journal::{
     Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress,
     RECEIPT_HOLD, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting, Story, Tenure,
-    Totals, Write,
+    Totals, Waiting, Write,
 };
 use selfheal_runtime::ports::{Course, Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
@@ -366,6 +367,13 @@ impl Journal for PostgresJournal {
 
     async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault> {
         first(&self.pool.ask(queries::next_delivery(sink.to_owned())).await?, |row| row.time("next_at"))
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, JournalFault> {
+        read(&self.pool.ask(queries::waiting()).await?, |row| {
+            let news: News = row.json("news")?;
+            Ok(Waiting { sink: row.value("sink")?, count: row.number("waiting")?, oldest_at: news.at })
+        })
     }
 
     async fn forget_messages(

@@ -303,6 +303,14 @@ pub(super) fn outbox(sink: String, now: Timestamp, most: usize) -> Sql<'static> 
     )
 }
 
+pub(super) fn waiting() -> Sql<'static> {
+    sql!(
+        "SELECT o.sink, w.waiting, o.news
+         FROM (SELECT sink, count(*) AS waiting, min(id) AS first FROM outbox GROUP BY sink) AS w
+         JOIN outbox o ON o.id = w.first ORDER BY o.sink COLLATE \"C\""
+    )
+}
+
 pub(super) fn setting(key: String) -> Sql<'static> {
     sql!("SELECT value FROM settings WHERE key = $1", key)
 }

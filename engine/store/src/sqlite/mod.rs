@@ -42,7 +42,8 @@ use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
     Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt,
-    ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting, Story, Tenure, Totals, Write,
+    ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting, Story, Tenure, Totals, Waiting,
+    Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
@@ -297,6 +298,10 @@ impl Journal for SqliteJournal {
     ) -> Result<Vec<OutboxMessage>, JournalFault> {
         let sink = sink.to_owned();
         self.query(move |connection| queries::outbox(connection, &sink, now, most)).await
+    }
+
+    async fn waiting(&self) -> Result<Vec<Waiting>, JournalFault> {
+        self.query(queries::waiting).await
     }
 
     async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault> {

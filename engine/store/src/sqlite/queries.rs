@@ -7,8 +7,10 @@ use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
+use selfheal_runtime::ports::News;
 use selfheal_runtime::ports::journal::{
     Approval, Intent, Issue, IssueFilter, OutboxMessage, Remediation, RemediationFilter, Story, Totals,
+    Waiting,
 };
 use serde_json::Value;
 
@@ -314,6 +316,15 @@ pub(super) fn next_delivery(connection: &Connection, sink: &str) -> Result<Optio
     let sql = format!("SELECT next_at FROM outbox o WHERE sink = ?1 AND {FIRST} ORDER BY next_at LIMIT 1");
     let found = one(connection, &sql, [sink], |row| row.get(0))?;
     Ok(found.map(|Time(at)| at))
+}
+
+pub(super) fn waiting(connection: &Connection) -> Result<Vec<Waiting>> {
+    // Of a group with `min`, other columns are of the row that has it.
+    let sql = "SELECT sink, count(*), news, min(id) FROM outbox GROUP BY sink ORDER BY sink";
+    all(connection, sql, [], |row| {
+        let (count, Json(news)): (i64, Json<News>) = (row.get(1)?, row.get(2)?);
+        Ok(Waiting { sink: row.get(0)?, count: count.cast_unsigned(), oldest_at: news.at })
+    })
 }
 
 pub(super) fn setting(connection: &Connection, key: &str) -> Result<Option<Value>> {

@@ -118,6 +118,10 @@ pub async fn each_sink_has_a_queue_and_each_issue_an_order(journal: &dyn Journal
     };
     assert_eq!((due("slack", 10).await, due("pager", 10).await), ("ac".to_owned(), "d".to_owned()));
     assert_eq!(due(ESCALATION, 10).await, "ef", "what is told later has no order");
+    let waiting = journal.waiting().await.unwrap();
+    let counted: Vec<(&str, u64)> = waiting.iter().map(|one| (one.sink.as_str(), one.count)).collect();
+    assert_eq!(counted, [(ESCALATION, 2), ("pager", 1), ("slack", 3)]);
+    assert!(waiting.iter().all(|one| one.oldest_at == news("a").at));
     let messages = journal.outbox("slack", at(10), 10).await.unwrap();
     let deliveries = vec![(messages[0].id, Delivery::Again(at(90))), (messages[1].id, Delivery::Finished)];
     journal.delivered(deliveries).await.unwrap();

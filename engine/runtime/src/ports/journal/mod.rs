@@ -38,7 +38,7 @@ pub use fault::{JournalFault, JournalFaultKind};
 pub use hold::{HOLD, RECEIPT_HOLD, Said, Tenure};
 pub use horizons::Horizons;
 pub use issue::{Issue, IssueFilter};
-pub use outbox::{Delivery, OutboxMessage};
+pub use outbox::{Delivery, OutboxMessage, Waiting};
 pub use receipt::{NewReceipt, Progress, Receipt, ReceiptId};
 pub use remediation::{Intent, Remediation, RemediationFilter};
 pub use sighting::{Opening, Sighted, Sighting};
@@ -160,6 +160,8 @@ pub trait Journal: Audit {
     ) -> Result<Vec<OutboxMessage>, JournalFault>;
     /// When the next message for a sink may be delivered.
     async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault>;
+    /// What waits in the outbox, sink by sink, in the order of their names.
+    async fn waiting(&self) -> Result<Vec<Waiting>, JournalFault>;
     /// Removes messages that were due before a time and are for none of these sinks; gives how many.
     async fn forget_messages(&self, but_for: Vec<String>, due_before: Timestamp)
     -> Result<u64, JournalFault>;

@@ -28,6 +28,17 @@ impl OutboxMessage {
     }
 }
 
+/// The messages that wait for one sink.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The sink.
+    pub sink: String,
+    /// How many.
+    pub count: u64,
+    /// The time of the news that was written first of them.
+    pub oldest_at: Timestamp,
+}
+
 /// What became of a delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Delivery {

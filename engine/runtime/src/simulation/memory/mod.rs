@@ -10,6 +10,7 @@ mod questions;
 mod retention;
 mod state;
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ use self::state::State;
 use crate::ports::journal::{
     Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
     OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
-    Story, Tenure, Totals, Write,
+    Story, Tenure, Totals, Waiting, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -208,6 +209,17 @@ impl Journal for MemoryJournal {
 
     async fn next_delivery(&self, sink: &str) -> Answer<Option<Timestamp>> {
         Ok(self.state().first_messages(sink).map(|message| message.next_at).min())
+    }
+
+    async fn waiting(&self) -> Answer<Vec<Waiting>> {
+        let mut waiting: BTreeMap<String, Waiting> = BTreeMap::new();
+        for message in self.state().outbox.values() {
+            let sink = message.sink.clone();
+            let of =
+                waiting.entry(sink.clone()).or_insert(Waiting { sink, count: 0, oldest_at: message.news.at });
+            of.count += 1;
+        }
+        Ok(waiting.into_values().collect())
     }
 
     async fn forget_messages(&self, but_for: Vec<String>, due_before: Timestamp) -> Answer<u64> {

@@ -3,7 +3,7 @@
 use actix_web::test::TestRequest;
 use selfheal_script::RuleFile;
 
-use super::support::{House, Plan, rules};
+use super::support::{House, Plan, firing, rules};
 
 #[actix_web::test]
 async fn refused_rules_degrade_and_do_not_stop() {
@@ -26,6 +26,10 @@ async fn refused_rules_degrade_and_do_not_stop() {
 #[actix_web::test]
 async fn metrics_tell_of_the_process_and_the_rooms() {
     let house = House::build(Plan::default()).await;
+    for name in ["Broken", "Delicate"] {
+        house.notify(firing(name, "a").to_string()).await;
+    }
+    house.rest().await;
     let answer = house.ask(TestRequest::get().uri("/metrics")).await;
     assert!(answer.headers.get("content-type").unwrap().to_str().unwrap().starts_with("text/plain"));
     let version = format!("self_healing_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
@@ -33,6 +37,11 @@ async fn metrics_tell_of_the_process_and_the_rooms() {
         version.as_str(),
         "self_healing_uptime_seconds ",
         "self_healing_queue_size 0",
+        "self_healing_approvals_waiting 1",
+        "self_healing_outbox_size{sink=\"escalation\"} 0",
+        "self_healing_outbox_oldest_age_seconds{sink=\"escalation\"} 0",
+        "self_healing_latency_seconds_count 1",
+        "self_healing_decision_duration_seconds_count 2",
         "self_healing_rules_loaded 3",
         "process_resident_memory_bytes ",
     ] {
