@@ -6,7 +6,6 @@
 //! folder at every request: what is edited shows on reload.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::sync::LazyLock;
 
 use actix_web::http::header::{self, HeaderMap};
@@ -14,7 +13,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse};
 use flate2::Compression;
-use flate2::write::GzEncoder;
+
+use super::packing::{is_welcome, names, pack};
 
 /// What `/` shows.
 const INDEX: &str = "index.html";
@@ -48,15 +48,9 @@ impl File {
             content_type.push_str("; charset=utf-8");
         }
         let plain = Bytes::from(file.data.into_owned());
-        let packed = pack(&plain).filter(|packed| packed.len() < plain.len());
+        let packed = pack(&plain, Compression::best()).filter(|packed| packed.len() < plain.len());
         Some(Self { content_type, etag: format!("\"{digest}\""), plain, packed })
     }
-}
-
-fn pack(plain: &[u8]) -> Option<Bytes> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(plain).ok()?;
-    encoder.finish().ok().map(Bytes::from)
 }
 
 static FILES: LazyLock<BTreeMap<String, File>> = LazyLock::new(|| {
@@ -101,21 +95,9 @@ fn answer(file: File, path: &str, asked: &HeaderMap) -> HttpResponse {
     }
     response.content_type(file.content_type);
     match file.packed {
-        Some(packed) if names(asked, header::ACCEPT_ENCODING).any(accepts_gzip) => {
+        Some(packed) if is_welcome(asked) => {
             response.insert_header((header::CONTENT_ENCODING, "gzip")).body(packed)
         }
         _ => response.body(file.plain),
     }
-}
-
-/// The members of a header that is a list.
-fn names(headers: &HeaderMap, name: header::HeaderName) -> impl Iterator<Item = &str> {
-    let values = headers.get_all(name).filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim)
-}
-
-fn accepts_gzip(coding: &str) -> bool {
-    let (name, weight) = coding.split_once(';').unwrap_or((coding, "q=1"));
-    let weight = weight.trim().strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok());
-    matches!(name.trim(), "gzip" | "*") && weight.is_some_and(|weight| weight > 0.0)
 }

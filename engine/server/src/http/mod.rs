@@ -3,7 +3,7 @@
 //! [`webhook`] takes notifications in ([`waiting`] answers until there is a journal to keep them), [`vitals`] are for orchestrators and Prometheus, [`api`] is for people and the
 //! command line, [`dashboard`] has the page for browsers, [`live`] tells them what changes,
 //! [`slack`] takes in what people press there. [`access`] knows who may come in, [`body`] reads what they send within its bounds, [`answer`] has the
-//! shape of faults. Handlers read the engine and call it; nothing is decided here.
+//! shape of faults, [`packing`] makes long answers short. Handlers read the engine and call it; nothing is decided here.
 
 mod access;
 mod answer;
@@ -11,6 +11,7 @@ mod api;
 mod body;
 mod dashboard;
 mod live;
+mod packing;
 pub(crate) mod schema;
 pub(crate) mod slack;
 mod vitals;

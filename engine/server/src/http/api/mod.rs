@@ -37,7 +37,7 @@ use serde::de::DeserializeOwned;
 use super::access::{self, Caller};
 use super::answer::{self, Fault};
 use super::schema;
-use super::{App, body};
+use super::{App, body, packing};
 use crate::config::Role;
 use crate::insight::{HealthScore, Statistics};
 use approvals::ApprovalView;
@@ -233,11 +233,12 @@ async fn answered(
     payload: Payload,
     app: Data<App>,
 ) -> HttpResponse {
+    let asked = request.headers().clone();
     let response = match admitted(route, request, payload, app).await {
         Ok(call) => (route.handler)(call).await,
         Err(fault) => Err(fault),
     };
-    answer::secured(response.unwrap_or_else(Fault::into_json))
+    packing::packed(answer::secured(response.unwrap_or_else(Fault::into_json)), &asked)
 }
 
 async fn admitted(

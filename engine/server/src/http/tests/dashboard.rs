@@ -39,4 +39,13 @@ async fn it_is_packed_for_those_who_take_it_so() {
         assert_eq!(headers.contains_key("content-encoding"), packed, "{accepted:?}");
         assert_eq!(body.starts_with(&[0x1f, 0x8b]), packed, "{accepted:?}");
     }
+    // What the API says is packed when it is long, and its stream never.
+    for (path, packed) in [("rules/heal", false), ("session", true), ("stream", false)] {
+        let request = TestRequest::get().uri(&format!("/api/self-healing/{path}"));
+        let request =
+            request.insert_header(("host", "localhost:8400")).insert_header(("accept-encoding", "gzip"));
+        let (headers, body) = house.ask_for_bytes(request).await;
+        assert_eq!(headers.contains_key("content-encoding"), packed, "{path}");
+        assert_eq!(body.starts_with(&[0x1f, 0x8b]), packed, "{path}");
+    }
 }
