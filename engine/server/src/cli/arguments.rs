@@ -97,6 +97,11 @@ pub(super) enum Command {
     /// Look at the switch of automatic remediation, and turn it
     #[command(subcommand)]
     Switch(SwitchCommand),
+    /// Ask a server whether it takes alerts in, for health checks
+    ///
+    /// Ends with 0 when it does, also while something else does not work, which is printed; with 3 when it does not, or
+    /// cannot be reached. Needs no token.
+    Ready,
     /// Print the roles that the rules need of Kubernetes, and no more
     ///
     /// Reads the configured rules and adapters and prints Role or ClusterRole with their bindings as YAML, each verb with the
@@ -466,6 +471,7 @@ mod tests {
             (&["remediations", "rollback", "remediation-17-1", "--reason", "x"], true),
             (&["completions", "fish"], true),
             (&["completions", "cmd"], false),
+            (&["ready", "--server", "http://h:1"], true),
             (&["switch", "off"], false),
             (&["switch", "off", "--reason", "why"], true),
             (&["version", "--output", "yaml"], false),

@@ -57,11 +57,19 @@ impl Client {
         self.send(Method::POST, url, Some(body)).await
     }
 
+    /// What the server says of its parts. That it is not ready is an answer, too.
+    pub(super) async fn ready(&self) -> Result<Value, Failure> {
+        let mut url = self.server.clone();
+        url.path_segments_mut().map_err(|()| no_path())?.pop_if_empty().push("ready");
+        let (_, bytes) = self.asked(Method::GET, url, None).await?;
+        self.read(&bytes)
+    }
+
     /// Parts of the path may come from the command line; each stays one part.
     fn url(&self, path: &[&str]) -> Result<Url, Failure> {
         let mut url = self.server.clone();
         url.path_segments_mut()
-            .map_err(|()| Failure::usage("--server: the url cannot have a path"))?
+            .map_err(|()| no_path())?
             .pop_if_empty()
             .extend(["api", "self-healing"])
             .extend(path);
@@ -70,17 +78,22 @@ impl Client {
 
     async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Value, Failure> {
         let bytes = self.answered(method, url, body).await?;
-        let strange = || {
-            Failure::unreachable(format!(
-                "{} answers, and not as selfheal would",
-                outgoing::shown(&self.server)
-            ))
-        };
-        serde_json::from_slice(&bytes).map_err(|_| strange())
+        self.read(&bytes)
     }
 
-    /// The body of a good answer.
-    async fn answered(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+    fn read(&self, bytes: &[u8]) -> Result<Value, Failure> {
+        let shown = outgoing::shown(&self.server);
+        let strange = || Failure::unreachable(format!("{shown} answers, and not as selfheal would"));
+        serde_json::from_slice(bytes).map_err(|_| strange())
+    }
+
+    /// Any answer.
+    async fn asked(
+        &self,
+        method: Method,
+        url: Url,
+        body: Option<Vec<u8>>,
+    ) -> Result<(StatusCode, Vec<u8>), Failure> {
         let shown = outgoing::shown(&self.server);
         let mut request = self.http.request(method, url);
         if let Some(token) = &self.token {
@@ -102,15 +115,26 @@ impl Client {
             Ok((status, response.bytes().await?))
         };
         let (status, bytes) = progress::shown(&format!("asking {shown}"), asked).await.map_err(lost)?;
+        Ok((status, bytes.to_vec()))
+    }
+
+    /// The body of a good answer.
+    async fn answered(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
+        let (status, bytes) = self.asked(method, url, body).await?;
         if status.is_success() {
-            return Ok(bytes.to_vec());
+            return Ok(bytes);
         }
+        let shown = outgoing::shown(&self.server);
         let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
         match answer {
             Some(answer) if answer["error"].is_string() => Err(refused(status, &answer)),
             _ => Err(Failure::unreachable(format!("{shown} answers {status}, and not as selfheal would"))),
         }
     }
+}
+
+fn no_path() -> Failure {
+    Failure::usage("--server: the url cannot have a path")
 }
 
 /// What the server says is wrong.

@@ -18,6 +18,7 @@ mod journal;
 mod output;
 mod progress;
 mod rbac;
+mod ready;
 mod remediations;
 mod report;
 mod rules;
@@ -102,6 +103,7 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
             Ok(Exit::Good)
         }
         Command::Approvals(command) => approvals::run(command, &client()?, output, out).await,
+        Command::Ready => ready::run(&client()?, output, out).await,
         Command::Switch(command) => switch::run(command, &client()?, output, out).await,
         Command::Rbac(arguments) => rbac::run(arguments, output, out),
         Command::Version => {
