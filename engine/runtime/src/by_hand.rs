@@ -12,8 +12,8 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::case::by_person;
 use crate::engine::Engine;
 use crate::news;
-use crate::ports::JournalFault;
 use crate::ports::journal::{Issue, Story, Write};
+use crate::ports::{JournalFault, SourceFault};
 
 /// How long to wait for the decision that a person asked for.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(15);
@@ -41,6 +41,9 @@ pub enum HandFault {
     /// Who has asked for a remediation approves of its plan.
     #[error("{0} has asked for this remediation, and whoever asks cannot approve")]
     Asker(String),
+    /// The source of alerts has not done what it was asked for, or it is not known whether it has.
+    #[error("{0}")]
+    Source(#[from] SourceFault),
     /// The ledger cannot be asked, and without it nothing is done.
     #[error("without the ledger nothing is done: {0}")]
     Ledger(String),

@@ -133,6 +133,8 @@ pub struct Engine {
     pub(crate) maintenance: Maintenance,
     pub(crate) reconciler: Reconciler,
     pub(crate) checkpoints: Checkpoints,
+    /// Where alerts can be asked for, and kept quiet.
+    pub(crate) source: Option<Arc<dyn AlertSource>>,
     /// Since when an issue's probes cannot be read.
     unreadable: Mutex<HashMap<IssueId, Timestamp>>,
     successes: RwLock<HashMap<(String, String), SuccessRecord>>,
@@ -218,6 +220,7 @@ impl Engine {
             intake,
             reconciler: Reconciler::new(parts.source.is_some()),
             checkpoints: Checkpoints::new(parts.audit_key),
+            source: parts.source.as_ref().map(|(source, _)| Arc::clone(source)),
             unreadable: Mutex::default(),
             successes: RwLock::new(successes),
             learning: parts.learning,

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::news;
 use crate::ports::journal::{JournalFault, Record, Story};
 use crate::ports::{News, NewsKind};
+use crate::silence::SILENCED;
 
 /// The kind of the record that an approval was answered.
 const ANSWERED: &str = "answered";
@@ -74,7 +75,7 @@ pub(crate) fn over(story: &Story, news: &News) -> Option<String> {
 
 /// Whether a record says that a person has the issue in hand: once for all, or by an answer after the message.
 fn in_hand(record: &Record, news: &News) -> bool {
-    record.kind == ACKNOWLEDGED
+    matches!(record.kind.as_str(), ACKNOWLEDGED | SILENCED)
         || (record.kind == ANSWERED && record.actor != SELFHEAL && record.at >= news.at)
 }
 

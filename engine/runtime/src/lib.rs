@@ -2,8 +2,8 @@
 //!
 //! Data flows one way: [`intake`] stores a notification, `expand` turns it into issues and finds their rules, the
 //! `desk` waits for their time, [`decide`] observes, plans and asks the guards, `execute` carries out, verifies and
-//! unwinds. [`checks`] raise alerts by themselves. `case` is one look at one issue through these rooms; [`dry_run`] is the same without an effect. [`by_hand`] and
-//! [`maintenance`] are for people; [`feed`] tells who watches what the journal has taken in.
+//! unwinds. [`checks`] raise alerts by themselves. `case` is one look at one issue through these rooms; [`dry_run`] is the same without an effect. [`by_hand`], [`silence`]
+//! and [`maintenance`] are for people; [`feed`] tells who watches what the journal has taken in.
 
 pub mod breaker;
 pub mod by_hand;
@@ -21,6 +21,7 @@ pub mod resource;
 pub mod retention;
 pub mod rules;
 pub mod scripts;
+pub mod silence;
 pub mod simulation;
 pub mod switch;
 

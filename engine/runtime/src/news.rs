@@ -149,6 +149,12 @@ pub(crate) fn acknowledged(engine: &Engine, issue: &Issue, by: &str, reason: &st
     send(engine, about_issue(engine, NewsKind::Acknowledged, issue, title, reason.to_owned()))
 }
 
+/// A person has silenced an issue's alert, or has ended that.
+pub(crate) fn silenced(engine: &Engine, issue: &Issue, what: &str, reason: &str) -> Vec<Write> {
+    let title = format!("{}: {what}", issue.alert.name());
+    send(engine, about_issue(engine, NewsKind::Acknowledged, issue, title, reason.to_owned()))
+}
+
 /// An issue is closed.
 pub(crate) fn closed(engine: &Engine, issue: &Issue, outcome: Option<Outcome>, text: String) -> Vec<Write> {
     let title = format!("{}: closed", issue.alert.name());

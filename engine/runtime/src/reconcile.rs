@@ -41,7 +41,15 @@ const SENDERS_MAX: usize = 64;
 pub(crate) struct Reconciler {
     active: bool,
     bell: Notify,
-    suppressed: RwLock<HashMap<Fingerprint, String>>,
+    suppressed: RwLock<Suppressed>,
+}
+
+/// Which alerts are kept quiet, and by what.
+#[derive(Default)]
+struct Suppressed {
+    by: HashMap<Fingerprint, String>,
+    /// How often people have changed that here: a look that began before such a change does not know of it.
+    changes: u64,
 }
 
 impl Reconciler {
@@ -61,7 +69,31 @@ impl Reconciler {
     /// What keeps an alert's notifications back: a person has silenced it, or another alert inhibits it.
     pub(crate) fn suppressed(&self, fingerprint: Fingerprint) -> Option<String> {
         let suppressed = self.suppressed.read().unwrap_or_else(PoisonError::into_inner);
-        suppressed.get(&fingerprint).cloned()
+        suppressed.by.get(&fingerprint).cloned()
+    }
+
+    /// Notes what a person has just done to an alert here; the next look, which is soon, has the last word.
+    pub(crate) fn suppress(&self, fingerprint: Fingerprint, by: Option<String>) {
+        let mut suppressed = self.suppressed.write().unwrap_or_else(PoisonError::into_inner);
+        suppressed.changes += 1;
+        match by {
+            Some(by) => drop(suppressed.by.insert(fingerprint, by)),
+            None => drop(suppressed.by.remove(&fingerprint)),
+        }
+        drop(suppressed);
+        self.ask();
+    }
+
+    fn changes(&self) -> u64 {
+        self.suppressed.read().unwrap_or_else(PoisonError::into_inner).changes
+    }
+
+    /// Takes over what a look has found, unless a person has changed it since: another look has been asked for then.
+    fn found(&self, by: HashMap<Fingerprint, String>, changes: u64) {
+        let mut suppressed = self.suppressed.write().unwrap_or_else(PoisonError::into_inner);
+        if suppressed.changes == changes {
+            suppressed.by = by;
+        }
     }
 }
 
@@ -92,6 +124,7 @@ async fn look(
     every: Duration,
     missing: &mut HashMap<Fingerprint, jiff::Timestamp>,
 ) -> Result<(), String> {
+    let changes = engine.reconciler.changes();
     let StandingAlerts { alerts: standing, whole } =
         source.standing().await.map_err(|fault| fault.to_string())?;
     let told = |fault: JournalFault| fault.to_string();
@@ -103,7 +136,7 @@ async fn look(
         .iter()
         .filter_map(|standing| Some((standing.alert.fingerprint, standing.suppressed_by.clone()?)))
         .collect();
-    *engine.reconciler.suppressed.write().unwrap_or_else(PoisonError::into_inner) = suppressed;
+    engine.reconciler.found(suppressed, changes);
 
     // Everybody knows what is silenced; what was not heard of is told by one.
     let leads = engine.leads("reconciler").await;

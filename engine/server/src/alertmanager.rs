@@ -1,29 +1,32 @@
-//! Asks Alertmanager which alerts stand, over its API v2: what its notifications cut off or could not bring.
+//! Asks Alertmanager which alerts stand, over its API v2: what its notifications cut off or could not bring. And has it
+//! keep alerts quiet, by silences.
 //!
 //! The flow: ask all peers at once; `elements` cuts each answer into its alerts while it comes, `alert` reads them one by
 //! one; merge by fingerprint. Memory is that of the alerts, not of the answer's text, and a malformed alert never drops the
-//! others. Deliberately absent: repeating, which the caller's interval does.
+//! others. Silences (`silence`) are asked of the first peer that answers, as peers tell each other. Deliberately absent: repeating,
+//! which the caller does.
 //!
 //! The API writes times to the millisecond, notifications to the nanosecond: `starts_at` of a standing alert is that of its
 //! notification with the rest cut off. Whoever compares the two must cut the notification's as well.
 
 mod alert;
 mod elements;
+mod silence;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::join_all;
-use reqwest::{Client, Response, Url};
+use futures::future::{BoxFuture, join_all};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use selfheal_contract::settings::Secret;
 use selfheal_core::labels::Fingerprint;
-use selfheal_runtime::ports::{AlertSource, SourceFault, StandingAlert, StandingAlerts};
+use selfheal_runtime::ports::{AlertSource, NewSilence, Silence, SourceFault, StandingAlert, StandingAlerts};
 use tracing::warn;
 
 use crate::outgoing::{self, excerpt, shown, told};
-use elements::Elements;
+use elements::{Element, Elements};
 
 /// The most of one answer that is read; a storm of 100 000 alerts has about 50 MB.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -72,7 +75,10 @@ pub struct Alertmanager {
 struct Peer {
     /// What may be said of its address.
     shown: String,
-    url: Url,
+    /// What the addresses of its API begin with.
+    base: Url,
+    /// Where its alerts are.
+    alerts: Url,
     client: Client,
     credentials: Credentials,
 }
@@ -106,10 +112,12 @@ impl Alertmanager {
             let mut url = outgoing::address(text).map_err(fault)?;
             let client = outgoing::client(&url, settings.timeout).map_err(fault)?;
             let shown = shown(&url);
-            let path = format!("{}/api/v2/alerts", url.path().trim_end_matches('/'));
+            let path = format!("{}/api/v2/", url.path().trim_end_matches('/'));
             url.set_path(&path);
-            let mut query = url.query_pairs_mut();
-            query.clear();
+            url.set_query(None);
+            let mut alerts = url.clone();
+            alerts.set_path(&format!("{path}alerts"));
+            let mut query = alerts.query_pairs_mut();
             for state in ["active", "silenced", "inhibited", "unprocessed"] {
                 query.append_pair(state, "true");
             }
@@ -117,21 +125,45 @@ impl Alertmanager {
                 query.append_pair("receiver", receiver);
             }
             drop(query);
-            Ok(Peer { shown, url, client, credentials: credentials.clone() })
+            Ok(Peer { shown, base: url, alerts, client, credentials: credentials.clone() })
         };
         let peers = settings.peers.iter().map(peer).collect::<Result<_, _>>()?;
         Ok(Self { peers })
     }
 
-    /// Asks one peer.
-    async fn ask(&self, peer: &Peer) -> Result<Answer, String> {
-        let request = peer.client.get(peer.url.clone()).header("accept", "application/json");
-        let request = match &peer.credentials {
-            Credentials::None => request,
-            Credentials::Bearer(token) => request.bearer_auth(token.expose()),
-            Credentials::Basic { user, password } => request.basic_auth(user, Some(password.expose())),
-        };
-        let response = request.send().await.map_err(told)?;
+    /// Asks peers in their order until one does as it was asked.
+    async fn first<'p, T>(
+        &'p self,
+        what: &str,
+        ask: impl Fn(&'p Peer) -> BoxFuture<'p, Result<T, String>>,
+    ) -> Result<T, SourceFault> {
+        let mut faults = Vec::new();
+        for peer in &self.peers {
+            match ask(peer).await {
+                Ok(answer) => return Ok(answer),
+                Err(problem) => faults.push(format!("{}: {problem}", peer.shown)),
+            }
+        }
+        Err(SourceFault(format!("Alertmanager cannot be asked {what}: {}", faults.join("; "))))
+    }
+}
+
+impl Peer {
+    /// Asks for its alerts.
+    async fn ask(&self) -> Result<Answer, String> {
+        let response = self.send(self.client.get(self.alerts.clone())).await?;
+        let mut answer = Answer::default();
+        read(response, &mut |element| match element.and_then(alert::read) {
+            Ok(standing) => answer.alerts.push(standing),
+            Err(problem) => answer.malformed.add(problem),
+        })
+        .await?;
+        Ok(answer)
+    }
+
+    /// Sends a request; gives a good answer.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, String> {
+        let response = self.authorized(request).send().await.map_err(told)?;
         let status = response.status();
         if status.is_redirection() {
             return Err(format!("answered {}, and redirects are not followed", status.as_u16()));
@@ -140,13 +172,21 @@ impl Alertmanager {
             let said = excerpt(response, REFUSAL_BYTES_MAX).await;
             return Err(format!("answered {}: {said}", status.as_u16()));
         }
-        read(response).await
+        Ok(response)
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        let request = request.header("accept", "application/json");
+        match &self.credentials {
+            Credentials::None => request,
+            Credentials::Bearer(token) => request.bearer_auth(token.expose()),
+            Credentials::Basic { user, password } => request.basic_auth(user, Some(password.expose())),
+        }
     }
 }
 
-/// Reads an answer alert by alert.
-async fn read(mut response: Response) -> Result<Answer, String> {
-    let mut answer = Answer::default();
+/// Reads an answer element by element.
+async fn read(mut response: Response, visit: &mut (dyn FnMut(Element<'_>) + Send)) -> Result<(), String> {
     let mut elements = Elements::default();
     let mut bytes = 0;
     while let Some(chunk) = response.chunk().await.map_err(told)? {
@@ -154,13 +194,9 @@ async fn read(mut response: Response) -> Result<Answer, String> {
         if bytes > ANSWER_BYTES_MAX {
             return Err(format!("the answer has more than {ANSWER_BYTES_MAX} bytes"));
         }
-        elements.feed(&chunk, &mut |element| match element.and_then(alert::read) {
-            Ok(standing) => answer.alerts.push(standing),
-            Err(problem) => answer.malformed.add(problem),
-        })?;
+        elements.feed(&chunk, visit)?;
     }
-    elements.finish()?;
-    Ok(answer)
+    elements.finish()
 }
 
 impl Malformed {
@@ -197,7 +233,7 @@ impl AlertSource for Alertmanager {
     /// # Errors
     /// No peer answered. When only some did not, a warning says which, and the answer is not whole.
     async fn standing(&self) -> Result<StandingAlerts, SourceFault> {
-        let mut answers = join_all(self.peers.iter().map(|peer| self.ask(peer))).await;
+        let mut answers = join_all(self.peers.iter().map(Peer::ask)).await;
         let mut faults = Vec::new();
         let mut malformed = Malformed::default();
         for (peer, answer) in self.peers.iter().zip(&mut answers) {
@@ -236,6 +272,29 @@ impl AlertSource for Alertmanager {
             merged = known.into_values().collect();
         }
         Ok(StandingAlerts { alerts: merged, whole: faults.is_empty() && malformed.count == 0 })
+    }
+
+    /// Those of the first peer that answers.
+    ///
+    /// # Errors
+    /// No peer gave a whole answer.
+    async fn silences(&self) -> Result<Vec<Silence>, SourceFault> {
+        self.first("for its silences", |peer| Box::pin(peer.silences())).await
+    }
+
+    /// Made at the first peer that answers, which tells the others. When a peer's answer was lost, the next may make a
+    /// second one; whoever ends silences must look for all of them.
+    ///
+    /// # Errors
+    /// No peer says that it stands; it may all the same.
+    async fn silence(&self, silence: NewSilence) -> Result<String, SourceFault> {
+        self.first("for a silence", |peer| Box::pin(peer.silence(&silence))).await
+    }
+
+    /// # Errors
+    /// No peer says that it is over.
+    async fn expire(&self, id: &str) -> Result<(), SourceFault> {
+        self.first("to end a silence", |peer| Box::pin(peer.expire(id))).await
     }
 }
 

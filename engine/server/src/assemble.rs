@@ -210,6 +210,7 @@ fn sinks(
                     routes: channels.into_iter().map(route).collect(),
                     digest_over,
                     report,
+                    silences: !configuration.alertmanager.urls.is_empty(),
                     events,
                     timeout: timeout.into(),
                     external_url,

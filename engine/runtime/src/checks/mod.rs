@@ -28,6 +28,7 @@ use crate::ports::journal::IssueFilter;
 pub use course::Patience;
 use course::{Course, Found};
 use lead::Lead;
+pub(crate) use notice::SOURCE;
 
 /// Checks that read at the same time; others wait.
 const CONCURRENT_MAX: usize = 8;

@@ -15,4 +15,4 @@ pub use history::{Course, Episode};
 pub use journal::{Journal, JournalFault, JournalFaultKind};
 pub use ledger::{Claim, Ledger, LedgerFault, Reserved};
 pub use sink::{ESCALATION, News, NewsApproval, NewsKind, Sink, SinkFault};
-pub use source::{AlertSource, SourceFault, StandingAlert, StandingAlerts};
+pub use source::{AlertSource, NewSilence, Silence, SourceFault, StandingAlert, StandingAlerts};

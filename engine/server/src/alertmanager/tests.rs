@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use selfheal_test_servers::{HttpStandIn, Reply, WebhookRoute, http, require};
 
 use super::*;
@@ -12,7 +13,7 @@ fn settings(urls: impl IntoIterator<Item = String>) -> AlertmanagerSettings {
     install_tls();
     AlertmanagerSettings {
         peers: urls.into_iter().map(|url| (url, Credentials::None)).collect(),
-        timeout: Duration::from_secs(10),
+        timeout: Duration::from_secs(60),
         receiver: None,
     }
 }
@@ -83,6 +84,44 @@ async fn a_real_alertmanager_tells_what_stands() {
         let standing = Alertmanager::new(filtered).unwrap().standing().await.unwrap().alerts;
         assert_eq!(standing.len(), count, "{receiver}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silences_stand_move_and_end() {
+    let route = WebhookRoute::new("http://127.0.0.1:9/nowhere").to_yaml();
+    let server = require!(selfheal_test_servers::Alertmanager::start(&route));
+    let other = r#"{"matchers":[{"name":"job","value":"a|b","isRegex":true,"isEqual":false}],
+        "startsAt":"2020-01-01T00:00:00Z","endsAt":"2099-01-01T00:00:00Z","createdBy":"eve","comment":"hers"}"#;
+    http::post_json(&format!("{}/api/v2/silences", server.url()), other).unwrap();
+    let own = source([server.url()]);
+    let now = Timestamp::now();
+    let mut silence = NewSilence {
+        instead_of: None,
+        labels: [("alertname", "Quiet"), ("odd", "\"ä\n|")].into_iter().collect(),
+        by: "ann".into(),
+        comment: "issue-1: <b>".into(),
+        from: now,
+        until: now + Duration::from_secs(3600),
+    };
+    let id = own.silence(silence.clone()).await.unwrap();
+    silence.instead_of = Some(id.clone());
+    silence.until = now + Duration::from_secs(7200);
+    assert_eq!(own.silence(silence.clone()).await.unwrap(), id, "its end is moved");
+    let standing = own.silences().await.unwrap();
+    let found = standing.iter().find(|silence| silence.id == id).unwrap();
+    assert_eq!(found.matchers, [r#"alertname="Quiet""#, r#"odd="\"ä\n|""#]);
+    assert_eq!((found.by.as_str(), found.comment.as_str()), ("ann", "issue-1: <b>"));
+    assert_eq!(found.until.as_millisecond(), silence.until.as_millisecond());
+    let other = standing.iter().find(|silence| silence.id != id).unwrap();
+    assert_eq!((other.by.as_str(), other.matchers.as_slice()), ("eve", &[r#"job!~"a|b""#.to_owned()][..]));
+    for _ in 0..2 {
+        own.expire(&id).await.unwrap();
+    }
+    own.expire("00000000-0000-0000-0000-000000000000").await.unwrap();
+    let standing = own.silences().await.unwrap();
+    assert_eq!(standing.iter().map(|silence| silence.by.as_str()).collect::<Vec<_>>(), ["eve"]);
+    let fault = own.silence(NewSilence { until: now, instead_of: None, ..silence }).await.unwrap_err();
+    assert!(fault.to_string().contains("answered 400"), "{fault}");
 }
 
 fn alert(name: &str, starts_at: &str, state: &str) -> String {

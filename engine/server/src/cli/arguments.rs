@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use selfheal_core::audit::{Checkpoint, Head, NotAHead};
+use selfheal_core::span::Span;
 
 use super::output::Output;
 use crate::config::{FILE_VARIABLE, Overrides};
@@ -94,6 +95,9 @@ pub(super) enum Command {
     /// Look at plans that wait for a person, and answer
     #[command(subcommand)]
     Approvals(ApprovalsCommand),
+    /// Keep the alert of an issue quiet at Alertmanager for a time, and end that
+    #[command(subcommand)]
+    Silences(SilencesCommand),
     /// Look at the switch of automatic remediation, and turn it
     #[command(subcommand)]
     Switch(SwitchCommand),
@@ -413,6 +417,30 @@ pub(super) struct AnswerArguments {
 }
 
 #[derive(Debug, Subcommand)]
+pub(super) enum SilencesCommand {
+    /// List the silences that stand at Alertmanager, whoever made them
+    List,
+    /// Keep the alert of an issue quiet: Alertmanager tells nobody of it, and selfheal does nothing about it
+    ///
+    /// Done again, it changes the end of the silence. It needs alertmanager.urls in the server's configuration.
+    Add {
+        /// The issue: issue-17, or 17
+        issue: String,
+        /// For how long, from now on: 1m to 31d
+        #[arg(long = "for", value_name = "DURATION")]
+        duration: Span,
+        /// Why, for the record and for Alertmanager's comment
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
+    /// End the silence of an issue's alert before its time
+    End {
+        /// The issue: issue-17, or 17
+        issue: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(super) enum SwitchCommand {
     /// Show where the switch stands, who turned it, and why
     Show,
@@ -446,7 +474,7 @@ mod tests {
     #[test]
     fn what_can_be_typed() {
         let signed = format!("{HEAD}:01234567:{}", &HEAD[3..]);
-        let cases: [(&[&str], bool); 28] = [
+        let cases: [(&[&str], bool); 32] = [
             (&["serve", "--config", "x.yaml", "--listen", "127.0.0.1:0"], true),
             (&["rules", "check"], true),
             (&["rules", "check", "dir", "--output", "json"], true),
@@ -471,6 +499,9 @@ mod tests {
             (&["remediations", "rollback", "remediation-17-1", "--reason", "x"], true),
             (&["completions", "fish"], true),
             (&["completions", "cmd"], false),
+            (&["silences", "add", "17", "--for", "2h", "--reason", "known"], true),
+            (&["silences", "add", "17"], false),
+            (&["silences", "add", "17", "--for", "2 hours"], false),
             (&["ready", "--server", "http://h:1"], true),
             (&["switch", "off"], false),
             (&["switch", "off", "--reason", "why"], true),

@@ -57,6 +57,12 @@ impl Client {
         self.send(Method::POST, url, Some(body)).await
     }
 
+    /// Takes something away.
+    pub(super) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
+        let url = self.url(path)?;
+        self.send(Method::DELETE, url, None).await
+    }
+
     /// What the server says of its parts. That it is not ready is an answer, too.
     pub(super) async fn ready(&self) -> Result<Value, Failure> {
         let mut url = self.server.clone();

@@ -67,6 +67,14 @@ fn sentences(story: &Value) -> Vec<String> {
                     moment(entry, "at")
                 ));
             }
+            Some("silenced" | "unsilenced") => {
+                said.push(format!(
+                    "{} at {}: {}.",
+                    text(entry, "actor"),
+                    moment(entry, "at"),
+                    text(entry, "summary")
+                ));
+            }
             Some("escalated") => {
                 said.push(format!("At {}: {}.", moment(entry, "at"), text(entry, "summary")))
             }
@@ -192,6 +200,11 @@ fn hints(story: &Value) -> Vec<String> {
     }
     if text(issue, "phase") != "closed" {
         hints.push((format!("selfheal issues acknowledge {id}"), "say that you look after it"));
+        if story["silence"].is_object() {
+            hints.push((format!("selfheal silences end {id}"), "hear of its alert again"));
+        } else {
+            hints.push((format!("selfheal silences add {id} --for 2h"), "keep its alert quiet"));
+        }
     }
     hints.push((format!("selfheal report {id}"), "everything, as a report"));
     let width = hints.iter().map(|(command, _)| command.chars().count()).max().unwrap_or_default();

@@ -23,6 +23,7 @@ mod remediations;
 mod report;
 mod rules;
 mod rules_test;
+mod silences;
 mod switch;
 mod table;
 
@@ -103,6 +104,7 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
             Ok(Exit::Good)
         }
         Command::Approvals(command) => approvals::run(command, &client()?, output, out).await,
+        Command::Silences(command) => silences::run(command, &client()?, output, out).await,
         Command::Ready => ready::run(&client()?, output, out).await,
         Command::Switch(command) => switch::run(command, &client()?, output, out).await,
         Command::Rbac(arguments) => rbac::run(arguments, output, out),

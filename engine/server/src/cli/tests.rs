@@ -58,7 +58,7 @@ async fn what_people_ask_a_server() {
     served.house.notify(firing("Broken", "a").to_string()).await;
     served.house.notify(firing("Delicate", "b").to_string()).await;
     served.house.rest().await;
-    let cases: [(&[&'static str], Exit, &str); 31] = [
+    let cases: [(&[&'static str], Exit, &str); 34] = [
         (&["issues", "list"], Exit::Good, "issue-1  "),
         (&["issues", "list", "--outcome", "applied"], Exit::Good, "heal"),
         (&["issues", "list", "--open=false"], Exit::Good, "ID  DETECTED"),
@@ -85,6 +85,9 @@ async fn what_people_ask_a_server() {
         (&["rules", "release", "heal"], Exit::Good, "heal: the rule goes on for an hour"),
         (&["rules", "release", "nothing"], Exit::Findings, "there is no rule"),
         (&["ready"], Exit::Good, "ready"),
+        (&["silences", "list"], Exit::Good, "ISSUE  UNTIL"),
+        (&["silences", "add", "1", "--for", "2h"], Exit::Findings, "set alertmanager.urls"),
+        (&["silences", "end", "issue-1"], Exit::Findings, "no Alertmanager is configured"),
         (&["switch", "show"], Exit::Good, "automatic remediation is on"),
         (&["switch", "off", "--reason", "a release"], Exit::Good, "is off; admin turned it off"),
         (&["switch", "on", "--reason", "it is over"], Exit::Good, "is on; admin turned it on"),

@@ -1,4 +1,4 @@
-//! The section `alertmanager`: whom to ask for alerts that its notifications did not bring.
+//! The section `alertmanager`: whom to ask for alerts that its notifications did not bring, and for silences.
 
 use selfheal_contract::settings::{Collector, Secret, Section};
 use selfheal_core::matcher::{MatchOp, Matcher};

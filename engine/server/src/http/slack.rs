@@ -33,7 +33,9 @@ use crate::config::{self, Configuration, Receiver, Role, SlackUser};
 use crate::outgoing::OutgoingFault;
 use crate::sinks::known::Known;
 use crate::sinks::slack_app::api::Api;
-use crate::sinks::slack_app::thread::{ACKNOWLEDGE, APPROVE, Pressed, REFUSE, Thread};
+use crate::sinks::slack_app::thread::{
+    ACKNOWLEDGE, APPROVE, Pressed, REFUSE, SILENCE, SILENCE_LASTS, Thread,
+};
 
 const PATH: &str = "/slack/actions";
 /// Slack's payload repeats the message that the button is in.
@@ -224,7 +226,10 @@ async fn pressed(app: &App, door: &Door, click: &Click) -> Result<(), String> {
             click.user
         ));
     };
-    let needed = if click.action == ACKNOWLEDGE { Role::Operator } else { Role::Approver };
+    let needed = match click.action.as_str() {
+        ACKNOWLEDGE | SILENCE => Role::Operator,
+        _ => Role::Approver,
+    };
     if user.role < needed {
         let (is, needed) = (user.role.name(), needed.name());
         return Err(format!(
@@ -237,6 +242,11 @@ async fn pressed(app: &App, door: &Door, click: &Click) -> Result<(), String> {
             let issue: IssueId = click.pressed.subject.parse()?;
             let taken = engine.acknowledge(issue, &user.name, "by Slack").await;
             taken.map(drop).map_err(|fault| not_done(&fault))
+        }
+        SILENCE => {
+            let issue: IssueId = click.pressed.subject.parse()?;
+            let made = engine.silence(issue, SILENCE_LASTS, &user.name, "by Slack").await;
+            made.map(drop).map_err(|fault| not_done(&fault))
         }
         APPROVE | REFUSE => answer(engine, user, click).await,
         _ => Err("selfheal has no such button any more.".to_owned()),

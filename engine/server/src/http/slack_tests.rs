@@ -36,6 +36,7 @@ impl Scene {
             routes: vec![],
             digest_over: 20,
             report: true,
+            silences: true,
             events: NewsKind::FOR_PEOPLE.to_vec(),
             timeout: Duration::from_secs(5),
             external_url: None,
@@ -214,6 +215,19 @@ async fn who_has_asked_does_not_approve_and_may_refuse() {
     assert!(told.contains("somebody else must approve"), "{told}");
     assert_eq!(scene.press("UANN", REFUSE, &approve).await, None);
     assert!(!scene.approval(&approval.id).await.answer.unwrap().granted);
+}
+
+#[actix_web::test]
+async fn an_alert_is_silenced_by_who_may() {
+    let scene = Scene::new().await;
+    let (approval, _, _) = scene.ask().await;
+    let value = scene.slack.messages().pop().unwrap().button(SILENCE).unwrap();
+    let told = scene.press("UBOB", SILENCE, &value).await.unwrap();
+    assert!(told.contains("needs operator"), "{told}");
+    // That it is done is tried with a real Alertmanager (`http::tests::silences`); here none is configured.
+    let told = scene.press("UCAT", SILENCE, &value).await.unwrap();
+    assert!(told.contains("set alertmanager.urls"), "{told}");
+    assert!(scene.approval(&approval.id).await.answer.is_none());
 }
 
 #[actix_web::test]

@@ -42,6 +42,7 @@ impl Scene {
             routes: vec![],
             digest_over: 20,
             report: false,
+            silences: true,
             events: EVERY_KIND.to_vec(),
             timeout: Duration::from_secs(5),
             external_url: Some("https://selfheal.example.org".into()),

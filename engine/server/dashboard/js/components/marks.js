@@ -34,6 +34,11 @@ export function code(text) {
   return h("code", null, text);
 }
 
+/** That Alertmanager keeps an issue's alert quiet. */
+export function quietChip({ suppressed_by }) {
+  return suppressed_by && chip(["Silenced", "info"], suppressed_by);
+}
+
 /** Terms and their values; those without a value are left out. */
 export function facts(pairs) {
   const given = pairs.filter(

@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { h } from "../dom.js";
 import { changed } from "../live.js";
-import { barred, has } from "../session.js";
+import { barred, current, has } from "../session.js";
 import { absolute, time } from "../time.js";
 import { OUTCOMES, PHASES } from "../words.js";
 import { approvalCard } from "../components/approval.js";
@@ -40,7 +40,7 @@ function story(detail) {
   const waiting = approvals.find(({ state }) => state === "open");
   const ownPlan = decision.plan && !waiting && remediations.length === 0;
   return [
-    standing(issue, detail.acknowledged),
+    standing(issue, detail),
     card("How far it came", stepper(stations(detail))),
     waiting && approvalCard(waiting, issue),
     h(
@@ -84,7 +84,7 @@ function shownPreviews({ previews: list }) {
 }
 
 /** Where it stands, in plain words, with what a person can do. */
-function standing(issue, acknowledged) {
+function standing(issue, { acknowledged, silence }) {
   const [, tone, sentence] = OUTCOMES[issue.outcome] ?? PHASES[issue.phase];
   const kind = tone === "plain" || tone === "accent" ? "info" : tone;
   return h(
@@ -111,6 +111,7 @@ function standing(issue, acknowledged) {
         time(acknowledged.at),
         h("span", { class: "muted" }, ` · ${acknowledged.why}`),
       ),
+    quiet(issue, silence),
     issue.wake_at &&
       issue.phase === "rested" &&
       h(
@@ -137,14 +138,26 @@ function standing(issue, acknowledged) {
         `/manual-remediate/${issue.id}`,
         "the delay is too long here",
       ),
-      action(
-        issue,
-        "POST /issues/{id}/silence",
-        "Silence",
-        `/issues/${issue.id}/silence`,
-        "known, fixed tomorrow",
-      ),
+      silencing(issue, silence),
     ),
+  );
+}
+
+/** That the alert is kept quiet, and until when. */
+function quiet(issue, silence) {
+  if (silence)
+    return h(
+      "p",
+      { class: "small" },
+      `${silence.by} has silenced it for `,
+      time(silence.until, "left"),
+      h("span", { class: "muted" }, ` more · ${silence.reason} · selfheal does nothing meanwhile`),
+    );
+  if (!issue.suppressed_by) return null;
+  return h(
+    "p",
+    { class: "small" },
+    `Alertmanager keeps it quiet (${issue.suppressed_by}). selfheal does nothing meanwhile.`,
   );
 }
 
@@ -168,7 +181,6 @@ function waitingFor(issue) {
 const DONE = {
   Acknowledge: () => "It is in your hands.",
   "Decide now": ({ status, why }) => `${OUTCOMES[status]?.[0] ?? status.replaceAll("_", " ")}: ${why}`,
-  Silence: () => "Silenced in Alertmanager.",
 };
 
 /** A button for what a person can do about an issue; none where this server cannot do it. */
@@ -189,6 +201,74 @@ function action(issue, route, label, path, hint) {
     { class: "button", type: "button", title: why, "aria-disabled": why ? "true" : undefined, onclick: go },
     label,
   );
+}
+
+const LASTS = [
+  ["30m", "30 minutes"],
+  ["1h", "1 hour"],
+  ["2h", "2 hours"],
+  ["8h", "8 hours"],
+  ["1d", "1 day"],
+  ["3d", "3 days"],
+  ["7d", "1 week"],
+];
+
+/** The button that has Alertmanager keep the alert quiet, or ends that; none where no Alertmanager is configured. */
+function silencing(issue, silence) {
+  if (!current().silences || (issue.phase === "closed" && !silence)) return null;
+  const path = `/issues/${issue.id}/silence`;
+  const why = barred(`${silence ? "DELETE" : "POST"} /issues/{id}/silence`);
+  const end = async (event) => {
+    event.currentTarget.disabled = true;
+    try {
+      await api.send(path, undefined, "DELETE");
+      toast("Its alert is heard again.");
+    } catch (error) {
+      toast(error.help ? `${error.message}. ${error.help}` : error.message, true);
+    }
+    changed("issue", true);
+  };
+  const go = (event) => {
+    if (why) toast(why, true);
+    else if (silence) end(event);
+    else askForSilence(issue, path);
+  };
+  return h(
+    "button",
+    {
+      class: "button",
+      type: "button",
+      title: why,
+      "aria-disabled": why ? "true" : undefined,
+      "data-key": "silence",
+      onclick: go,
+    },
+    silence ? "End the silence" : "Silence",
+  );
+}
+
+function askForSilence(issue, path) {
+  const lasts = h(
+    "select",
+    { name: "duration" },
+    LASTS.map(([value, label]) => h("option", { value, selected: value === "2h" }, label)),
+  );
+  ask({
+    title: `Silence: ${issue.type} · ${issue.resource}`,
+    details: h(
+      "div",
+      { class: "stack" },
+      h("p", { class: "muted small" }, "Alertmanager tells nobody of this alert, and selfheal does nothing about it."),
+      h("label", { class: "field" }, h("span", null, "For how long?"), lasts),
+    ),
+    hint: "known, fixed tomorrow",
+    button: "Silence",
+    act: async (reason) => {
+      const { until } = await api.send(path, { duration: lasts.value, reason });
+      changed("issue", true);
+      toast(`Silenced until ${absolute(Date.parse(until))}.`);
+    },
+  });
 }
 
 function oneRemediation(remediation, open) {

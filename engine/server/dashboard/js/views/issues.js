@@ -7,7 +7,7 @@ import { setQuery } from "../router.js";
 import { time } from "../time.js";
 import { OUTCOMES, PHASES } from "../words.js";
 import { LongList } from "../components/list.js";
-import { issueChip, severity } from "../components/marks.js";
+import { issueChip, quietChip, severity } from "../components/marks.js";
 import { empty, failed, loading } from "../components/states.js";
 import { field, filterBar, matchesText, serverFilters } from "../components/filters.js";
 
@@ -189,7 +189,7 @@ function row(issue) {
       h("a", { href: `#/issues/${issue.id}` }, issue.type),
       h("span", { class: "muted small" }, `${issue.resource} · ${issue.id}`),
     ),
-    h("div", { role: "cell" }, issueChip(issue)),
+    h("div", { role: "cell", class: "row" }, issueChip(issue), quietChip(issue)),
     h("div", { role: "cell", class: "muted list-rule" }, issue.rule ?? "–"),
     h("div", { role: "cell", class: "muted list-age" }, time(issue.starts_at, "age")),
   ];

@@ -6,6 +6,7 @@ use selfheal_core::health::Gravity;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::labels::{Fingerprint, Labels};
 use selfheal_core::rule::{Component, Priority};
+use selfheal_runtime::Engine;
 use selfheal_runtime::ports::journal::Issue;
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
@@ -53,6 +54,8 @@ pub(super) struct IssueView<'a> {
     starts_at: Timestamp,
     resolved_at: Option<Timestamp>,
     closed_at: Option<Timestamp>,
+    /// What keeps its alert quiet at Alertmanager, if something does: a silence, another alert, a mute.
+    suppressed_by: Option<String>,
     /// When it is looked at next.
     wake_at: Option<Timestamp>,
     /// The escalation level, from 0.
@@ -68,7 +71,7 @@ pub(super) struct IssueView<'a> {
 }
 
 impl<'a> IssueView<'a> {
-    pub(super) fn of(issue: &'a Issue) -> Self {
+    pub(super) fn of(issue: &'a Issue, engine: &Engine) -> Self {
         let alert = &issue.alert;
         let description =
             ["description", "summary", "message"].iter().find_map(|name| alert.annotations.get(name));
@@ -91,6 +94,7 @@ impl<'a> IssueView<'a> {
             starts_at: alert.starts_at,
             resolved_at: issue.resolved_at,
             closed_at: issue.closed_at,
+            suppressed_by: engine.suppressed(issue),
             wake_at: issue.wake_at,
             level: issue.level,
             labels: &alert.labels,

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::rule::Component;
 use selfheal_runtime::ports::journal::{Intent, IssueFilter, Record};
+use selfheal_runtime::silence;
 use serde::Serialize;
 
 use super::super::answer::Fault;
@@ -12,6 +13,7 @@ use super::approvals::ApprovalView;
 use super::issue::IssueView;
 use super::query::{Kind, Parameter, names};
 use super::remediations::{RemediationView, is_issue};
+use super::silences::SilenceView;
 use super::story::{self, Entry};
 use super::{Answered, Call, ok, page, people, schema};
 
@@ -64,8 +66,9 @@ pub(super) async fn list(call: Call) -> Answered {
         limit: query.value("limit").unwrap_or(100),
     };
     let most = filter.limit as usize;
-    let issues = call.app.engine.journal.issues(filter).await?;
-    let views: Vec<IssueView<'_>> = issues.iter().map(IssueView::of).collect();
+    let engine = &call.app.engine;
+    let issues = engine.journal.issues(filter).await?;
+    let views: Vec<IssueView<'_>> = issues.iter().map(|issue| IssueView::of(issue, engine)).collect();
     let last = issues.last().filter(|_| issues.len() == most);
     page(&call, &views, last.map(|last| last.id.to_string()))
 }
@@ -77,6 +80,8 @@ pub(super) struct StoryView<'a> {
     issue: IssueView<'a>,
     /// Who has taken it in hand, if somebody has.
     acknowledged: Option<Acknowledgement<'a>>,
+    /// The silence that was made for it here, if it has neither been ended here nor by its time.
+    silence: Option<SilenceView<'a>>,
     story: Vec<Entry<'a>>,
     remediations: Vec<RemediationView<'a>>,
     #[schemars(with = "Vec<schema::Intent>")]
@@ -104,13 +109,15 @@ pub(super) async fn one(call: Call) -> Answered {
     let id: IssueId = call.named("id")?;
     let story = call.app.engine.journal.story(id).await?.ok_or_else(|| missing(id))?;
     let now = call.app.engine.clock.now();
+    let silence = silence::told(&story.records).filter(|silence| now < silence.until);
     let remediations = story.remediations.iter().map(|remediation| {
         let intents = story.intents.iter().filter(|intent| intent.remediation == remediation.id);
         RemediationView::of(remediation).with_intents(intents.collect())
     });
     ok(&StoryView {
-        issue: IssueView::of(&story.issue),
+        issue: IssueView::of(&story.issue, &call.app.engine),
         acknowledged: Acknowledgement::of(&story.records),
+        silence: silence.as_ref().map(|silence| SilenceView::of(Some(id), silence)),
         story: story::tell(&story),
         remediations: remediations.collect(),
         intents: &story.intents,

@@ -17,6 +17,7 @@ mod remediations;
 mod report;
 mod rules;
 mod session;
+mod silences;
 mod story;
 mod stream;
 mod switch;
@@ -147,6 +148,12 @@ pub const ROUTES: &[Route] = routes! {
         gives report::Markdown => report::one;
     Post "/issues/{id}/acknowledge", Operator, "Says that a person has taken an issue in hand.",
         takes people::Reason, gives people::Acknowledged<'static> => people::acknowledge;
+    Post "/issues/{id}/silence", Operator, "Has Alertmanager keep an issue's alert quiet for a time.",
+        takes silences::NewSilence, gives silences::SilenceView<'static> => silences::add;
+    Delete "/issues/{id}/silence", Operator, "Ends the silence of an issue's alert.",
+        gives silences::Ended<'static> => silences::end;
+    Get "/silences", Viewer, "Lists the silences that stand at Alertmanager, whoever made them.",
+        gives Vec<silences::SilenceView<'static>> => silences::list;
     Post "/manual-remediate/{id}", Operator,
         "Decides about an issue now, without waiting for its time. All guards are asked.",
         takes people::Reason, gives people::Asked => people::remediate;

@@ -49,6 +49,8 @@ impl From<HandFault> for Fault {
             HandFault::Asker(_) => Self::new(StatusCode::FORBIDDEN, fault.to_string()).help(
                 "somebody else must approve, with a token or a Slack user of another name; you may refuse",
             ),
+            HandFault::Source(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
+                .help("try again, it is done once; alertmanager.urls says who is asked"),
             HandFault::Ledger(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, fault.to_string())
                 .help("try again; /ready says what is wrong"),
             HandFault::Journal(fault) => fault.into(),

@@ -16,6 +16,8 @@ pub(super) struct Session<'a> {
     #[schemars(with = "schema::Mode")]
     mode: Mode,
     version: &'static str,
+    /// Whether an Alertmanager is configured, so that alerts can be silenced.
+    silences: bool,
     /// Every way into the API, with the least role that may use it.
     routes: Vec<RouteView>,
 }
@@ -40,6 +42,7 @@ pub(super) async fn show(call: Call) -> Answered {
         role: call.caller.role.name(),
         mode: call.app.engine.policy.mode,
         version: env!("CARGO_PKG_VERSION"),
+        silences: call.app.engine.can_silence(),
         routes: routes.collect(),
     })
 }

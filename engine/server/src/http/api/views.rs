@@ -1,6 +1,7 @@
 //! The API's views for the live stream, so that an event shows a thing exactly as its list does.
 
 use jiff::Timestamp;
+use selfheal_runtime::Engine;
 use selfheal_runtime::ports::journal::{Approval, Intent, Issue, Remediation};
 use selfheal_runtime::switch::Position;
 use serde::Serialize;
@@ -10,8 +11,8 @@ use super::issue::IssueView;
 use super::remediations::RemediationView;
 use super::switch::SwitchView;
 
-pub(in crate::http) fn issue(issue: &Issue) -> impl Serialize {
-    IssueView::of(issue)
+pub(in crate::http) fn issue<'a>(issue: &'a Issue, engine: &Engine) -> impl Serialize + use<'a> {
+    IssueView::of(issue, engine)
 }
 
 pub(in crate::http) fn remediation<'a>(

@@ -116,7 +116,7 @@ async fn tell(engine: &Engine, shared: &Shared, gathered: &Gathered) -> Result<(
         }
         for id in &gathered.issues {
             if let Some(issue) = engine.journal.issue(*id).await? {
-                shared.ring().publish("issue", &views::issue(&issue));
+                shared.ring().publish("issue", &views::issue(&issue, engine));
             }
         }
     }

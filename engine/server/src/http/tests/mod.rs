@@ -8,6 +8,7 @@ mod openapi;
 mod people;
 mod roles;
 mod session;
+mod silences;
 mod slow;
 mod stream;
 pub(crate) mod support;

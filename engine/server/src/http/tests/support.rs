@@ -22,6 +22,7 @@ use selfheal_runtime::Engine;
 use selfheal_runtime::engine::Parts;
 use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
+use selfheal_runtime::ports::AlertSource;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_script::{Compiler, Limits, RuleFile};
 use selfheal_store::{EmbeddedLedger, SqliteJournal};
@@ -189,6 +190,8 @@ pub(crate) struct Plan {
     pub(crate) in_flight_max: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) room_wait: Duration,
+    /// Where alerts are asked for, and kept quiet.
+    pub(crate) source: Option<Arc<dyn AlertSource>>,
 }
 
 impl Default for Plan {
@@ -201,6 +204,7 @@ impl Default for Plan {
             in_flight_max: 128 * 1024,
             body_timeout: Duration::from_secs(30),
             room_wait: Duration::from_secs(2),
+            source: None,
         }
     }
 }
@@ -239,7 +243,7 @@ impl House {
             scripts: Scripts::start(0).unwrap(),
             sinks: Vec::new(),
             escalation: Escalation::default(),
-            source: None,
+            source: plan.source.map(|source| (source, Duration::from_secs(60))),
             metrics: Metrics::new(&registry).unwrap(),
             adopt: Arc::new(|_, _| {}),
             switch_on: true,

@@ -53,6 +53,8 @@ pub struct SlackAppSettings {
     pub digest_over: u32,
     /// Whether a closed issue's report goes into its thread.
     pub report: bool,
+    /// Whether alerts can be silenced, so that a message may have a button for it.
+    pub silences: bool,
     /// The kinds of news that it takes.
     pub events: Vec<NewsKind>,
     /// The longest time for one call.
@@ -109,7 +111,8 @@ impl SlackApp {
             return self.gather(&mut digest, news, key, now).await;
         }
         let mut thread = Thread::new(news, key);
-        let mut message = thread.payload(&self.settings.name, self.link(news).as_deref());
+        let mut message =
+            thread.payload(&self.settings.name, self.link(news).as_deref(), self.settings.silences);
         message["channel"] = self.channel(news).into();
         let answer = self.api.call("chat.postMessage", &message).await?;
         self.rate.lock().await.count(now);
@@ -171,7 +174,8 @@ impl SlackApp {
             thread.follow(news, key);
             self.known.keep_issue(issue, &thread).await?;
         }
-        let mut message = thread.payload(&self.settings.name, self.link(&thread.main).as_deref());
+        let mut message =
+            thread.payload(&self.settings.name, self.link(&thread.main).as_deref(), self.settings.silences);
         (message["channel"], message["ts"]) = (thread.channel.as_str().into(), thread.ts.as_str().into());
         match self.api.call("chat.update", &message).await {
             Ok(_) => {}

@@ -1,5 +1,7 @@
 //! What is known of an issue's message in Slack, and how it looks: the latest news, what came before in a line each, buttons.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use selfheal_core::hash::ContentHash;
 use selfheal_runtime::ports::{News, NewsKind};
@@ -21,6 +23,11 @@ pub(crate) const APPROVE: &str = "selfheal_approve";
 pub(crate) const REFUSE: &str = "selfheal_refuse";
 /// See [`APPROVE`].
 pub(crate) const ACKNOWLEDGE: &str = "selfheal_acknowledge";
+/// See [`APPROVE`].
+pub(crate) const SILENCE: &str = "selfheal_silence";
+
+/// How long the button keeps an alert quiet; its label says so.
+pub(crate) const SILENCE_LASTS: Duration = Duration::from_secs(2 * 3600);
 
 /// An issue's message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,8 +108,8 @@ impl Thread {
         }
     }
 
-    /// The message as it is to be now.
-    pub(super) fn payload(&self, sink: &str, link: Option<&str>) -> Value {
+    /// The message as it is to be now; `silences` says whether alerts can be silenced.
+    pub(super) fn payload(&self, sink: &str, link: Option<&str>, silences: bool) -> Value {
         let mut payload = payload(&self.main, link, None);
         if let Some(blocks) = payload["blocks"].as_array_mut() {
             // The last block says what it is about.
@@ -111,7 +118,7 @@ impl Thread {
                 blocks.insert(at, json!({ "type": "section", "text": marked(&self.lines.join("\n")) }));
                 at += 1;
             }
-            let buttons = self.buttons(sink);
+            let buttons = self.buttons(sink, silences);
             if !buttons.is_empty() {
                 blocks.insert(at, json!({ "type": "actions", "block_id": "selfheal", "elements": buttons }));
             }
@@ -119,7 +126,7 @@ impl Thread {
         payload
     }
 
-    fn buttons(&self, sink: &str) -> Vec<Value> {
+    fn buttons(&self, sink: &str, silences: bool) -> Vec<Value> {
         let mut buttons = Vec::new();
         if let (Some(nonce), Some(approval)) = (&self.nonce, &self.main.approval) {
             let value = Pressed {
@@ -142,10 +149,15 @@ impl Thread {
             buttons.extend([approve, refuse]);
         }
         let calls = matches!(self.main.kind, NewsKind::Approval | NewsKind::Person);
-        if let Some(issue) = self.main.issue.filter(|_| calls && !self.in_hand) {
+        if let Some(issue) = self.main.issue.filter(|_| calls) {
             let value =
                 Pressed { subject: issue.to_string(), sink: sink.to_owned(), ..Pressed::default() }.write();
-            buttons.push(button("I take it in hand", ACKNOWLEDGE, &value));
+            if !self.in_hand {
+                buttons.push(button("I take it in hand", ACKNOWLEDGE, &value));
+            }
+            if silences {
+                buttons.push(button("Silence 2 h", SILENCE, &value));
+            }
         }
         buttons
     }
