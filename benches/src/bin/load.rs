@@ -49,6 +49,8 @@ enum Scenario {
     Latency,
     /// Alerts a second from receipt to outcome.
     Stream,
+    /// Intake while a thousand listen to the live stream.
+    Listeners,
     /// Start to ready, and idle memory.
     Start,
     /// 100 000 alerts in one body.
@@ -91,6 +93,7 @@ fn run(arguments: &Arguments) -> Result<Vec<Row>, Error> {
         Scenario::Intake => scenarios::intake(&bench),
         Scenario::Latency => scenarios::latency(&bench),
         Scenario::Stream => scenarios::stream(&bench),
+        Scenario::Listeners => scenarios::listeners(&bench),
         Scenario::Start => scenarios::start(&bench),
         Scenario::Storm => scenarios::storm(&bench),
         Scenario::Overload { what: What::Log } => scenarios::overload(&bench, Overload::Log),

@@ -2,6 +2,7 @@
 
 mod intake;
 mod latency;
+mod listeners;
 mod overload;
 mod start;
 mod storm;
@@ -16,6 +17,7 @@ use crate::subject::Programs;
 
 pub use intake::intake;
 pub use latency::latency;
+pub use listeners::listeners;
 pub use overload::{Overload, overload};
 pub use start::start;
 pub use storm::storm;
