@@ -3,21 +3,26 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { Alertmanager } from "../lib/alertmanager.mjs";
 import { go, launch, open, settled, violations } from "../lib/browser.mjs";
 import { makeHistory } from "../lib/history.mjs";
 import { Selfheal, until } from "../lib/selfheal.mjs";
 
+let alertmanager;
 let selfheal;
 let browser;
 let routes;
 before(async () => {
-  [selfheal, browser] = await Promise.all([Selfheal.start(), launch()]);
+  alertmanager = await Alertmanager.start();
+  const settings = { alertmanager: { urls: [alertmanager.url] } };
+  [selfheal, browser] = await Promise.all([Selfheal.start({ settings }), launch()]);
   await makeHistory(selfheal);
   routes = (await selfheal.api("/session")).routes.map(({ route }) => route);
 });
 after(async () => {
   await browser?.close();
   await selfheal?.stop();
+  alertmanager?.stop();
 });
 
 /** A test of what needs a route; without it the dashboard must not offer it, and the rest is skipped. */
@@ -45,6 +50,32 @@ async function answer(page, reason, button) {
   await page.getByRole("dialog").getByRole("textbox").fill(reason);
   await page.getByRole("dialog").getByRole("button", { name: button, exact: true }).click();
 }
+
+journey(
+  "an alert is silenced from its issue, shown as such everywhere, and heard again",
+  "POST /issues/{id}/silence",
+  { at: "#/issues/issue-9", role: "button", name: "Silence" },
+  async (page) => {
+    await page.getByRole("button", { name: "Silence", exact: true }).click();
+    await page.getByRole("dialog").getByLabel("For how long?").selectOption("8h");
+    assert.deepEqual(await violations(page), []);
+    await answer(page, "a <b>load</b> test", "Silence");
+    await page.getByText("local has silenced it for").waitFor();
+    await page.getByText("a <b>load</b> test").first().waitFor();
+    const [silence] = alertmanager.silences;
+    assert.equal(silence.createdBy, "local");
+    assert.match(silence.comment, /^issue-9 .*a <b>load<\/b> test$/);
+    await go(page, "#/issues");
+    await page.getByText("Silenced", { exact: true }).waitFor();
+    await go(page, "#/maintenance");
+    await page.getByText("Quiet now").waitFor();
+    assert.deepEqual(await violations(page), []);
+    await go(page, "#/issues/issue-9");
+    await page.getByRole("button", { name: "End the silence" }).click();
+    await page.getByRole("button", { name: "Silence", exact: true }).waitFor();
+    assert.equal(silence.status.state, "expired");
+  },
+);
 
 journey(
   "an issue is acknowledged, and its story says by whom",

@@ -34,6 +34,11 @@ export function code(text) {
   return h("code", null, text);
 }
 
+/** What an issue is about, and what its alert says of it. */
+export function aboutIssue({ type, resource, description }, ...more) {
+  return [resource !== type && resource, ...more, description].filter(Boolean).join(" · ");
+}
+
 /** That Alertmanager keeps an issue's alert quiet. */
 export function quietChip({ suppressed_by }) {
   return suppressed_by && chip(["Silenced", "info"], suppressed_by);

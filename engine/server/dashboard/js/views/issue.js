@@ -15,7 +15,7 @@ import { card, pane } from "../components/pane.js";
 import { planTree } from "../components/plan.js";
 import { remediationDetails } from "../components/remediation.js";
 import { lastDecision, record, stations, stepper } from "../components/story.js";
-import { toast } from "../components/toast.js";
+import { faultToast, toast } from "../components/toast.js";
 import { verdictTable } from "../components/verdicts.js";
 
 export function issue(params, signal) {
@@ -54,14 +54,14 @@ function story(detail) {
             "Remediations",
             [...remediations].reverse().map((remediation, index) => oneRemediation(remediation, index === 0)),
           ),
-        ownPlan &&
-          card("The plan, which did not run", [planTree(decision.plan), shownPreviews(decision)], {
-            aside: hash(decision.facts.plan_hash),
-          }),
         decision.facts?.verdicts.length > 0 &&
           card("What the guards said", verdictTable(decision.facts.verdicts), {
             padded: false,
             aside: time(decision.at),
+          }),
+        ownPlan &&
+          card("The plan, which did not run", [planTree(decision.plan), shownPreviews(decision)], {
+            aside: hash(decision.facts.plan_hash),
           }),
         card("Everything that was recorded", record(detail.story, issue.id), { aside: "times are UTC" }),
       ),
@@ -97,6 +97,7 @@ function standing(issue, { acknowledged, silence }) {
       severity(issue.severity),
       h("span", { class: "muted" }, "firing since ", time(issue.starts_at)),
     ),
+    issue.description && h("p", null, issue.description),
     h("p", { class: "standing-what" }, waitingFor(issue) ?? sentence),
     issue.why &&
       issue.phase !== "awaiting_approval" &&
@@ -131,13 +132,15 @@ function standing(issue, { acknowledged, silence }) {
         `/issues/${issue.id}/acknowledge`,
         "I am on it",
       ),
-      action(
-        issue,
-        "POST /manual-remediate/{id}",
-        "Decide now",
-        `/manual-remediate/${issue.id}`,
-        "the delay is too long here",
-      ),
+      mayBeDecided(issue) &&
+        action(
+          issue,
+          "POST /manual-remediate/{id}",
+          "Decide now",
+          `/manual-remediate/${issue.id}`,
+          "the delay is too long here",
+          "The rule decides without waiting for its time, and every guard is asked. If a plan needs an approval then, somebody else than you must give it.",
+        ),
       silencing(issue, silence),
     ),
   );
@@ -183,8 +186,13 @@ const DONE = {
   "Decide now": ({ status, why }) => `${OUTCOMES[status]?.[0] ?? status.replaceAll("_", " ")}: ${why}`,
 };
 
+/** Whether there is something to decide that is not under way, or waiting for an answer. */
+function mayBeDecided({ phase, resolved_at }) {
+  return (phase === "waiting" || phase === "rested") && !resolved_at;
+}
+
 /** A button for what a person can do about an issue; none where this server cannot do it. */
-function action(issue, route, label, path, hint) {
+function action(issue, route, label, path, hint, about) {
   if (!has(route) || issue.phase === "closed") return null;
   const why = barred(route);
   const act = async (reason) => {
@@ -195,7 +203,13 @@ function action(issue, route, label, path, hint) {
   const go = () =>
     why
       ? toast(why, true)
-      : ask({ title: `${label}: ${issue.type} · ${issue.resource}`, button: label, hint, act });
+      : ask({
+          title: `${label}: ${issue.type} · ${issue.resource}`,
+          details: about && h("p", { class: "muted small" }, about),
+          button: label,
+          hint,
+          act,
+        });
   return h(
     "button",
     { class: "button", type: "button", title: why, "aria-disabled": why ? "true" : undefined, onclick: go },
@@ -224,7 +238,7 @@ function silencing(issue, silence) {
       await api.send(path, undefined, "DELETE");
       toast("Its alert is heard again.");
     } catch (error) {
-      toast(error.help ? `${error.message}. ${error.help}` : error.message, true);
+      faultToast(error);
     }
     changed("issue", true);
   };

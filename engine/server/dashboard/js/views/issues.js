@@ -7,7 +7,7 @@ import { setQuery } from "../router.js";
 import { time } from "../time.js";
 import { OUTCOMES, PHASES } from "../words.js";
 import { LongList } from "../components/list.js";
-import { issueChip, quietChip, severity } from "../components/marks.js";
+import { aboutIssue, issueChip, quietChip, severity } from "../components/marks.js";
 import { empty, failed, loading } from "../components/states.js";
 import { field, filterBar, matchesText, serverFilters } from "../components/filters.js";
 
@@ -187,7 +187,7 @@ function row(issue) {
       "div",
       { role: "cell", class: "list-main" },
       h("a", { href: `#/issues/${issue.id}` }, issue.type),
-      h("span", { class: "muted small" }, `${issue.resource} · ${issue.id}`),
+      h("span", { class: "muted small" }, aboutIssue(issue, issue.id)),
     ),
     h("div", { role: "cell", class: "row" }, issueChip(issue), quietChip(issue)),
     h("div", { role: "cell", class: "muted list-rule" }, issue.rule ?? "–"),

@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { h } from "../dom.js";
 import { changed } from "../live.js";
-import { barred } from "../session.js";
+import { barred, current } from "../session.js";
 import { absolute, time } from "../time.js";
 import { open } from "../components/dialog.js";
 import { chip } from "../components/marks.js";
@@ -49,6 +49,19 @@ export function maintenance(_params, signal) {
       what: "Loading maintenance windows",
     }),
   );
+  if (current().silences) {
+    element.append(
+      h("h2", { class: "spaced" }, "Silences at Alertmanager"),
+      h("p", { class: "muted" }, "Alerts that Alertmanager keeps to itself; nothing is done about them either. An issue's page adds one."),
+      pane({
+        load: () => api.get("/silences"),
+        show: silences,
+        topics: ["issue", "all"],
+        signal,
+        what: "Asking Alertmanager for its silences",
+      }),
+    );
+  }
   return {
     title: "Maintenance",
     lead: "Alerts in a maintenance window are received and recorded; nothing is done about them until it is over.",
@@ -64,6 +77,37 @@ function show(windows) {
       empty("No maintenance window", "Nothing is left alone, now or later."),
     );
   return h("ul", { class: "rules" }, windows.map(one));
+}
+
+function silences(list) {
+  if (list.length === 0)
+    return h("div", { class: "card" }, empty("No silence", "Alertmanager tells of every alert."));
+  return h("ul", { class: "rules" }, list.map(silence));
+}
+
+function silence({ id, issue_id, matchers, from, until, reason, by }) {
+  return h(
+    "li",
+    { class: "card rule" },
+    h(
+      "div",
+      { class: "rule-head" },
+      h("h2", null, issue_id ? h("a", { href: `#/issues/${issue_id}` }, issue_id) : "Made elsewhere"),
+      chip(Date.parse(from) <= Date.now() ? ["Quiet now", "info"] : ["Not yet", "plain"]),
+      h("span", { class: "aside muted small" }, `by ${by}`),
+    ),
+    h("p", null, reason),
+    h("p", null, matchers.map((matcher) => [h("code", null, matcher), " "])),
+    h("p", { class: "small muted" }, `until ${absolute(Date.parse(until))} · `, time(until)),
+    issue_id &&
+      endButton(
+        id,
+        "DELETE /issues/{id}/silence",
+        `/issues/${issue_id}/silence`,
+        "issue",
+        "Its alert is heard again.",
+      ),
+  );
 }
 
 function one({ id, matchers, from, until, open: isOpen, reason, by }) {
@@ -84,21 +128,21 @@ function one({ id, matchers, from, until, open: isOpen, reason, by }) {
       from ? `from ${absolute(Date.parse(from))}` : "every week",
       until && [` until ${absolute(Date.parse(until))} · `, time(until)],
     ),
-    id && endButton(id),
+    id && endButton(id, END, `/maintenance/${encodeURIComponent(id)}`, "maintenance", "The maintenance window is over."),
   );
 }
 
-function endButton(id) {
-  const why = barred(END);
+function endButton(id, route, path, topic, done) {
+  const why = barred(route);
   const end = async () => {
     if (why) {
       toast(why, true);
       return;
     }
     try {
-      await api.send(`/maintenance/${encodeURIComponent(id)}`, undefined, "DELETE");
-      toast("The maintenance window is over.");
-      changed("maintenance", true);
+      await api.send(path, undefined, "DELETE");
+      toast(done);
+      changed(topic, true);
     } catch (error) {
       faultToast(error);
     }
