@@ -288,6 +288,10 @@ impl Journal for Telling {
         self.inner.remediation(id).await
     }
 
+    async fn undone(&self, among: Vec<RemediationId>) -> Result<Vec<RemediationId>, JournalFault> {
+        self.inner.undone(among).await
+    }
+
     async fn reverts_due(&self, now: Timestamp) -> Result<Vec<Intent>, JournalFault> {
         self.inner.reverts_due(now).await
     }

@@ -296,6 +296,10 @@ impl Journal for Gate {
         self.ask(self.journal.remediation(id)).await
     }
 
+    async fn undone(&self, among: Vec<RemediationId>) -> Answer<Vec<RemediationId>> {
+        self.ask(self.journal.undone(among)).await
+    }
+
     async fn reverts_due(&self, now: Timestamp) -> Answer<Vec<Intent>> {
         self.ask(self.journal.reverts_due(now)).await
     }

@@ -185,6 +185,10 @@ impl<W: Watch> Journal for Watched<W> {
         self.ask(self.inner.remediation(id)).await
     }
 
+    async fn undone(&self, among: Vec<RemediationId>) -> Answer<Vec<RemediationId>> {
+        self.ask(self.inner.undone(among)).await
+    }
+
     async fn reverts_due(&self, now: Timestamp) -> Answer<Vec<Intent>> {
         self.ask(self.inner.reverts_due(now)).await
     }

@@ -7,9 +7,12 @@ mod health;
 mod spread;
 mod statistics;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use selfheal_core::issue::IssueId;
 use selfheal_runtime::Engine;
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use tokio::sync::Mutex;
@@ -29,14 +32,19 @@ pub(crate) struct Insight {
     engine: Arc<Engine>,
     health: Kept<HealthScore>,
     statistics: Kept<Statistics>,
+    last_fired: Kept<LastFired>,
 }
+
+/// The latest issue of each rule within the last 30 days, and when it was received.
+pub(crate) type LastFired = BTreeMap<String, (IssueId, Timestamp)>;
 
 /// A value with the reading of the monotonic clock when it was computed.
 type Kept<T> = Mutex<Option<(Duration, Arc<T>)>>;
 
 impl Insight {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, health: Mutex::default(), statistics: Mutex::default() }
+        let (health, statistics, last_fired) = Default::default();
+        Self { engine, health, statistics, last_fired }
     }
 
     /// The health score, not older than a second.
@@ -56,6 +64,23 @@ impl Insight {
             let totals = self.engine.journal.totals().await?;
             let episodes = self.engine.journal.episodes(statistics::since(now), EPISODES_MAX).await?;
             aside(move || Statistics::of(totals, &episodes, now)).await
+        })
+        .await
+    }
+
+    /// When each rule last had a new issue, not older than a few seconds.
+    pub(crate) async fn last_fired(&self) -> Result<Arc<LastFired>, JournalFault> {
+        self.kept(&self.last_fired, STATISTICS_FRESH, async {
+            let since = statistics::since(self.engine.clock.now());
+            let episodes = self.engine.journal.episodes(since, EPISODES_MAX).await?;
+            // Newest first: what is there already stays.
+            let mut latest = LastFired::new();
+            for episode in episodes {
+                if let Some(rule) = episode.rule {
+                    latest.entry(rule).or_insert((episode.issue, episode.received_at));
+                }
+            }
+            Ok(latest)
         })
         .await
     }

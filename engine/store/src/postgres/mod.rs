@@ -308,6 +308,12 @@ impl Journal for PostgresJournal {
         Ok(Some((remediation, read(intents, rows::intent)?)))
     }
 
+    async fn undone(&self, among: Vec<RemediationId>) -> Result<Vec<RemediationId>, JournalFault> {
+        read(&self.pool.ask(queries::undone(&among)).await?, |row| {
+            Ok(RemediationId { issue: IssueId(row.value("issue")?), ordinal: row.number("ordinal")? })
+        })
+    }
+
     async fn reverts_due(&self, now: Timestamp) -> Result<Vec<Intent>, JournalFault> {
         read(&self.pool.ask(queries::reverts_due(now)).await?, rows::intent)
     }

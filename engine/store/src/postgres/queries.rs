@@ -239,6 +239,17 @@ const LAST_REVERTS: &str = "revert_at IS NOT NULL AND state IN ('done', 'undoing
          WHERE later.target = intents.target AND later.action = intents.action AND later.sequence > intents.sequence
              AND later.revert_at IS NOT NULL AND later.state IN ('done', 'undoing'))";
 
+pub(super) fn undone(among: &[RemediationId]) -> Sql<'static> {
+    let (issues, ordinals): (Vec<i64>, Vec<i64>) =
+        among.iter().map(|id| (id.issue.0, i64::from(id.ordinal))).unzip();
+    sql!(
+        "SELECT DISTINCT issue, ordinal FROM unnest($1::bigint[], $2::bigint[]) AS r (issue, ordinal)
+         JOIN intents USING (issue, ordinal) WHERE state = 'undone'",
+        issues,
+        ordinals
+    )
+}
+
 pub(super) fn reverts_due(now: Timestamp) -> Sql<'static> {
     sql!(
         format!(

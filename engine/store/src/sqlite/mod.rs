@@ -250,6 +250,10 @@ impl Journal for SqliteJournal {
         self.query(move |connection| queries::remediation(connection, id)).await
     }
 
+    async fn undone(&self, among: Vec<RemediationId>) -> Result<Vec<RemediationId>, JournalFault> {
+        self.query(move |connection| queries::undone(connection, &among)).await
+    }
+
     async fn reverts_due(&self, now: Timestamp) -> Result<Vec<Intent>, JournalFault> {
         self.query(move |connection| queries::reverts_due(connection, now)).await
     }

@@ -250,6 +250,18 @@ const LAST_REVERTS: &str = "revert_at IS NOT NULL AND state IN ('done', 'undoing
          WHERE later.target = intents.target AND later.action = intents.action AND later.sequence > intents.sequence
              AND later.revert_at IS NOT NULL AND later.state IN ('done', 'undoing'))";
 
+pub(super) fn undone(connection: &Connection, among: &[RemediationId]) -> Result<Vec<RemediationId>> {
+    // A JSON list is one value, however many names it has.
+    let among: Vec<_> = among.iter().map(|id| (id.issue.0, id.ordinal)).collect();
+    let among = serde_json::to_string(&among).unwrap_or_default();
+    let sql = "SELECT DISTINCT issue, ordinal FROM json_each(?1) AS r
+               JOIN intents ON issue = r.value ->> 0 AND ordinal = r.value ->> 1
+               WHERE state = 'undone'";
+    all(connection, sql, [among], |row| {
+        Ok(RemediationId { issue: IssueId(row.get(0)?), ordinal: row.get(1)? })
+    })
+}
+
 pub(super) fn reverts_due(connection: &Connection, now: Timestamp) -> Result<Vec<Intent>> {
     let sql = format!(
         "SELECT {INTENT} FROM intents WHERE revert_at <= ?1 AND {LAST_REVERTS} ORDER BY revert_at, sequence"

@@ -42,7 +42,7 @@ pub async fn a_remediation_begins_once_and_ends_once(journal: &dyn Journal) {
 }
 
 pub async fn intents_go_by_the_table(journal: &dyn Journal) {
-    use IntentState::{Applied, Executing, Undoing};
+    use IntentState::{Applied, Executing, Undoing, Undone};
     let id = remediation_id(opened(journal, "a").await, 1);
     for (from_name, from) in IntentState::NAMES {
         for (to_name, to) in IntentState::NAMES {
@@ -78,6 +78,11 @@ pub async fn intents_go_by_the_table(journal: &dyn Journal) {
     journal.commit(vec![move_intent(hash("one"), Applied, Undoing, 60, None)]).await.unwrap();
     let now = only(journal.remediation(second).await.unwrap().unwrap().1);
     assert_eq!((now.applied_at, now.changed_at, now.revert_at), (Some(at(50)), at(60), None));
+    let first = RemediationId { ordinal: 2, ..second };
+    assert_eq!(journal.undone(vec![second, first]).await.unwrap(), []);
+    journal.commit(vec![move_intent(hash("one"), Undoing, Undone, 61, None)]).await.unwrap();
+    assert_eq!(journal.undone(vec![first, second]).await.unwrap(), [second]);
+    assert_eq!(journal.undone(vec![]).await.unwrap(), []);
 }
 
 /// An effect at a target that helped and is to be undone at a time.

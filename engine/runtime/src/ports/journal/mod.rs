@@ -129,6 +129,8 @@ pub trait Journal: Audit {
         &self,
         id: RemediationId,
     ) -> Result<Option<(Remediation, Vec<Intent>)>, JournalFault>;
+    /// Those of some remediations of which something that had been applied was undone, in no order.
+    async fn undone(&self, among: Vec<RemediationId>) -> Result<Vec<RemediationId>, JournalFault>;
     /// Intents that must be undone at or before `now` although they helped, or of which that has begun. One on which a later
     /// one of the same action at the same target stands, which must be undone too, is not among them until that is done.
     async fn reverts_due(&self, now: Timestamp) -> Result<Vec<Intent>, JournalFault>;

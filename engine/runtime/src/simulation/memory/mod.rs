@@ -10,7 +10,7 @@ mod questions;
 mod retention;
 mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use selfheal_core::audit::{Head, Key};
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
-use selfheal_core::remediation::RemediationId;
+use selfheal_core::remediation::{IntentState, RemediationId};
 use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
@@ -164,6 +164,14 @@ impl Journal for MemoryJournal {
         let found = state.remediations.iter().find(|remediation| remediation.id == id);
         let intents = || state.intents.iter().filter(|intent| intent.remediation == id).cloned().collect();
         Ok(found.map(|remediation| (remediation.clone(), intents())))
+    }
+
+    async fn undone(&self, mut among: Vec<RemediationId>) -> Answer<Vec<RemediationId>> {
+        let state = self.state();
+        let undone = state.intents.iter().filter(|intent| intent.state == IntentState::Undone);
+        let undone: BTreeSet<RemediationId> = undone.map(|intent| intent.remediation).collect();
+        among.retain(|id| undone.contains(id));
+        Ok(among)
     }
 
     async fn reverts_due(&self, now: Timestamp) -> Answer<Vec<Intent>> {

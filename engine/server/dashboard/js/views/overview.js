@@ -4,15 +4,13 @@ import * as api from "../api.js";
 import { h } from "../dom.js";
 import { has } from "../session.js";
 import { duration, time } from "../time.js";
-import { count, NEEDS_PERSON, severityTone } from "../words.js";
-import { chip, issueChip, remediationChip, severity } from "../components/marks.js";
+import { count, NEEDS_PERSON } from "../words.js";
+import { aboutIssue, chip, issueChip, quietChip, remediationChip, severity } from "../components/marks.js";
 import { card, pane } from "../components/pane.js";
 import { gauge, parts, trend } from "../components/score.js";
 import { empty } from "../components/states.js";
 
 const OPEN_SHOWN = 12;
-/** Of so many open ones the most urgent are chosen. */
-const OPEN_ASKED = 24;
 const COSTS_SHOWN = 4;
 const LATELY_SHOWN = 8;
 const COMPONENTS = ["compute", "network", "storage", "database", "security"];
@@ -41,7 +39,8 @@ export function overview(_params, signal) {
         card(
           "Open issues",
           pane({
-            load: () => api.page(`/issues?open=true&limit=${OPEN_ASKED}`),
+            // One more than is shown says that there are more.
+            load: () => api.get(`/issues?open=true&sort=urgency&limit=${OPEN_SHOWN + 1}`),
             show: open,
             topics: ["issue", "all"],
             signal,
@@ -113,7 +112,7 @@ function pointsLost(costs, notListed) {
   );
 }
 
-function open({ items, next }) {
+function open(items) {
   if (items.length === 0)
     return empty("Nothing is open", "Every alert that selfheal has received is resolved.");
   const needing = items.filter(({ outcome, phase }) => phase !== "closed" && NEEDS_PERSON.includes(outcome));
@@ -123,14 +122,16 @@ function open({ items, next }) {
         "p",
         { class: "card-line" },
         chip([
-          `${count(needing.length, "issue")} ${needing.length === 1 ? "needs" : "need"} a person`,
+          needing.length > OPEN_SHOWN
+            ? `More than ${OPEN_SHOWN} issues need a person`
+            : `${count(needing.length, "issue")} ${needing.length === 1 ? "needs" : "need"} a person`,
           "bad",
         ]),
       ),
     h(
       "ul",
       { class: "lines" },
-      urgentFirst(items)
+      items
         .slice(0, OPEN_SHOWN)
         .map((issue) =>
           h(
@@ -141,9 +142,9 @@ function open({ items, next }) {
               "div",
               { class: "line-main" },
               h("a", { href: `#/issues/${issue.id}`, "data-key": issue.id }, issue.type),
-              h("span", { class: "muted small" }, issue.resource),
+              h("span", { class: "muted small" }, aboutIssue(issue)),
             ),
-            issueChip(issue),
+            h("span", { class: "row" }, quietChip(issue), issueChip(issue)),
             h("span", { class: "muted small line-age" }, time(issue.starts_at, "age")),
           ),
         ),
@@ -152,29 +153,9 @@ function open({ items, next }) {
       h(
         "p",
         { class: "card-line" },
-        h("a", { href: "#/issues?open=true" }, `${next ? "Many" : items.length - OPEN_SHOWN} more are open`),
+        h("a", { href: "#/issues?open=true" }, "More are open"),
       ),
   ];
-}
-
-const TONES = ["bad", "warn", "info", "plain"];
-
-/** What needs a person, then what waits for one, then by severity; the newest first. */
-function urgentFirst(issues) {
-  const rank = ({ outcome, phase, severity }) => {
-    const person = NEEDS_PERSON.includes(outcome)
-      ? 0
-      : phase === "awaiting_approval"
-        ? 1
-        : phase === "remediating"
-          ? 2
-          : 3;
-    return person * TONES.length + TONES.indexOf(severityTone(severity));
-  };
-  return issues
-    .map((issue, index) => [rank(issue), index, issue])
-    .sort((a, b) => a[0] - b[0] || a[1] - b[1])
-    .map(([, , issue]) => issue);
 }
 
 function approvals(list) {
@@ -194,9 +175,13 @@ function approvals(list) {
             h(
               "a",
               { href: `#/approvals/${approval.id}`, "data-key": approval.id },
-              `${approval.rule} · ${approval.issue_id}`,
+              approval.description,
             ),
-            h("span", { class: "muted small" }, approval.why.replace(/^approval: /, "")),
+            h(
+              "span",
+              { class: "muted small" },
+              `${approval.rule} · ${approval.issue_id} · ${approval.why.replace(/^approval: (step [0-9.]+: )?/, "")}`,
+            ),
           ),
           h("span", { class: "chip warn" }, time(approval.expires_at, "left"), " left"),
         ),

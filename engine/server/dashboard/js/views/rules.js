@@ -13,34 +13,17 @@ import { card, pane } from "../components/pane.js";
 import { empty } from "../components/states.js";
 import { toast } from "../components/toast.js";
 
-/** Rules whose last issue is asked for; the rest say so in their own page. */
-const LAST_FIRED_ASKED = 40;
-
 const RELEASE = "POST /rules/{name}/release";
-
-async function lastFired(rules) {
-  const found = await Promise.all(
-    rules.slice(0, LAST_FIRED_ASKED).map(async ({ name }) => {
-      const page = await api.page(`/issues${api.query({ rule: name, limit: 1 })}`).catch(() => null);
-      return [name, page?.items[0] ?? null];
-    }),
-  );
-  return Object.fromEntries(found);
-}
 
 export function rules(params, signal) {
   if (params.name) return one(params.name, signal);
-  const load = async () => {
-    const answer = await api.get("/rules");
-    return { ...answer, last: await lastFired(answer.rules) };
-  };
   return {
     title: "Rules",
-    element: pane({ load, show: all, topics: ["rules", "issue", "all"], signal, what: "Loading rules" }),
+    element: pane({ load: () => api.get("/rules"), show: all, topics: ["rules", "issue", "all"], signal, what: "Loading rules" }),
   };
 }
 
-function all({ generation, since, hash: text, refusal, rules, last }) {
+function all({ generation, since, hash: text, refusal, rules }) {
   return [
     h(
       "p",
@@ -64,7 +47,7 @@ function all({ generation, since, hash: text, refusal, rules, last }) {
       : h(
           "ul",
           { class: "rules" },
-          rules.map((rule) => item(rule, last[rule.name])),
+          rules.map(item),
         ),
   ];
 }
@@ -83,7 +66,7 @@ function refused({ at, diagnostics: list }) {
   );
 }
 
-function item(rule, last) {
+function item(rule) {
   return h(
     "li",
     { class: "card rule" },
@@ -106,11 +89,9 @@ function item(rule, last) {
         "span",
         { class: "aside muted small" },
         "last fired ",
-        last === undefined
-          ? "not asked"
-          : last
-            ? h("a", { href: `#/issues/${last.id}` }, time(last.detected_at))
-            : "never",
+        rule.last_fired_at
+          ? h("a", { href: `#/issues/${rule.last_issue}` }, time(rule.last_fired_at))
+          : "not in 30 days",
       ),
     ),
     h("p", { class: "muted" }, rule.doc),

@@ -1,10 +1,13 @@
 //! `/issues`: the list with its filters, and one with its whole story.
 
+use std::cmp::Reverse;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
+use selfheal_core::health::Gravity;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::rule::Component;
-use selfheal_runtime::ports::journal::{Intent, IssueFilter, Record};
+use selfheal_runtime::ports::journal::{Intent, Issue, IssueFilter, Record};
 use selfheal_runtime::silence;
 use serde::Serialize;
 
@@ -44,11 +47,36 @@ pub(super) const FILTERS: &[Parameter] = &[
     ),
     Parameter::new("since", Kind::Time, "Only those received then or later."),
     Parameter::new("until", Kind::Time, "Only those received before."),
+    Parameter::new(
+        "sort",
+        Kind::OneOf(|| SORTS.to_vec()),
+        "`newest` first, unless given; or `urgency`: first those that need a person, that wait for an approval, that are under \
+         remediation, then by what they cost the health score. That is of the newest 1000, and has no further page.",
+    ),
 ];
 
-/// Issues, newest first. Where there may be more, a `Link` header leads to them.
+const SORTS: &[&str] = &["newest", "urgency"];
+/// Of so many the most urgent are chosen.
+const SORTED_MAX: u32 = 1000;
+
+/// What a person should look at first has the least.
+fn urgency(issue: &Issue) -> (u8, Reverse<u32>) {
+    let step = match (issue.phase, issue.outcome) {
+        (Phase::Closed, _) => 4,
+        (_, Some(outcome)) if outcome.needs_person() => 0,
+        (Phase::AwaitingApproval, _) => 1,
+        (Phase::Remediating, _) => 2,
+        _ => 3,
+    };
+    let gravity = Gravity::of(issue.alert.labels.get("severity"), issue.priority);
+    (step, Reverse(gravity.points()))
+}
+
+/// Issues, newest first or as asked. Where there may be more, a `Link` header leads to them.
 pub(super) async fn list(call: Call) -> Answered {
     let query = &call.query;
+    let by_urgency = query.text("sort") == Some("urgency");
+    let limit = query.value("limit").unwrap_or(100);
     let filter = IssueFilter {
         open: query.value("open"),
         phase: query.value("phase"),
@@ -63,13 +91,18 @@ pub(super) async fn list(call: Call) -> Answered {
         since: query.value("since"),
         until: query.value("until"),
         before: query.cursor()?.or_else(|| query.value("before")),
-        limit: query.value("limit").unwrap_or(100),
+        limit: if by_urgency { SORTED_MAX } else { limit },
     };
-    let most = filter.limit as usize;
+    let most = limit as usize;
     let engine = &call.app.engine;
-    let issues = engine.journal.issues(filter).await?;
+    let mut issues = engine.journal.issues(filter).await?;
+    if by_urgency {
+        // Stable: what is as urgent stays in its order.
+        issues.sort_by_key(urgency);
+        issues.truncate(most);
+    }
     let views: Vec<IssueView<'_>> = issues.iter().map(|issue| IssueView::of(issue, engine)).collect();
-    let last = issues.last().filter(|_| issues.len() == most);
+    let last = issues.last().filter(|_| issues.len() == most && !by_urgency);
     page(&call, &views, last.map(|last| last.id.to_string()))
 }
 

@@ -1,5 +1,7 @@
 //! `/remediations`: the list with its filters, and one with its intents.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use selfheal_core::hash::ContentHash;
@@ -194,8 +196,18 @@ pub(super) async fn list(call: Call) -> Answered {
         limit: query.value("limit").unwrap_or(100),
     };
     let most = filter.limit as usize;
-    let remediations = call.app.engine.journal.remediations(filter).await?;
-    let views: Vec<RemediationView<'_>> = remediations.iter().map(RemediationView::of).collect();
+    let journal = &call.app.engine.journal;
+    let remediations = journal.remediations(filter).await?;
+    let undone = journal.undone(remediations.iter().map(|remediation| remediation.id).collect()).await?;
+    let undone: HashSet<RemediationId> = undone.into_iter().collect();
+    let views: Vec<RemediationView<'_>> = remediations
+        .iter()
+        .map(|remediation| {
+            let mut view = RemediationView::of(remediation);
+            view.rollback_performed |= undone.contains(&remediation.id);
+            view
+        })
+        .collect();
     let last = remediations.last().filter(|_| remediations.len() == most);
     page(&call, &views, last.map(|last| last.id.to_string()))
 }

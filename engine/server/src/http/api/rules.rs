@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::super::answer::Fault;
 use super::people::Reason;
 use super::{Answered, Call, ok, schema};
+use crate::insight::LastFired;
 
 type Successes = [((String, String), SuccessRecord)];
 
@@ -41,6 +42,11 @@ pub(super) struct RuleView<'a> {
     escalation: Escalation,
     /// Issues that it was the first rule for, since this process started.
     issues_since_start: u64,
+    /// When its latest issue was received, within the last 30 days.
+    last_fired_at: Option<Timestamp>,
+    /// That issue.
+    #[schemars(with = "Option<schema::IssueName>")]
+    last_issue: Option<String>,
     /// How often each of its actions helped, ever.
     success: Vec<SuccessView<'a>>,
     /// What is probably not as it was meant.
@@ -64,7 +70,7 @@ struct SuccessView<'a> {
 }
 
 impl<'a> RuleView<'a> {
-    fn of(rule: &'a Rule, engine: &Engine, successes: &'a Successes) -> Self {
+    fn of(rule: &'a Rule, engine: &Engine, successes: &'a Successes, last: &LastFired) -> Self {
         let (header, policy) = (rule.header(), &engine.policy);
         let success = successes.iter().filter(|((of, _), _)| *of == header.name);
         Self {
@@ -82,6 +88,8 @@ impl<'a> RuleView<'a> {
                 .issues_detected
                 .with_label_values(&[header.name.as_str()])
                 .get(),
+            last_fired_at: last.get(&header.name).map(|(_, at)| *at),
+            last_issue: last.get(&header.name).map(|(issue, _)| issue.to_string()),
             success: success
                 .map(|((_, action), record)| SuccessView {
                     action,
@@ -126,7 +134,8 @@ pub(super) struct RefusalView {
 pub(super) async fn list(call: Call) -> Answered {
     let engine = &call.app.engine;
     let (current, successes) = (engine.rules.current(), engine.journal.successes().await?);
-    let rules = current.set.rules().iter().map(|rule| RuleView::of(rule, engine, &successes));
+    let last = call.app.insight.last_fired().await?;
+    let rules = current.set.rules().iter().map(|rule| RuleView::of(rule, engine, &successes, &last));
     let refusal = engine.rules.refusal().map(|refusal| {
         let text = rendered(&refusal.diagnostics);
         RefusalView { at: refusal.at, text, diagnostics: refusal.diagnostics.clone() }
@@ -145,7 +154,7 @@ pub(super) async fn one(call: Call) -> Answered {
     let engine = &call.app.engine;
     let (current, successes) = (engine.rules.current(), engine.journal.successes().await?);
     let rule = current.rule(call.part("name")).ok_or_else(|| missing(call.part("name")))?;
-    let mut view = RuleView::of(rule, engine, &successes);
+    let mut view = RuleView::of(rule, engine, &successes, &*call.app.insight.last_fired().await?);
     view.path = Some(&rule.file().path);
     view.text = Some(&rule.file().text);
     ok(&view)

@@ -219,3 +219,31 @@ async fn without_tokens_a_renamed_loopback_is_not_local() {
     let request = TestRequest::get().uri("/api/self-healing/issues").insert_header(("host", "evil.example"));
     assert_eq!(house.ask(request).await.status, 403);
 }
+
+#[actix_web::test]
+async fn what_is_most_urgent_comes_first_where_that_is_asked_for() {
+    let house = House::build(Plan::default()).await;
+    for (alertname, job) in [("Delicate", "a"), ("Broken", "b"), ("Unknown", "c")] {
+        house.notify(firing(alertname, job).to_string()).await;
+    }
+    house.rest().await;
+    let cases = [
+        ("/issues", "issue-3"),
+        ("/issues?sort=newest", "issue-3"),
+        ("/issues?sort=urgency", "issue-1"),
+        ("/issues?sort=urgency&limit=1", "issue-1"),
+        ("/issues?sort=urgency&phase=rested", "issue-3"),
+    ];
+    for (path, first) in cases {
+        let answer = house.get(path).await;
+        assert_eq!(answer.json()[0]["id"], first, "{path}: {}", answer.text);
+        assert!(!answer.headers.contains_key("link"), "{path}");
+    }
+    let rules = house.get("/rules").await.json();
+    let last = |name: &str| {
+        let rule = rules["rules"].as_array().unwrap().iter().find(|rule| rule["name"] == name).unwrap();
+        (rule["last_issue"].clone(), rule["last_fired_at"].is_string())
+    };
+    assert_eq!(last("heal"), ("issue-2".into(), true), "{rules}");
+    assert_eq!(last("mark"), (Value::Null, false), "{rules}");
+}
