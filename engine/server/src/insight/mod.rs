@@ -22,10 +22,13 @@ pub use statistics::Statistics;
 
 /// The most issues that are looked at.
 const EPISODES_MAX: usize = 200_000;
-/// How long a health score is good for.
+/// How long a health score is good for, at least.
 const HEALTH_FRESH: Duration = Duration::from_secs(1);
-/// How long statistics are good for.
+/// How long statistics are good for, at least.
 const STATISTICS_FRESH: Duration = Duration::from_secs(5);
+/// A value is good for so many times as long as it took: in a storm of a hundred thousand issues whoever looks on does not
+/// take the processor from those who heal.
+const TIMES_AS_LONG: u32 = 20;
 
 /// Computes and keeps the numbers.
 pub(crate) struct Insight {
@@ -38,7 +41,7 @@ pub(crate) struct Insight {
 /// The latest issue of each rule within the last 30 days, and when it was received.
 pub(crate) type LastFired = BTreeMap<String, (IssueId, Timestamp)>;
 
-/// A value with the reading of the monotonic clock when it was computed.
+/// A value with the reading of the monotonic clock until which it is good.
 type Kept<T> = Mutex<Option<(Duration, Arc<T>)>>;
 
 impl Insight {
@@ -47,7 +50,7 @@ impl Insight {
         Self { engine, health, statistics, last_fired }
     }
 
-    /// The health score, not older than a second.
+    /// The health score, not older than a second, or in a storm than it may be.
     pub(crate) async fn health(&self) -> Result<Arc<HealthScore>, JournalFault> {
         self.kept(&self.health, HEALTH_FRESH, async {
             let now = self.engine.clock.now();
@@ -55,6 +58,12 @@ impl Insight {
             aside(move || HealthScore::of(&episodes, now)).await
         })
         .await
+    }
+
+    /// How long the health score that was computed last is still given out.
+    pub(crate) async fn health_good_for(&self) -> Duration {
+        let until = self.health.lock().await.as_ref().map_or(Duration::ZERO, |(until, _)| *until);
+        until.saturating_sub(self.engine.clock.monotonic())
     }
 
     /// The statistics, not older than a few seconds.
@@ -94,13 +103,15 @@ impl Insight {
         // Whoever comes while it is computed waits for it, and then finds it.
         let mut place = place.lock().await;
         let now = self.engine.clock.monotonic();
-        if let Some((at, value)) = place.as_ref()
-            && now.saturating_sub(*at) < fresh
+        if let Some((until, value)) = place.as_ref()
+            && now < *until
         {
             return Ok(Arc::clone(value));
         }
         let value = Arc::new(compute.await?);
-        *place = Some((now, Arc::clone(&value)));
+        let done = self.engine.clock.monotonic();
+        let good_for = fresh.max(done.saturating_sub(now).saturating_mul(TIMES_AS_LONG));
+        *place = Some((done.saturating_add(good_for), Arc::clone(&value)));
         Ok(value)
     }
 }

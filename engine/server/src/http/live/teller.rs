@@ -24,6 +24,8 @@ use crate::insight::Insight;
 const GATHERED: Duration = Duration::from_millis(100);
 /// Things that are read and told one by one for each gathering; of more, it is told that much has changed.
 const EACH_MAX: usize = 100;
+/// After it was told that much has changed, how long it takes until it may be told again: nobody reads lists faster.
+const MUCH_PAUSE: Duration = Duration::from_secs(1);
 /// How long events are kept up after the last listener has gone, for it to come back.
 const COMING_BACK: Duration = Duration::from_secs(60);
 
@@ -70,9 +72,19 @@ pub(super) async fn run(engine: Arc<Engine>, insight: Arc<Insight>, shared: Arc<
     let mut changes = engine.feed.listen();
     let mut last_heard = None;
     let mut scores = None;
+    // What was told of the health score may have been computed before the last change.
+    let mut is_stale = false;
     loop {
         let mut gathered = Gathered::default();
-        match changes.recv().await {
+        let change = tokio::select! {
+            change = changes.recv() => change,
+            () = outdated(&insight), if is_stale => {
+                is_stale = false;
+                tell_health(&insight, &shared, &mut scores).await;
+                continue;
+            }
+        };
+        match change {
             Ok(change) => gathered.add(&change),
             Err(RecvError::Lagged(_)) => gathered.lagged = true,
             Err(RecvError::Closed) => return,
@@ -94,6 +106,10 @@ pub(super) async fn run(engine: Arc<Engine>, insight: Arc<Insight>, shared: Arc<
         }
         if gathered.lagged || !gathered.issues.is_empty() {
             tell_health(&insight, &shared, &mut scores).await;
+            is_stale = true;
+        }
+        if gathered.is_much() {
+            tokio::time::sleep(MUCH_PAUSE).await;
         }
     }
 }
@@ -131,6 +147,11 @@ async fn tell(engine: &Engine, shared: &Shared, gathered: &Gathered) -> Result<(
         shared.ring().publish("rules", &json!({ "generation": generation, "refused": refused }));
     }
     Ok(())
+}
+
+/// Waits until the health score would be computed anew.
+async fn outdated(insight: &Insight) {
+    tokio::time::sleep(insight.health_good_for().await).await;
 }
 
 /// Tells the health score where it has changed.
