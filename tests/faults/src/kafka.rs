@@ -103,6 +103,9 @@ fn brokers() -> Result<(Cluster, BaseConsumer), KafkaError> {
         .set("bootstrap.servers", cluster.bootstrap_servers())
         .set("group.id", "faults")
         .set("enable.auto.commit", "false")
+        // A broker that was down is asked again soon.
+        .set("reconnect.backoff.max.ms", "500")
+        .set("topic.metadata.refresh.interval.ms", "1000")
         .create()?;
     let mut all = TopicPartitionList::new();
     for partition in 0..PARTITIONS {

@@ -31,7 +31,7 @@ const REST_LIMIT: Duration = Duration::from_secs(420);
 /// How long a replica may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 /// How long it may take until the last event is read.
-const TOLD_LIMIT: Duration = Duration::from_secs(30);
+const TOLD_LIMIT: Duration = Duration::from_secs(60);
 /// Of what is wrong, the most that is told.
 const VIOLATIONS_MAX: usize = 12;
 /// Issues whose stories are told.
