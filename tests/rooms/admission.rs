@@ -294,6 +294,23 @@ async fn a_ledger_lost_on_the_way_holds_the_next_step() {
 }
 
 #[tokio::test]
+async fn a_claim_that_could_not_be_given_back_is_given_back_soon() {
+    let plan = r#"double::set("x", 1).verify(double::read("x").above(5), "5m")"#;
+    let mut world = World::new(vec![rule("load", "cooldown: \"1s\"", plan)]);
+    world.policy.cooldown_min = seconds(1);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    world.ledger_down.store(true, Ordering::Relaxed);
+    world.target.put("x", 9);
+    house.advance(seconds(10)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Recovered));
+    world.ledger_down.store(false, Ordering::Relaxed);
+    house.advance(seconds(10)).await;
+    house.fire("load", "two").await;
+    assert_eq!(world.target.did(), ["set x=1", "set x=1"], "long before the lease ends by itself");
+}
+
+#[tokio::test]
 async fn what_somebody_else_would_take_back() {
     for (says, outcome) in [
         (Contested::Act, Some(Outcome::Applied)),

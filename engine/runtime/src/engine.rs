@@ -31,7 +31,7 @@ use crate::ports::journal::{Issue, IssueFilter, Journal, JournalFault, Record, W
 use crate::ports::ledger::Claim;
 use crate::ports::{AlertSource, Clock, Entropy, Ledger, Sink};
 use crate::reconcile::{self, Reconciler};
-use crate::restore;
+use crate::restore::{self, Owed};
 use crate::retention::{self, Retention};
 use crate::reverts::{self, Reverts};
 use crate::rules::{Generation, Refusal, Rules};
@@ -124,6 +124,7 @@ pub struct Engine {
     pub(crate) steady: Steady,
     pub(crate) desk: Desk,
     pub(crate) holds: Holds,
+    pub(crate) owed: Owed,
     pub(crate) shared: bool,
     /// By it other processes know this one.
     pub(crate) replica: String,
@@ -213,6 +214,7 @@ impl Engine {
             steady: Steady::default(),
             desk: Desk::default(),
             holds: Holds::default(),
+            owed: Owed::default(),
             shared: parts.shared,
             replica,
             leads: Leads::default(),

@@ -1,6 +1,7 @@
-//! Restore: at start, takes in what earlier processes left in the journal; and later, when the ledger has lost it.
+//! Restore: at start, takes in what earlier processes left in the journal; and later, when the ledger has lost it. The other
+//! way round, claims that the ledger could not be told to take back are given back when it can.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -8,11 +9,21 @@ use selfheal_core::issue::Outcome;
 use selfheal_core::policy::RATE_WINDOW;
 
 use crate::engine::Engine;
-use crate::ports::JournalFault;
 use crate::ports::journal::{Remediation, RemediationFilter};
+use crate::ports::{Claim, JournalFault};
 
-/// How often it is looked whether the ledger still knows what it should.
+/// How often it is looked whether the ledger still knows what it should, and no more than that.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// Claims of ended remediations that could not be given back, each until its lease has ended by itself.
+#[derive(Default)]
+pub(crate) struct Owed(Mutex<Vec<(Claim, Timestamp)>>);
+
+impl Owed {
+    fn all(&self) -> MutexGuard<'_, Vec<(Claim, Timestamp)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 fn ago(now: Timestamp, by: Duration) -> Timestamp {
     now.checked_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(Timestamp::MIN)
@@ -76,10 +87,34 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Gives back what an ended remediation has claimed, now or later. Nobody claims by its name again, so that it does no
+    /// harm when that comes late.
+    pub(crate) async fn give_back(&self, claim: &Claim) {
+        if let Err(fault) = self.ledger.release(claim, self.clock.now()).await {
+            tracing::warn!(holder = claim.holder, %fault, "a claim could not be given back yet");
+            self.owed.all().push((claim.clone(), self.clock.after(claim.lease)));
+        }
+    }
+
+    /// Gives back what could not be given back before, as far as the ledger can be asked.
+    async fn give_back_owed(&self) {
+        let mut owed = std::mem::take(&mut *self.owed.all()).into_iter();
+        while let Some((claim, until)) = owed.next() {
+            let now = self.clock.now();
+            if until > now && self.ledger.release(&claim, now).await.is_err() {
+                self.owed.all().extend(std::iter::once((claim, until)).chain(owed));
+                return;
+            }
+        }
+    }
+}
+
 /// Restores a ledger that has lost what it knew, for as long as the process runs.
 pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
         engine.clock.sleep(LOOK).await;
+        engine.give_back_owed().await;
         if !matches!(engine.ledger.is_lost().await, Ok(true)) {
             continue;
         }

@@ -279,7 +279,7 @@ impl Run<'_> {
         if self.timed {
             engine.reverts.look();
         }
-        engine.release(&self.remediation.claim).await;
+        engine.give_back(&self.remediation.claim).await;
         if let Some(wake_at) = wake_at {
             engine.desk.ring(wake_at);
         }
