@@ -90,7 +90,7 @@ impl Engine {
 impl Engine {
     /// Gives back what an ended remediation has claimed, now or later. Nobody claims by its name again, so that it does no
     /// harm when that comes late.
-    pub(crate) async fn give_back(&self, claim: &Claim) {
+    pub(crate) async fn release_ended(&self, claim: &Claim) {
         if let Err(fault) = self.ledger.release(claim, self.clock.now()).await {
             tracing::warn!(holder = claim.holder, %fault, "a claim could not be given back yet");
             self.owed.all().push((claim.clone(), self.clock.after(claim.lease)));
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// Gives back what could not be given back before, as far as the ledger can be asked.
-    async fn give_back_owed(&self) {
+    async fn release_owed(&self) {
         let mut owed = std::mem::take(&mut *self.owed.all()).into_iter();
         while let Some((claim, until)) = owed.next() {
             let now = self.clock.now();
@@ -114,7 +114,7 @@ impl Engine {
 pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
         engine.clock.sleep(LOOK).await;
-        engine.give_back_owed().await;
+        engine.release_owed().await;
         if !matches!(engine.ledger.is_lost().await, Ok(true)) {
             continue;
         }

@@ -279,7 +279,7 @@ impl Run<'_> {
         if self.timed {
             engine.reverts.look();
         }
-        engine.give_back(&self.remediation.claim).await;
+        engine.release_ended(&self.remediation.claim).await;
         if let Some(wake_at) = wake_at {
             engine.desk.ring(wake_at);
         }
