@@ -98,7 +98,7 @@ fn turn(bench: &Bench, listeners: usize) -> Result<(Answers, Times, Heard), Erro
     let selfheal = Subject::selfheal(&bench.programs, &setup)?;
     let (numbers, heard) = (Numbers::new(), Heard::default());
     remember(&selfheal)?;
-    let ran = std::thread::scope(|scope| {
+    let ran: Result<_, Error> = std::thread::scope(|scope| {
         let listening = scope.spawn(|| listen(selfheal.address(), listeners, &heard));
         let looked = scope.spawn(|| look(&selfheal, &heard));
         let ran = flood_when_all_listen(bench, &selfheal, &numbers, listeners, &heard);
@@ -126,9 +126,8 @@ fn remember(selfheal: &Subject) -> Result<(), Error> {
             )));
         }
     }
-    let opened = |count: f64| count >= HISTORY as f64;
     selfheal.wait_until("the history is there", READY_LIMIT, |metrics| {
-        opened(metrics.count("self_healing_alerts_total", "result=\"opened\""))
+        metrics.count("self_healing_alerts_total", "result=\"opened\"") >= HISTORY as u64
     })?;
     Ok(())
 }
