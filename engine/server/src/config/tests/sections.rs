@@ -110,6 +110,7 @@ api           open to this machine, as admin local
 switch        on
 policy        mode auto; 10 an hour for a target, 100 in all, 10 at once; cooldown 5m; replicas 1 to 10; up to service; no maintenance window
 learning      on
+audit         not signed: audit.key is not set
 ledger        embedded
 alertmanager  not configured: alerts that no notification brings are missed
 checks        none
