@@ -188,7 +188,7 @@ async fn the_switch() {
 
 #[tokio::test]
 async fn the_switch_stops_a_plan_half_way_and_leaves_nothing_half_done() {
-    let plan = r#"sequence([double::set("x", 1).verify(double::read("x").above(5), "30s").keep_on_failure(),
+    let plan = r#"sequence([double::set("x", 1).verify(double::read("z").above(5), "30s").keep_on_failure(),
                             double::set("y", 2)])"#;
     // The first step helps after 10 s, and meanwhile somebody turns the switch.
     let world = World::with_plan(&plan.replace(".keep_on_failure()", ""));
@@ -196,7 +196,7 @@ async fn the_switch_stops_a_plan_half_way_and_leaves_nothing_half_done() {
     house.fire("load", "one").await;
     house.advance(seconds(8)).await;
     house.engine.turn_switch(false, "anna", "stop").await.unwrap();
-    world.target.put("x", 9);
+    world.target.put("z", 9);
     house.advance(seconds(10)).await;
     assert_eq!(world.target.did(), ["set x=1", "undo x=gone"]);
     assert_eq!(house.outcome().await, Some(Outcome::Refused));
@@ -206,17 +206,21 @@ async fn the_switch_stops_a_plan_half_way_and_leaves_nothing_half_done() {
 async fn too_many_failures_turn_the_switch_off() {
     let mut world = World::with_plan(OWN);
     world.policy.failure_sample_min = 4;
-    world.target.applies("n3", &[Turn::Refused]);
-    world.target.applies("n4", &[Turn::Refused]);
+    // What was refused changed nothing, and tells nothing.
+    world.target.applies("n0", &[Turn::Refused]);
+    world.target.applies("n4", &[Turn::Disturbed]);
+    world.target.applies("n5", &[Turn::Disturbed]);
     let house = world.start().await;
-    for n in 0..4 {
+    for n in 0..5 {
         house.fire("load", &format!("n{n}")).await;
+        house.advance(seconds(2)).await;
         assert!(house.engine.switch.position().on, "one of four is not more than 30 %");
     }
-    house.fire("load", "n4").await;
-    assert!(!house.engine.switch.position().on, "two of five are");
     house.fire("load", "n5").await;
-    assert_eq!(house.issue("load", "n5").await.outcome, Some(Outcome::Refused));
+    house.advance(seconds(2)).await;
+    assert!(!house.engine.switch.position().on, "two of five are");
+    house.fire("load", "n6").await;
+    assert_eq!(house.issue("load", "n6").await.outcome, Some(Outcome::Refused));
     house.advance(seconds(2)).await;
     let news = world.sink.got();
     let told = news.iter().find(|news| news.kind == NewsKind::Switch).unwrap();
