@@ -4,6 +4,9 @@
 //! noted between two flushes costs one fsync together. Every transaction holds the issue anew, and fails when somebody
 //! else has taken it: nothing is written, and nothing done, for an issue that another process is at work on.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::engine::Engine;
@@ -61,22 +64,29 @@ impl<'a> Pen<'a> {
     }
 
     /// Has an effect, for as long as nobody else can hold the issue. One that takes longer than that is given up: it may
-    /// have happened, and is looked for by whoever takes the issue.
+    /// have happened, and is looked for by whoever takes the issue. A process that has the journal alone waits for it.
     pub(crate) async fn act<T>(&mut self, effect: impl Future<Output = T>) -> Result<T, JournalFault> {
         self.stand().await?;
         let _acting = self.engine.holds.acting(self.tenure);
-        tokio::select! {
-            biased;
-            answer = effect => Ok(answer),
-            () = self.uncertain() => Err(self.lost()),
+        if !self.engine.shared {
+            return Ok(effect.await);
         }
+        let (mut effect, mut uncertain) = (pin!(effect), pin!(self.uncertain()));
+        poll_fn(|context| {
+            // Asked before each step: who was frozen meanwhile takes none.
+            if self.certain_for().is_none() {
+                return Poll::Ready(Err(self.lost()));
+            }
+            match effect.as_mut().poll(context) {
+                Poll::Ready(answer) => Poll::Ready(Ok(answer)),
+                Poll::Pending => uncertain.as_mut().poll(context).map(|()| Err(self.lost())),
+            }
+        })
+        .await
     }
 
-    /// Waits until somebody else may hold the issue. While no other process uses the journal, nobody does.
+    /// Waits until somebody else may hold the issue.
     async fn uncertain(&self) {
-        if !self.engine.shared {
-            std::future::pending::<()>().await;
-        }
         while let Some(left) = self.certain_for() {
             self.engine.clock.sleep(left).await;
         }
