@@ -161,7 +161,7 @@ impl House {
         };
         let ready = poll(START_LIMIT, || {
             let ended = self.replicas.iter().find_map(|replica| {
-                let (status, _) = replica.ended_by_itself()?;
+                let status = replica.ended_by_itself()?;
                 Some(Err(failed(replica, format!("it ended with {status} instead of starting"))))
             });
             ended.or_else(|| self.replicas.iter().all(Replica::is_ready).then_some(Ok(())))

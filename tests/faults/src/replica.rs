@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,8 +54,6 @@ impl Ways {
 pub struct Replica {
     number: usize,
     child: Mutex<Option<Child>>,
-    /// How much it had written before this life, in bytes.
-    born: AtomicUsize,
     /// Which program it is.
     program: Program,
     port: Port,
@@ -132,15 +129,7 @@ impl Replica {
         for (name, _, text) in rules {
             fs::write(folder.join(format!("{}.rhai", name.to_lowercase())), text).map_err(io)?;
         }
-        Ok(Self {
-            number,
-            child: Mutex::default(),
-            born: AtomicUsize::default(),
-            program,
-            port,
-            ways,
-            directory,
-        })
+        Ok(Self { number, child: Mutex::default(), program, port, ways, directory })
     }
 
     fn child(&self) -> MutexGuard<'_, Option<Child>> {
@@ -156,7 +145,6 @@ impl Replica {
         if slot.as_mut().is_some_and(|child| child.exit_status().is_none()) {
             return Ok(());
         }
-        self.born.store(self.log().len(), Ordering::Relaxed);
         let mut command = self.program.command()?;
         command.arg("serve").arg("--listen").arg(self.port.address());
         command.arg("--config").arg(self.configuration());
@@ -183,14 +171,12 @@ impl Replica {
         }
     }
 
-    /// How it ended by itself, if it did, and whether it had come so far as to be ready; only told once.
-    pub fn ended_by_itself(&self) -> Option<(String, bool)> {
+    /// How it ended by itself, if it did; only told once.
+    pub fn ended_by_itself(&self) -> Option<String> {
         let mut slot = self.child();
         let status = slot.as_mut()?.exit_status()?;
         *slot = None;
-        let log = self.log();
-        let life = log.get(self.born.load(Ordering::Relaxed)..).unwrap_or_default();
-        Some((status.to_string(), life.contains("selfheal is ready")))
+        Some(status.to_string())
     }
 
     /// Whether it says that it is ready.

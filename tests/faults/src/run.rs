@@ -209,13 +209,11 @@ impl Run<'_> {
         self.house.settle_some(&mut self.dice);
         self.house.forget();
         for (number, replica) in self.house.replicas.iter().enumerate() {
-            if let Some((status, was_ready)) = replica.ended_by_itself() {
+            if let Some(status) = replica.ended_by_itself() {
                 let what = format!("replica {number} ended by itself: {status}");
                 self.note(&what);
-                // One that cannot begin without its journal ends, and is started again by what runs it.
-                if was_ready {
-                    self.violations.push(Violation::new(format!("{what}\n{}", replica.log_tail())));
-                }
+                self.violations.push(Violation::new(format!("{what}\n{}", replica.log_tail())));
+                // As what runs it would.
                 let _ = replica.start();
             }
         }
