@@ -18,6 +18,7 @@ use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::intake::{NotReceived, Received};
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::journal::{Approval, Issue, IssueFilter, ReceiptId, Story};
+use selfheal_runtime::ports::ledger::Memory;
 use selfheal_runtime::ports::{
     AlertSource, Claim, Entropy, Journal, Ledger, LedgerFault, News, NewsKind, Reserved, Sink, SinkFault,
     SourceFault, StandingAlert, StandingAlerts,
@@ -464,12 +465,12 @@ impl Ledger for Faulty {
         self.reached()?.release(claim, now).await
     }
 
-    async fn is_lost(&self) -> Result<bool, LedgerFault> {
-        self.reached()?.is_lost().await
+    async fn lost(&self) -> Result<Option<Memory>, LedgerFault> {
+        self.reached()?.lost().await
     }
 
-    async fn restored(&self) -> Result<(), LedgerFault> {
-        self.reached()?.restored().await
+    async fn restored(&self, memory: &Memory) -> Result<(), LedgerFault> {
+        self.reached()?.restored(memory).await
     }
 
     async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault> {

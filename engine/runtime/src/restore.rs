@@ -10,6 +10,7 @@ use selfheal_core::policy::RATE_WINDOW;
 
 use crate::engine::Engine;
 use crate::ports::journal::{Remediation, RemediationFilter};
+use crate::ports::ledger::Memory;
 use crate::ports::{Claim, JournalFault};
 
 /// How often it is looked whether the ledger still knows what it should, and no more than that.
@@ -32,6 +33,7 @@ fn ago(now: Timestamp, by: Duration) -> Timestamp {
 impl Engine {
     /// Takes in what earlier processes left: claims that still count, and the last hour's results.
     pub(crate) async fn restore(&self, now: Timestamp) -> Result<(), JournalFault> {
+        let lost = self.ledger.lost().await;
         let recent = self.recent(now).await?;
         // What failed before a person turned the switch on again has been looked at.
         let counted_from = ago(now, RATE_WINDOW).max(self.switch.position().at);
@@ -43,7 +45,15 @@ impl Engine {
                 let _ = self.switch.count(success, at, &self.policy);
             }
         }
-        self.restore_ledger(&recent).await
+        match lost {
+            Ok(Some(memory)) => self.restore_ledger(&memory, &recent).await,
+            Ok(None) => Ok(()),
+            // It is asked again as long as the process runs.
+            Err(fault) => {
+                tracing::warn!(%fault, "it cannot be told whether claims have to be restored");
+                Ok(())
+            }
+        }
     }
 
     /// The remediations whose claims may still count, newest first.
@@ -68,7 +78,7 @@ impl Engine {
 
     /// Brings claims that still count into the ledger. What cannot be restored now is restored later: until then the
     /// ledger cannot be asked, or says that it has forgotten.
-    async fn restore_ledger(&self, recent: &[Remediation]) -> Result<(), JournalFault> {
+    async fn restore_ledger(&self, memory: &Memory, recent: &[Remediation]) -> Result<(), JournalFault> {
         let running =
             RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
         let running = self.journal.remediations(running).await?;
@@ -80,7 +90,7 @@ impl Engine {
                 return Ok(());
             }
         }
-        if let Err(fault) = self.ledger.restored().await {
+        if let Err(fault) = self.ledger.restored(memory).await {
             tracing::warn!(%fault, "claims could not be restored");
         }
         Ok(())
@@ -115,11 +125,10 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
         engine.clock.sleep(LOOK).await;
         engine.release_owed().await;
-        if !matches!(engine.ledger.is_lost().await, Ok(true)) {
-            continue;
-        }
+        let Ok(Some(memory)) = engine.ledger.lost().await else { continue };
         tracing::warn!("the ledger has lost what it knew; it is restored from the journal");
-        let restored = async { engine.restore_ledger(&engine.recent(engine.clock.now()).await?).await };
+        let restored =
+            async { engine.restore_ledger(&memory, &engine.recent(engine.clock.now()).await?).await };
         if let Err(fault) = restored.await {
             tracing::error!(%fault, "the ledger cannot be restored");
         }

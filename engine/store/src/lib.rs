@@ -16,6 +16,6 @@ mod transfer;
 
 pub use embedded::EmbeddedLedger;
 pub use postgres::{PostgresAudit, PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings};
-pub use redis::{RedisLedger, RedisSettingsFault, RedisSettingsFaultKind};
+pub use redis::{RedisAddress, RedisAddressFault, RedisLedger, RedisSettingsFault};
 pub use sqlite::{OpenFault, OpenFaultKind, SqliteAudit, SqliteJournal};
 pub use transfer::{MoveFault, MovedTable, move_journal};

@@ -79,7 +79,7 @@ impl Redis {
 }
 
 /// Whether the server answers commands; one that asks for a password first does.
-fn ready(port: u16) -> Result<(), String> {
+pub(crate) fn ready(port: u16) -> Result<(), String> {
     let ask = || -> io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;

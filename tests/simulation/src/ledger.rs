@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use selfheal_core::guard::LedgerReading;
+use selfheal_runtime::ports::ledger::Memory;
 use selfheal_runtime::ports::{Claim, Ledger, LedgerFault, Reserved};
 use selfheal_store::EmbeddedLedger;
 
@@ -101,13 +102,14 @@ impl Ledger for FaultyLedger {
         self.reached().await?.release(claim, now).await
     }
 
-    async fn is_lost(&self) -> Result<bool, LedgerFault> {
-        self.reached().await?.is_lost().await
+    async fn lost(&self) -> Result<Option<Memory>, LedgerFault> {
+        self.porch.life.go_on().await;
+        self.inner.current().lost().await
     }
 
-    async fn restored(&self) -> Result<(), LedgerFault> {
+    async fn restored(&self, memory: &Memory) -> Result<(), LedgerFault> {
         self.porch.life.go_on().await;
-        self.inner.current().restored().await
+        self.inner.current().restored(memory).await
     }
 
     async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault> {

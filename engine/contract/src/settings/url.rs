@@ -1,6 +1,7 @@
 //! What can be said about an address without connecting to it.
 
 use super::section::Problem;
+use super::suggest::suggest;
 
 /// Checks `scheme://host[:port][/...]` against the schemes that the caller can use.
 ///
@@ -28,7 +29,10 @@ pub(super) fn check_scheme<'a>(text: &'a str, schemes: &[&str]) -> Result<&'a st
     }
     let (scheme, rest) = text.split_once("://").ok_or_else(expected)?;
     if !schemes.contains(&scheme) {
-        return Err(expected());
+        return Err(match suggest(scheme, schemes.iter().copied()) {
+            Some(meant) => expected().help(format!("did you mean {meant}://?")),
+            None => expected(),
+        });
     }
     if rest.is_empty() {
         return Err(Problem::new("the address has no host"));

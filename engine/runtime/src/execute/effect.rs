@@ -13,9 +13,10 @@ use selfheal_core::plan::Step;
 use selfheal_core::remediation::{IntentId, IntentState};
 use serde_json::{Value, json};
 
-use super::Run;
 use super::step::Try;
+use super::{Grant, Run};
 use crate::observe::read_all;
+use crate::ports::LedgerFault;
 use crate::ports::journal::{Intent, JournalFault, Write};
 
 /// The first delay before a target that could not be reached is tried again; it doubles up to the second.
@@ -24,6 +25,14 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long the claim that a remediation began with speaks for its first effect. Reading the prior state may take longer
 /// than the ledger's lease, which nobody renews while the ledger is down.
 const CLAIM_SPEAKS: Duration = Duration::from_secs(10);
+
+impl Grant {
+    /// Whether the ledger need not be asked again before an intent.
+    fn speaks(&self, now: Duration) -> bool {
+        matches!(self, Self::Fresh(at) if now.saturating_sub(*at) < CLAIM_SPEAKS)
+    }
+}
+
 /// What became of an application.
 enum Effected {
     Applied(Applied),
@@ -79,6 +88,9 @@ impl Run<'_> {
             let took = self.engine.clock.now().duration_since(due).as_secs_f64();
             self.engine.metrics.latency_seconds.observe(took.max(0.0));
         }
+        if matches!(self.grant, Grant::Fresh(_)) {
+            self.grant = Grant::Journalled;
+        }
         Ok(Ok(intent))
     }
 
@@ -86,27 +98,30 @@ impl Run<'_> {
     /// this remediation stands at the target, or a ledger that cannot be asked.
     async fn may_not_go_on(&mut self) -> Result<Option<(Outcome, String)>, JournalFault> {
         let engine = self.engine;
-        let granted = std::mem::take(&mut self.granted);
-        let fresh = granted.is_some_and(|at| engine.clock.monotonic().saturating_sub(at) < CLAIM_SPEAKS);
         let give_up = engine.clock.after(engine.policy.target_wait);
         let mut wait = WAIT_FIRST;
         loop {
             if let Some(why) = engine.switch.off() {
                 return Ok(Some((Outcome::Refused, switched_off(&why))));
             }
-            if fresh {
-                // The claim was granted a moment ago, for an alert that fires.
+            // The claim was granted a moment ago, for an alert that fires.
+            if self.grant.speaks(engine.clock.monotonic()) {
                 return Ok(None);
             }
             // What was begun is carried out to its end.
-            if self.applied.is_empty() {
+            if self.applied.is_empty() && !matches!(self.grant, Grant::Journalled) {
                 let issue = engine.journal.issue(self.remediation.id.issue).await?;
                 if issue.is_some_and(|issue| issue.resolved_at.is_some()) {
                     return Ok(Some(self.resolved()));
                 }
             }
-            let Err(fault) = engine.ledger.renew(&self.remediation.claim, engine.clock.now()).await else {
-                return Ok(None);
+            let fault = match self.claim_stands().await {
+                Ok(true) => return Ok(None),
+                Ok(false) => {
+                    let why = "the ledger lost what it had granted, and has granted it to another since";
+                    return Ok(Some((Outcome::Refused, why.to_owned())));
+                }
+                Err(fault) => fault,
             };
             if engine.clock.now() >= give_up {
                 return Ok(Some((Outcome::Refused, format!("without the ledger nothing is done: {fault}"))));
@@ -133,6 +148,18 @@ impl Run<'_> {
             (Outcome::Subsided, "the alert was resolved before anything was done")
         };
         (outcome, why.to_owned())
+    }
+
+    /// Whether the ledger has the claim at this moment.
+    async fn claim_stands(&mut self) -> Result<bool, LedgerFault> {
+        let (ledger, claim, now) = (&self.engine.ledger, &self.remediation.claim, self.engine.clock.now());
+        if !matches!(self.grant, Grant::Journalled) {
+            return ledger.renew(claim, now).await.map(|()| true);
+        }
+        // Asking again is granted again, unless the first grant was lost and what it gave is taken or limited now.
+        let granted = ledger.reserve(claim, now).await?.granted;
+        self.grant = Grant::Kept;
+        Ok(granted)
     }
 
     pub(super) async fn apply_and_verify(
@@ -195,8 +222,9 @@ impl Run<'_> {
         let (timeout, adapter) = (Duration::from(step.options.timeout), &step.action.adapter);
         let give_up = later(intent.intended_at, engine.policy.target_wait.max(timeout));
         let mut wait = WAIT_FIRST;
-        // The guards were asked just before the intent; whenever time has passed since, they are asked again.
-        let mut asked = !may_have_happened;
+        // The guards were asked just before the intent; whenever time has passed since, or the claim has become known to the
+        // journal only now, they are asked again.
+        let mut asked = !may_have_happened && !matches!(self.grant, Grant::Journalled);
         loop {
             if !may_have_happened && !std::mem::take(&mut asked) {
                 if let Some((outcome, why)) = self.may_not_go_on().await? {

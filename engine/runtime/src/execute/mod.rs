@@ -52,6 +52,17 @@ enum Turn {
     Halt(Outcome, String),
 }
 
+/// How far the ledger's grant can be relied on. Until the claim is in the journal, a ledger that loses it, as a fail-over may,
+/// cannot be told of it again; so it is asked once more when it is.
+enum Grant {
+    /// It was granted at this moment, by the clock that only goes forward, and the journal does not know it.
+    Fresh(Duration),
+    /// The journal knows it since it was granted.
+    Journalled,
+    /// It was confirmed, and is kept by renewing it.
+    Kept,
+}
+
 /// A remediation under way.
 struct Run<'e> {
     engine: &'e Arc<Engine>,
@@ -67,8 +78,8 @@ struct Run<'e> {
     kept: bool,
     /// Whether something helped that is meant for a time only.
     timed: bool,
-    /// When the claim was granted, by the clock that only goes forward, until the first effect of this process.
-    granted: Option<Duration>,
+    /// How far the ledger's grant can be relied on.
+    grant: Grant,
     /// When the look that decided was due, until the first intent is durable.
     due: Option<Timestamp>,
     /// What the issue is about: failures are counted by it.
@@ -131,7 +142,7 @@ pub(crate) async fn begin(
         touched: false,
         kept: false,
         timed: false,
-        granted: Some(engine.clock.monotonic()),
+        grant: Grant::Fresh(engine.clock.monotonic()),
         due: Some(issue.wake_at.unwrap_or(issue.received_at)),
         resource: issue.resource.clone(),
     };
@@ -161,7 +172,7 @@ pub(crate) async fn take_up(engine: &Arc<Engine>, pen: Pen<'_>, issue: Issue) ->
         touched: false,
         kept: false,
         timed: false,
-        granted: None,
+        grant: Grant::Kept,
         due: None,
         resource: issue.resource.clone(),
     };

@@ -50,6 +50,10 @@ pub struct Reserved {
 #[error("ledger: {0}")]
 pub struct LedgerFault(pub String);
 
+/// What a ledger remembers with at the moment: names it, so that what was restored counts only where it was restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memory(pub String);
+
 /// Dedupe claims, cooldowns, rate windows and places among the running remediations.
 #[async_trait]
 pub trait Ledger: Send + Sync {
@@ -65,15 +69,12 @@ pub trait Ledger: Send + Sync {
     /// Gives back the targets and the place; cooldowns and rates stay counted. Releasing twice is releasing once.
     async fn release(&self, claim: &Claim, now: Timestamp) -> Result<(), LedgerFault>;
 
-    /// Whether it has forgotten, or never knew, claims that the journal knows: nothing is granted until they are restored.
-    async fn is_lost(&self) -> Result<bool, LedgerFault> {
-        Ok(false)
-    }
+    /// The memory that has forgotten, or never knew, claims that the journal knows, if it has: nothing is granted until they
+    /// are restored. The journal is read after this was asked.
+    async fn lost(&self) -> Result<Option<Memory>, LedgerFault>;
 
-    /// Everything that the journal knows has been restored.
-    async fn restored(&self) -> Result<(), LedgerFault> {
-        Ok(())
-    }
+    /// Everything that the journal knows has been restored. Refused when that memory is not the one at work any more.
+    async fn restored(&self, memory: &Memory) -> Result<(), LedgerFault>;
 
     /// Takes in what the journal knows of a claim granted at `granted_at`. What the ledger knows already is not counted
     /// again.

@@ -6,6 +6,7 @@ use std::path::{Component, PathBuf};
 use selfheal_contract::settings::{Secret, Section};
 use selfheal_core::audit::Key;
 use selfheal_core::span::Span;
+use selfheal_store::{RedisAddress, RedisAddressFault};
 use serde::Serialize;
 
 use super::shown;
@@ -58,7 +59,9 @@ pub const OLD_KEYS_MAX: usize = 16;
 /// The ledger.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ledger {
-    /// The Redis server, `redis://` or `rediss://`. Absent: the ledger is embedded, for one process alone.
+    /// The Redis server (`redis://host:port`), the Sentinels of its master (`redis+sentinel://host:port,host:port/service`) or
+    /// some nodes of a cluster (`redis-cluster://host:port,host:port`); `rediss` instead of `redis` for TLS. Absent: the ledger
+    /// is embedded, for one process alone.
     #[serde(serialize_with = "shown::optional_secret")]
     pub url: Option<Secret>,
     /// What the names of all keys begin with, for several selfheals on one server. 1 to 64 letters, digits,
@@ -145,7 +148,11 @@ fn key(secret: &Secret) -> Option<Key> {
 
 /// Reads the section `ledger`.
 pub(super) fn ledger(section: &mut Section<'_>) -> Ledger {
-    let url = section.optional_secret_url("url", &["redis", "rediss"]);
+    let url = section.optional_secret_url("url", &RedisAddress::SCHEMES);
+    if let Some(Err(fault)) = url.as_ref().map(|url| RedisAddress::parse(url.expose())) {
+        let help = format!("expected {}", RedisAddressFault::EXPECTED);
+        section.reject("url", fault.problem, Some(&help));
+    }
     let prefix = section.optional_text("prefix").unwrap_or_else(|| "selfheal".to_owned());
     // Braces would decide on which node of a cluster a key lives.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');

@@ -6,11 +6,12 @@ mod elapsed;
 mod state;
 mod window;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_runtime::ports::ledger::LedgerReading;
+use selfheal_runtime::ports::ledger::{LedgerReading, Memory};
 use selfheal_runtime::ports::{Claim, Ledger, LedgerFault, Reserved};
 
 use state::State;
@@ -23,6 +24,8 @@ use state::State;
 #[derive(Default)]
 pub struct EmbeddedLedger {
     state: Mutex<State>,
+    /// Whether it was told what the journal knows.
+    told: AtomicBool,
 }
 
 impl EmbeddedLedger {
@@ -53,6 +56,15 @@ impl Ledger for EmbeddedLedger {
 
     async fn release(&self, claim: &Claim, now: Timestamp) -> Result<(), LedgerFault> {
         self.state().release(claim, now);
+        Ok(())
+    }
+
+    async fn lost(&self) -> Result<Option<Memory>, LedgerFault> {
+        Ok((!self.told.load(Ordering::Acquire)).then(|| Memory("of this process".to_owned())))
+    }
+
+    async fn restored(&self, _: &Memory) -> Result<(), LedgerFault> {
+        self.told.store(true, Ordering::Release);
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The ledger in Redis, for several processes that share it.
+//! The ledger in Redis, for several processes that share it: one server, or one of several that stand in for each other.
 //!
 //! - One Lua script for each operation: Redis runs it as one atomic step, in one round trip.
 //! - Leases, cooldowns and windows go by Redis's own clock, which all processes share: were each to use its own, one that
@@ -6,187 +6,118 @@
 //!   when it has to wait.
 //! - All keys share a hash tag, so that a cluster keeps them together, and every key has a time to live, so that what is
 //!   forgotten goes away. For the same reason Redis must not evict: a cooldown that is evicted is a safety limit lost.
+//! - A Redis that has lost its memory grants nothing: a key, the mark, names the history of Redis's data that was told
+//!   everything that the journal knows. Where that is gone, or another history is being written, after a restart or because a
+//!   replica was promoted that may be behind, the claims that still count are restored from the journal. Each script looks
+//!   at the mark in its one atomic step, so there is no moment in which a promoted replica grants what it cannot know.
 //!
-//! - A Redis that has lost its memory grants nothing: a key names the run of Redis that was told everything that the journal
-//!   knows. Where that is gone, or another run answers, the claims that still count are restored from the journal.
-//!
-//! `scripts` has the Lua, `health` what `check` looks at.
+//! `address` reads the URL, `master` finds the server that has the keys, `health` says whether it can be trusted, `scripts` has
+//! the Lua.
 
+mod address;
 mod health;
+mod master;
 mod scripts;
+mod trouble;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::io::tcp::TcpSettings;
-use redis::{AsyncCommands as _, Client, ErrorKind, IntoConnectionInfo, RedisError, SetExpiry, SetOptions};
 use selfheal_core::guard::later;
-use selfheal_runtime::ports::ledger::LedgerReading;
+use selfheal_runtime::ports::ledger::{LedgerReading, Memory};
 use selfheal_runtime::ports::{Claim, Ledger, LedgerFault, Reserved};
 
+pub use address::{RedisAddress, RedisAddressFault};
+use master::Master;
 use scripts::{Found, Scripts};
-
-/// The least time between two tries to reach a Redis that does not answer.
-const RECONNECT_DELAY_MIN: Duration = Duration::from_millis(50);
-/// The most tries that one loss of the connection gives rise to; the next operation begins anew.
-const RECONNECTS_MAX: usize = 2;
-
-/// How long Redis is known to know, without anybody looking.
-const MEMORY: Duration = Duration::from_secs(7 * 24 * 3600);
+use trouble::Trouble;
 
 /// What is wrong with a ledger's settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RedisSettingsFaultKind {
-    /// The URL cannot be read.
-    Url,
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum RedisSettingsFault {
+    /// The address cannot be read.
+    #[error("ledger: cannot use the URL: {0}")]
+    Address(#[from] RedisAddressFault),
     /// The prefix is empty or has braces, which mark the hash tag.
-    Prefix,
+    #[error("ledger: prefix {0:?}: expected some text without braces, such as \"selfheal\"")]
+    Prefix(String),
 }
 
-/// Settings that no ledger can be made of.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("ledger: {what}")]
-pub struct RedisSettingsFault {
-    /// Which of them.
-    pub kind: RedisSettingsFaultKind,
-    /// What was expected.
-    pub what: String,
-}
-
-/// The ledger of several processes, in one Redis.
+/// The ledger of several processes, in Redis.
 ///
-/// Reconnects by itself; every operation ends within the time-out, with a fault if Redis has not answered. After such a
-/// fault it is not known whether the operation took place, and repeating it is safe.
+/// Reconnects by itself, to whichever server is the master then; every operation ends within the time-out, with a fault
+/// if Redis has not answered. After such a fault it is not known whether the operation took place, and repeating it is
+/// safe.
 pub struct RedisLedger {
-    connection: ConnectionManager,
+    master: Master,
     scripts: Scripts,
-    timeout: Duration,
 }
 
 impl RedisLedger {
-    /// A ledger in the Redis at `url` (`redis://` or `rediss://`, with user, password and database), in keys that begin
-    /// with `{prefix}:`. It connects when it is first used, so that selfheal starts while Redis is down.
+    /// A ledger in the Redis at `url`, of which [`RedisAddress`] has the forms, in keys that begin with `{prefix}:`. It
+    /// connects when it is first used, so that selfheal starts while Redis is down.
     ///
-    /// Needs a Tokio runtime, and a process-wide rustls provider for `rediss://`.
+    /// Needs a Tokio runtime, and a process-wide rustls provider for TLS.
     ///
     /// # Errors
     /// When the URL or the prefix cannot be used.
     pub fn connect(url: &str, prefix: &str, timeout: Duration) -> Result<Self, RedisSettingsFault> {
         if prefix.is_empty() || prefix.contains(['{', '}']) {
-            let what = format!("prefix {prefix:?}: expected some text without braces, such as \"selfheal\"");
-            return Err(RedisSettingsFault { kind: RedisSettingsFaultKind::Prefix, what });
+            return Err(RedisSettingsFault::Prefix(prefix.to_owned()));
         }
-        // The URL may hold a password, so the text names only what is wrong with it.
-        let unreadable = |error: RedisError| {
-            let what = format!(
-                "cannot use the URL, expected redis://[user:password@]host[:port][/database]: {error}"
-            );
-            RedisSettingsFault { kind: RedisSettingsFaultKind::Url, what }
-        };
-        let info = url.into_connection_info().map_err(unreadable)?;
-        // A script is one small packet each way; to wait for more would only delay it.
-        let info = info.set_tcp_settings(TcpSettings::default().set_nodelay(true));
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(timeout))
-            .set_response_timeout(Some(timeout))
-            .set_min_delay(RECONNECT_DELAY_MIN)
-            .set_max_delay(timeout)
-            .set_number_of_retries(RECONNECTS_MAX);
-        let connection = Client::open(info)
-            .and_then(|client| ConnectionManager::new_lazy_with_config(client, config))
-            .map_err(unreadable)?;
-        Ok(Self { connection, scripts: Scripts::new(prefix), timeout })
+        let (address, scripts) = (RedisAddress::parse(url)?, Scripts::new(prefix));
+        Ok(Self { master: Master::new(address, scripts.mark(), timeout), scripts })
     }
 
     /// Why this Redis must not be used, if it says so itself; nothing when it cannot be asked.
     pub async fn unfit(&self) -> Option<String> {
-        let report = self.within(health::ask(&mut self.connection.clone())).await.ok()?;
-        health::judge(&report).err()
-    }
-
-    /// The run of Redis that was told everything, and the one that answers now. After a restart without persistence the
-    /// first is gone; after one with it, or a fail-over to a replica that may be behind, the two differ.
-    async fn memory(&self) -> redis::RedisResult<(Option<String>, String)> {
-        let mut connection = self.connection.clone();
-        let (known, server): (Option<String>, String) = redis::pipe()
-            .cmd("GET")
-            .arg(self.scripts.memory())
-            .cmd("INFO")
-            .arg("server")
-            .query_async(&mut connection)
-            .await?;
-        let run = server.lines().find_map(|line| line.trim_end().strip_prefix("run_id:")).unwrap_or_default();
-        Ok((known, run.to_owned()))
-    }
-
-    /// Runs one operation within the time-out.
-    async fn within<T>(
-        &self,
-        operation: impl Future<Output = redis::RedisResult<T>>,
-    ) -> Result<T, LedgerFault> {
-        match tokio::time::timeout(self.timeout, operation).await {
-            Ok(result) => result.map_err(|error| fault(&error)),
-            Err(_) => Err(LedgerFault(format!("Redis has not answered within {:?}", self.timeout))),
+        match self.master.check().await {
+            Err(Trouble::Unfit(why)) => Some(why),
+            _ => None,
         }
     }
-}
-
-fn fault(error: &RedisError) -> LedgerFault {
-    LedgerFault(match error.kind() {
-        ErrorKind::Io => format!("Redis cannot be reached: {error}"),
-        _ => format!("Redis says: {error}"),
-    })
 }
 
 #[async_trait]
 impl Ledger for RedisLedger {
     async fn reserve(&self, claim: &Claim, now: Timestamp) -> Result<Reserved, LedgerFault> {
-        let found = self.within(self.scripts.reserve(&mut self.connection.clone(), claim)).await?;
+        let found = self.master.ask(|redis| self.scripts.reserve(redis, claim)).await?;
         Ok(Reserved { granted: found.granted, reading: reading(found, now) })
     }
 
     async fn look(&self, claim: &Claim, now: Timestamp) -> Result<LedgerReading, LedgerFault> {
-        let found = self.within(self.scripts.look(&mut self.connection.clone(), claim)).await?;
+        let found = self.master.ask(|redis| self.scripts.look(redis, claim)).await?;
         Ok(reading(found, now))
     }
 
     async fn renew(&self, claim: &Claim, _: Timestamp) -> Result<(), LedgerFault> {
-        let lost = self.within(self.scripts.renew(&mut self.connection.clone(), claim)).await?;
+        let lost = self.master.ask(|redis| self.scripts.renew(redis, claim)).await?;
         lost.map_or(Ok(()), |why| Err(LedgerFault(format!("{}: {why}", claim.holder))))
     }
 
     async fn release(&self, claim: &Claim, _: Timestamp) -> Result<(), LedgerFault> {
-        self.within(self.scripts.release(&mut self.connection.clone(), claim)).await
+        Ok(self.master.ask(|redis| self.scripts.release(redis, claim)).await?)
     }
 
-    async fn is_lost(&self) -> Result<bool, LedgerFault> {
-        let (known, run) = self.within(self.memory()).await?;
-        if known.as_deref() != Some(run.as_str()) {
-            return Ok(true);
-        }
-        // What knows lives as long as somebody looks.
-        self.restored().await?;
-        Ok(false)
+    async fn lost(&self) -> Result<Option<Memory>, LedgerFault> {
+        // One that has become unfit is given up here, so that nothing is granted by it any more.
+        self.master.check().await?;
+        Ok(self.master.ask(|redis| self.scripts.lost(redis)).await?.map(Memory))
     }
 
-    async fn restored(&self) -> Result<(), LedgerFault> {
-        let (_, run) = self.within(self.memory()).await?;
-        let options = SetOptions::default().with_expiration(SetExpiry::EX(MEMORY.as_secs()));
-        let mut connection = self.connection.clone();
-        self.within(connection.set_options(self.scripts.memory(), run, options)).await
+    async fn restored(&self, memory: &Memory) -> Result<(), LedgerFault> {
+        Ok(self.master.ask(|redis| self.scripts.restored(redis, &memory.0)).await?)
     }
 
     async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault> {
         // By the wall clock, which this process and Redis agree about well enough for windows of minutes and hours.
         let at = granted_at.as_millisecond();
-        self.within(self.scripts.restore(&mut self.connection.clone(), claim, at, running)).await
+        Ok(self.master.ask(|redis| self.scripts.restore(redis, claim, at, running)).await?)
     }
 
     async fn check(&self) -> Result<(), LedgerFault> {
-        let report = self.within(health::ask(&mut self.connection.clone())).await?;
-        health::judge(&report).map_err(LedgerFault)
+        Ok(self.master.check().await?)
     }
 }
 

@@ -25,8 +25,17 @@ macro_rules! cases {
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $case() {
                     let server = selfheal_test_servers::require!(selfheal_test_servers::Redis::start());
-                    super::cases::$case(&super::place::Place::redis(&server).await).await;
+                    let place = super::place::Place::redis(&server.url(), "conformance").await;
+                    super::cases::$case(&place).await;
                 }
+            )+
+        }
+
+        /// All cases in one group of servers, which takes seconds to start; each has a prefix of its own.
+        async fn in_turn(url: &str) {
+            $(
+                println!("{}", stringify!($case));
+                cases::$case(&place::Place::redis(url, stringify!($case)).await).await;
             )+
         }
     };
@@ -51,4 +60,16 @@ cases! {
     no_more_are_granted_than_may_be_when_all_ask_at_once,
     a_clock_that_is_set_back_frees_nothing,
     it_can_be_checked,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_holds_behind_sentinels() {
+    let servers = selfheal_test_servers::require!(selfheal_test_servers::RedisSentinels::start());
+    in_turn(&servers.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_case_holds_in_a_cluster() {
+    let cluster = selfheal_test_servers::require!(selfheal_test_servers::RedisCluster::start());
+    in_turn(&cluster.url()).await;
 }

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use selfheal_runtime::ports::ledger::LedgerReading;
 use selfheal_runtime::ports::{Claim, Ledger, Reserved};
 use selfheal_store::{EmbeddedLedger, RedisLedger};
-use selfheal_test_servers::Redis;
 
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const MOMENT: Duration = Duration::from_millis(40);
@@ -25,9 +24,11 @@ impl Place {
         Self::of(Box::new(EmbeddedLedger::new()))
     }
 
-    pub async fn redis(server: &Redis) -> Self {
-        let ledger = RedisLedger::connect(&server.url(), "conformance", Duration::from_secs(20)).unwrap();
-        ledger.restored().await.unwrap();
+    /// A ledger of its own, with this prefix, in a Redis that several cases may share.
+    pub async fn redis(url: &str, prefix: &str) -> Self {
+        let ledger = RedisLedger::connect(url, prefix, Duration::from_secs(20)).unwrap();
+        let memory = ledger.lost().await.unwrap().unwrap();
+        ledger.restored(&memory).await.unwrap();
         Self::of(Box::new(ledger))
     }
 

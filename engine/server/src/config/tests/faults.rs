@@ -208,7 +208,15 @@ fn of_the_other_sections() {
         ),
         (
             "ledger: {url: http://x}",
-            "1:15 ledger.url: expected an address that begins with redis:// or rediss://",
+            "1:15 ledger.url: expected an address that begins with redis:// or rediss:// or redis+sentinel:// or rediss+sentinel:// or redis-cluster:// or rediss-cluster://",
+        ),
+        (
+            "ledger: {url: 'redis-sentinel://a/main'}",
+            "1:15 ledger.url: expected an address that begins with redis:// or rediss:// or redis+sentinel:// or rediss+sentinel:// or redis-cluster:// or rediss-cluster:// (did you mean redis+sentinel://?)",
+        ),
+        (
+            "ledger: {url: 'redis+sentinel://:hunter2@a,b'}",
+            "1:15 ledger.url: the service is missing, the name by which the Sentinels know the master (expected redis://[user:password@]host[:port][/database], redis+sentinel://[user:password@]host[:port],.../service[/database] or redis-cluster://[user:password@]host[:port],...; with TLS rediss instead of redis)",
         ),
         (
             "ledger: {prefix: 'a{b}'}",

@@ -1,7 +1,5 @@
--- Grants and counts all of a claim, or nothing. A Redis that has forgotten grants nothing until it is restored.
-if redis.call('EXISTS', KEYS[#KEYS]) == 0 then
-    return redis.error_reply('FORGOT Redis has lost the cooldowns and limits; they are being restored from the journal')
-end
+-- Grants and counts all of a claim, or nothing.
+if not knows(KEYS[#KEYS]) then return forgot() end
 local found = read()
 local duplicate, busy, cooling, full_target, all_full, running =
     found[1], found[2], found[4], found[5], found[7], found[8]

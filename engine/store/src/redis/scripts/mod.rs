@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use redis::aio::ConnectionManager;
+use redis::aio::MultiplexedConnection;
 use redis::{FromRedisValue, RedisResult, Script};
 use selfheal_runtime::ports::Claim;
+
+/// How long Redis is known to know, without anybody looking.
+const MARK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The scripts of one ledger.
 pub(super) struct Scripts {
@@ -15,6 +18,8 @@ pub(super) struct Scripts {
     renew: Script,
     release: Script,
     restore: Script,
+    lost: Script,
+    restored: Script,
 }
 
 /// A ledger's answer, in time that remains instead of moments.
@@ -30,8 +35,8 @@ pub(super) struct Found {
 }
 
 macro_rules! script {
-    ($file:literal) => {
-        Script::new(concat!(include_str!("reading.lua"), include_str!($file)))
+    ($($file:literal)+) => {
+        Script::new(concat!(include_str!("history.lua"), $(include_str!($file)),+))
     };
 }
 
@@ -40,43 +45,45 @@ impl Scripts {
     pub(super) fn new(prefix: &str) -> Self {
         Self {
             prefix: format!("{{{prefix}}}:"),
-            reserve: script!("reserve.lua"),
-            look: script!("look.lua"),
-            renew: script!("renew.lua"),
-            release: script!("release.lua"),
-            restore: script!("restore.lua"),
+            reserve: script!("reading.lua" "reserve.lua"),
+            look: script!("reading.lua" "look.lua"),
+            renew: script!("reading.lua" "renew.lua"),
+            release: script!("reading.lua" "release.lua"),
+            restore: script!("reading.lua" "restore.lua"),
+            lost: script!("lost.lua"),
+            restored: script!("restored.lua"),
         }
     }
 
     pub(super) async fn reserve(
         &self,
-        connection: &mut ConnectionManager,
+        connection: MultiplexedConnection,
         claim: &Claim,
     ) -> RedisResult<Found> {
         self.run(connection, &self.reserve, claim).await.map(found)
     }
 
-    pub(super) async fn look(&self, connection: &mut ConnectionManager, claim: &Claim) -> RedisResult<Found> {
+    pub(super) async fn look(&self, connection: MultiplexedConnection, claim: &Claim) -> RedisResult<Found> {
         self.run(connection, &self.look, claim).await.map(found)
     }
 
     /// Answers why it could not be renewed, if so.
     pub(super) async fn renew(
         &self,
-        connection: &mut ConnectionManager,
+        connection: MultiplexedConnection,
         claim: &Claim,
     ) -> RedisResult<Option<String>> {
         self.run(connection, &self.renew, claim).await
     }
 
-    pub(super) async fn release(&self, connection: &mut ConnectionManager, claim: &Claim) -> RedisResult<()> {
+    pub(super) async fn release(&self, connection: MultiplexedConnection, claim: &Claim) -> RedisResult<()> {
         self.run(connection, &self.release, claim).await
     }
 
     /// Takes in a claim of the past.
     pub(super) async fn restore(
         &self,
-        connection: &mut ConnectionManager,
+        connection: MultiplexedConnection,
         claim: &Claim,
         granted_at: i64,
         running: bool,
@@ -84,14 +91,29 @@ impl Scripts {
         self.run_at(connection, &self.restore, claim, (granted_at, running)).await
     }
 
-    /// What says that Redis has not forgotten: the key, which holds the run of Redis that knows.
-    pub(super) fn memory(&self) -> String {
+    /// The history that has forgotten, or never knew, if it has.
+    pub(super) async fn lost(&self, mut connection: MultiplexedConnection) -> RedisResult<Option<String>> {
+        self.lost.key(self.mark()).arg(MARK.as_secs()).invoke_async(&mut connection).await
+    }
+
+    /// Marks that a history was told everything.
+    pub(super) async fn restored(
+        &self,
+        mut connection: MultiplexedConnection,
+        history: &str,
+    ) -> RedisResult<()> {
+        let mut call = self.restored.prepare_invoke();
+        call.key(self.mark()).arg(MARK.as_secs()).arg(history).invoke_async(&mut connection).await
+    }
+
+    /// The key of the mark that names the history of Redis that was told what the journal knows.
+    pub(super) fn mark(&self) -> String {
         format!("{}memory", self.prefix)
     }
 
     async fn run<T: FromRedisValue>(
         &self,
-        connection: &mut ConnectionManager,
+        connection: MultiplexedConnection,
         script: &Script,
         claim: &Claim,
     ) -> RedisResult<T> {
@@ -100,7 +122,7 @@ impl Scripts {
 
     async fn run_at<T: FromRedisValue>(
         &self,
-        connection: &mut ConnectionManager,
+        mut connection: MultiplexedConnection,
         script: &Script,
         claim: &Claim,
         (granted_at, running): (i64, bool),
@@ -122,7 +144,7 @@ impl Scripts {
         for target in &claim.targets {
             call.arg(target);
         }
-        call.invoke_async(connection).await
+        call.invoke_async(&mut connection).await
     }
 
     /// The keys in the order that the scripts expect.
@@ -140,7 +162,7 @@ impl Scripts {
             keys.push(format!("{prefix}cooldown:{}:{}:{target}", claim.rule.len(), claim.rule));
             keys.push(format!("{prefix}granted:{target}"));
         }
-        keys.push(self.memory());
+        keys.push(self.mark());
         keys
     }
 }

@@ -1,7 +1,7 @@
 -- What stands in the way of a claim, by Redis's own clock. Shared by the scripts that ask.
 --
--- KEYS: running, granted, duplicate, released mark, then for each target: its holder, its cooldown, its grants; last, what
--- says that Redis has not forgotten.
+-- KEYS: running, granted, duplicate, released mark, then for each target: its holder, its cooldown, its grants; last, the
+-- mark that says to which history all was told.
 -- ARGV: holder, lease, cooldown, rate window (milliseconds), most per target, most in all, most at once, when
 -- it was granted (milliseconds, to restore), whether it runs, then the targets.
 --
@@ -30,13 +30,16 @@ end
 -- How long until there is room for another grant in a window, or -1 when there is room now.
 local function full(key, most)
     if most == 0 then return window end
-    local grants = redis.call('ZRANGEBYSCORE', key, '(' .. string.format('%.0f', now - window), '+inf', 'WITHSCORES')
-    local others = {}
-    for i = 1, #grants, 2 do
-        if grants[i] ~= holder then others[#others + 1] = tonumber(grants[i + 1]) end
-    end
-    if #others < most then return -1 end
-    return math.max(others[#others - most + 1] + window - now, 0)
+    local ended = redis.call('ZCOUNT', key, '-inf', string.format('%.0f', now - window))
+    local own = redis.call('ZRANK', key, holder)
+    if own and own < ended then own = false end
+    local others = redis.call('ZCARD', key) - ended - (own and 1 or 0)
+    if others < most then return -1 end
+    -- The oldest whose end makes room.
+    local at = ended + others - most
+    if own and own <= at then at = at + 1 end
+    local granted_at = redis.call('ZRANGE', key, at, at, 'WITHSCORES')[2]
+    return math.max(granted_at + window - now, 0)
 end
 
 -- { duplicate, busy target, its holder, cooling, full target, its wait, wait for all, running }
