@@ -40,7 +40,14 @@ pub struct Setup {
     pub intake: String,
     /// YAML of the section `adapters`.
     pub adapters: String,
+    /// YAML of the section `journal`.
+    pub journal: String,
+    /// YAML of the section `ledger`.
+    pub ledger: String,
 }
+
+/// So large that intake itself is measured, not the 503 with which it protects what comes after it.
+pub const ALL_TAKEN: &str = "{backlog_max: 100000000}";
 
 /// Limits raised so far that none of them holds anything back.
 pub const NO_LIMITS: &str = "{per_target_per_hour: 10000, in_all_per_hour: 1000000, concurrent: 1000, \
@@ -83,13 +90,15 @@ impl Subject {
             yaml => format!("{name}: {yaml}\n"),
         };
         let configuration = format!(
-            "listen: {}\ndata: {}\nrules: {}\n{}{}{}",
+            "listen: {}\ndata: {}\nrules: {}\n{}{}{}{}{}",
             port.address(),
             directory.path().join("data").display(),
             rules.display(),
             section("policy", &setup.policy),
             section("intake", &setup.intake),
             section("adapters", &setup.adapters),
+            section("journal", &setup.journal),
+            section("ledger", &setup.ledger),
         );
         let file = directory.path().join("selfheal.yaml");
         write(&file, &configuration)?;

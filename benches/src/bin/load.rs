@@ -51,6 +51,16 @@ enum Scenario {
     Stream,
     /// Intake while a thousand listen to the live stream.
     Listeners,
+    /// Intake on PostgreSQL, beside SQLite.
+    Postgres,
+    /// Claims of the ledger on Redis, beside a bare script.
+    Ledger,
+    /// A backlog worked off by one process on SQLite, one on PostgreSQL and Redis, and three of those.
+    Drain {
+        /// Alerts that wait.
+        #[arg(long, default_value_t = 100_000)]
+        alerts: u64,
+    },
     /// Start to ready, and idle memory.
     Start,
     /// 100 000 alerts in one body.
@@ -94,6 +104,9 @@ fn run(arguments: &Arguments) -> Result<Vec<Row>, Error> {
         Scenario::Latency => scenarios::latency(&bench),
         Scenario::Stream => scenarios::stream(&bench),
         Scenario::Listeners => scenarios::listeners(&bench),
+        Scenario::Postgres => scenarios::postgres(&bench),
+        Scenario::Ledger => scenarios::ledger(&bench),
+        Scenario::Drain { alerts } => scenarios::drain(&bench, alerts.max(1)),
         Scenario::Start => scenarios::start(&bench),
         Scenario::Storm => scenarios::storm(&bench),
         Scenario::Overload { what: What::Log } => scenarios::overload(&bench, Overload::Log),

@@ -11,10 +11,7 @@ use crate::report::{self, Row};
 use crate::rules::{self, Rule};
 use crate::scenarios::Bench;
 use crate::statistics::{Times, median, millis, spread};
-use crate::subject::{NO_LIMITS, Setup, Subject};
-
-/// So large that intake itself is measured, not the 503 with which it protects what comes after it.
-const ALL_TAKEN: &str = "{backlog_max: 100000000}";
+use crate::subject::{ALL_TAKEN, NO_LIMITS, Setup, Subject};
 
 /// One way of sending.
 struct Way {
@@ -106,7 +103,12 @@ fn measure(bench: &Bench, way: &Way) -> Result<Row, Error> {
     ))
 }
 
-fn flood(bench: &Bench, subject: &Subject, request: &Request, distinct: bool) -> Result<Answers, Error> {
+pub(super) fn flood(
+    bench: &Bench,
+    subject: &Subject,
+    request: &Request,
+    distinct: bool,
+) -> Result<Answers, Error> {
     let flood = Flood {
         address: subject.address(),
         connections: bench.connections,
@@ -119,7 +121,7 @@ fn flood(bench: &Bench, subject: &Subject, request: &Request, distinct: bool) ->
 }
 
 /// Answers other than 200, if there were any.
-fn others(answers: &Answers) -> String {
+pub(super) fn others(answers: &Answers) -> String {
     let others: Vec<_> = answers.by_status.iter().filter(|(status, _)| **status != 200).collect();
     match (others.is_empty(), answers.broken) {
         (true, 0) => String::new(),
@@ -127,6 +129,6 @@ fn others(answers: &Answers) -> String {
     }
 }
 
-fn count(alerts: u64) -> String {
+pub(super) fn count(alerts: u64) -> String {
     if alerts == 1 { "1 alert".to_owned() } else { format!("{alerts} alerts") }
 }

@@ -1,9 +1,12 @@
 //! The whole: the server process under load, one file a question.
 
+mod drain;
 mod intake;
 mod latency;
+mod ledger;
 mod listeners;
 mod overload;
+mod postgres;
 mod start;
 mod storm;
 mod stream;
@@ -15,10 +18,13 @@ use crate::error::Error;
 use crate::statistics::Summary;
 use crate::subject::Programs;
 
+pub use drain::drain;
 pub use intake::intake;
 pub use latency::latency;
+pub use ledger::ledger;
 pub use listeners::listeners;
 pub use overload::{Overload, overload};
+pub use postgres::postgres;
 pub use start::start;
 pub use storm::storm;
 pub use stream::stream;
