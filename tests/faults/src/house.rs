@@ -101,8 +101,9 @@ impl House {
             .build()
             .map_err(|source| io("start the proxies' threads", source))?;
         let postgres = Postgres::start()?;
-        // A replica that comes late to an empty master has everything at once.
-        let args = ["--repl-diskless-sync-delay", "0"].map(str::to_owned).to_vec();
+        // A replica has everything at once, and leaves nothing on the disk that a later start would find.
+        let args =
+            ["--repl-diskless-sync-delay", "0", "--rdb-del-sync-files", "yes"].map(str::to_owned).to_vec();
         let options = RedisOptions { args };
         let redis = [Redis::start_with(&options)?, Redis::start_with(&options)?];
         let cluster = ApiDouble::start_on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
