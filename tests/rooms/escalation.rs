@@ -123,7 +123,7 @@ async fn what_never_happened_tells_nothing_of_how_well_it_helps() {
         let mut world = failing(LEVELS);
         (world.policy.failure_sample_min, world.policy.target_wait) = (1, seconds(30));
         world.policy.breaker_failures = 0;
-        world.target.applies("weak", &vec![turn.unwrap_or(Turn::Works); 5]);
+        world.target.applies("weak", &[turn.unwrap_or(Turn::Works); 5]);
         let house = world.start().await;
         world.target.down(down);
         house.fire("load", "one").await;

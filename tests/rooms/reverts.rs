@@ -82,7 +82,8 @@ async fn treated(house: &House<'_>, name: &str) -> RemediationId {
 async fn changes_that_stand_on_each_other_are_taken_back_in_reverse() {
     // What is there after so many minutes; the second change comes after 15 of them.
     type Course = &'static [(u64, i64)];
-    let cases: [((i64, &str), (i64, &str), Course); 4] = [
+    type Timed = (i64, &'static str);
+    let cases: [(Timed, Timed, Course); 4] = [
         ((6, "30m"), (8, "30m"), &[(14, 6), (15, 8), (31, 8), (44, 8), (46, 2)]),
         ((6, "60m"), (8, "15m"), &[(15, 8), (31, 6), (59, 6), (61, 2)]),
         ((6, "30m"), (6, "30m"), &[(15, 6), (31, 6), (44, 6), (46, 2)]),

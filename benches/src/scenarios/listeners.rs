@@ -127,7 +127,7 @@ fn remember(selfheal: &Subject) -> Result<(), Error> {
         }
     }
     selfheal.wait_until("the history is there", READY_LIMIT, |metrics| {
-        metrics.count("self_healing_alerts_total", "result=\"opened\"") >= HISTORY as u64
+        metrics.count("self_healing_alerts_total", "result=\"opened\"") >= HISTORY
     })?;
     Ok(())
 }
