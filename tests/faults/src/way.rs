@@ -178,8 +178,10 @@ async fn lead(mut client: TcpStream, shared: Arc<Shared>) {
             )
         };
         tokio::select! {
-            ended = both => ended.map(drop),
+            biased;
+            // First, so that what was held back is lost although the way is open again by now.
             _ = weather.wait_for(|weather| weather.resets != resets) => Err(reset()),
+            ended = both => ended.map(drop),
         }
     };
     if ended.is_err() {
