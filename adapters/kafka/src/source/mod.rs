@@ -203,7 +203,8 @@ impl Watch for Source {
     }
 }
 
-/// A consumer whose end, which blocks while it commits and leaves its group, happens where blocking is allowed.
+/// A consumer whose end happens on a thread of its own: it blocks while it commits and leaves its group, for as long as no
+/// broker answers, and nobody may have to wait for that.
 struct Ended(Option<StreamConsumer<Heard>>);
 
 impl Ended {
@@ -214,8 +215,8 @@ impl Ended {
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        if let (Some(consumer), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) {
-            drop(runtime.spawn_blocking(move || drop(consumer)));
-        }
+        let consumer = self.0.take();
+        // Without a thread it ends here.
+        let _ = std::thread::Builder::new().name("kafka-end".to_owned()).spawn(move || drop(consumer));
     }
 }
