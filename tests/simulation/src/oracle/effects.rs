@@ -11,6 +11,8 @@ use super::{Invariant, Oracle};
 
 /// How long a grant of the ledger holds without being renewed.
 const LEASE: Duration = Duration::from_secs(60);
+/// How long it certainly holds: the ledger counts from when it was asked, and may have been slow.
+const LEASE_MIN: Duration = Duration::from_secs(55);
 
 /// What is known of every effect, and of the ledger's grants.
 #[derive(Default)]
@@ -25,6 +27,13 @@ pub(super) struct Effects {
 }
 
 impl Effects {
+    /// Whether the ledger keeps others from the targets of a remediation at this time. One that was frozen, or whose process
+    /// died while nobody could take it up, is under way and keeps nobody; it must be granted its targets anew.
+    pub(super) fn is_granted(&self, remediation: RemediationId, now: Duration) -> bool {
+        let granted = self.granted.get(&remediation.to_string());
+        granted.is_some_and(|at| now.saturating_sub(*at) < LEASE_MIN)
+    }
+
     /// For which remediation something is taken back at one of these targets, because its time is over.
     pub(super) fn taken_back_at(&self, targets: &[String]) -> Option<RemediationId> {
         targets.iter().find_map(|target| self.taken_back.get(target).copied())
@@ -179,7 +188,9 @@ impl Oracle {
                 format!("{remediation} is taken back at {} before {}", known.target, later.remediation);
             return Some((Invariant::LastComesFirst, what));
         }
-        let other = state.remediations.others_at(remediation, &known.target).filter(|_| !state.forgotten)?;
+        let granted = |other| state.effects.is_granted(other, self.timeline.elapsed());
+        let other = state.remediations.others_at(remediation, &known.target, &granted);
+        let other = other.filter(|_| !state.forgotten)?;
         let what = format!("{remediation} is taken back at {} while {other} is at work there", known.target);
         Some((Invariant::OneAtATime, what))
     }

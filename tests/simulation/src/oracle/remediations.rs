@@ -36,23 +36,33 @@ struct Asked {
 }
 
 impl Remediations {
-    /// A running remediation, other than this one, at a target.
-    pub(super) fn others_at(&self, id: RemediationId, target: &str) -> Option<RemediationId> {
+    /// A running remediation, other than this one, to which a target is granted.
+    pub(super) fn others_at(
+        &self,
+        id: RemediationId,
+        target: &str,
+        granted: &impl Fn(RemediationId) -> bool,
+    ) -> Option<RemediationId> {
         let at_target = |(other, targets): &(&RemediationId, &Vec<String>)| {
-            **other != id && targets.iter().any(|held| held == target)
+            **other != id && granted(**other) && targets.iter().any(|held| held == target)
         };
         self.running.iter().find(at_target).map(|(other, _)| *other)
     }
 
     /// What stands in the way of a remediation that begins. The ledger keeps others from its targets, as long as it
     /// remembers; the journal keeps others from its issue, always.
-    fn in_the_way(&self, remediation: &Remediation, ledger_remembers: bool) -> Option<String> {
+    fn in_the_way(
+        &self,
+        remediation: &Remediation,
+        ledger_remembers: bool,
+        granted: &impl Fn(RemediationId) -> bool,
+    ) -> Option<String> {
         let (id, targets) = (remediation.id, &remediation.claim.targets);
         if let Some(other) = self.running.keys().find(|other| other.issue == id.issue) {
             return Some(format!("{id} begins while {other} is at work on the same issue"));
         }
         let mut others = targets.iter().filter(|_| ledger_remembers);
-        let other = others.find_map(|target| self.others_at(id, target))?;
+        let other = others.find_map(|target| self.others_at(id, target, granted))?;
         Some(format!("{id} begins at {targets:?} while {other} is at work there"))
     }
 
@@ -99,8 +109,10 @@ impl Oracle {
             let what = format!("{id} begins at {targets:?} while {other} is taken back there");
             found.push((Invariant::OneAtATime, what));
         }
+        let granted = |other| state.effects.is_granted(other, at);
+        let in_the_way = state.remediations.in_the_way(remediation, remembers, &granted);
+        found.extend(in_the_way.map(|what| (Invariant::OneAtATime, what)));
         let known = &mut state.remediations;
-        found.extend(known.in_the_way(remediation, remembers).map(|what| (Invariant::OneAtATime, what)));
         if exact {
             let too_often =
                 targets.iter().find_map(|target| self.too_often(known, &remediation.rule, target, at));
