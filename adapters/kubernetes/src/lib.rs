@@ -13,7 +13,7 @@
 //!     argv: [find, /var/log/app, -name, "*.log", -mtime, "+7", -delete]
 //!     pods_max: 10                       # more pods than that are refused
 //!     timeout: 60s                       # for each pod
-//! events:                                # pods to alerts, see engine/adr/0010
+//! events:                                # pods to alerts, see engine/adr/0008
 //!   enabled: true
 //!   namespaces: [shop]                   # all unless named
 //!   selector: app.kubernetes.io/part-of=shop

@@ -1,5 +1,5 @@
 //! The watch on pods: what happens to them becomes alerts within a second, through the intake that also takes
-//! Alertmanager's notifications. Why their names and labels are those of the shipped Prometheus rules: engine/adr/0010.
+//! Alertmanager's notifications. Why their names and labels are those of the shipped Prometheus rules: engine/adr/0008.
 //!
 //! `follow` lists and watches one namespace (or all) of one cluster; `pod` is the little that is read of a pod; `symptom`
 //! judges it; `episodes` remembers what fires and until when; `notice` writes notifications.
