@@ -211,8 +211,13 @@ impl<'w> Player<'w> {
 
     /// Sends a body. What is answered with 200 is promised.
     fn send(&mut self, body: Vec<u8>) {
+        let place = self.next();
+        self.send_to(place, body);
+    }
+
+    fn send_to(&self, place: usize, body: Vec<u8>) {
         let world = Arc::clone(self.world);
-        self.call(async move |engine| {
+        self.call_at(place, async move |engine| {
             let troubles = world.oracle.journal_troubles();
             let answer = engine.receive(body.clone(), "alertmanager", None).await;
             world.oracle.note("answer", u64::from(answer.is_ok()), || format!("{answer:?}"));
@@ -357,14 +362,16 @@ impl<'w> Player<'w> {
         self.world.weather.set(|weather| &weather.calm, true);
         let (told, asked) = (Arc::new(std::sync::OnceLock::<DryRun>::new()), body.clone());
         let tell = Arc::clone(&told);
-        self.call(async move |engine| {
+        // The same process for both: how often actions helped elsewhere is known within a minute only.
+        let place = self.next();
+        self.call_at(place, async move |engine| {
             if let Ok(answer) = engine.dry_run(&asked, None).await {
                 // Nobody else tells.
                 let _ = tell.set(answer);
             }
         });
         self.world.pulse.settle().await;
-        self.send(body);
+        self.send_to(place, body);
         self.world.pulse.settle().await;
         self.world.weather.set(|weather| &weather.calm, calm);
         let wanted = told.get().and_then(|told| {

@@ -20,6 +20,8 @@ pub(super) struct Effects {
     by_intent: BTreeMap<IntentId, Known>,
     /// By holder: when the ledger last granted or renewed.
     granted: BTreeMap<String, Duration>,
+    /// By holder: when it first granted.
+    granted_first: BTreeMap<String, Duration>,
     /// Targets at which something is taken back at this moment because its time is over, and for which remediation.
     taken_back: BTreeMap<String, RemediationId>,
     /// Targets that another hand has changed, or that took what they had been asked long before.
@@ -32,6 +34,12 @@ impl Effects {
     pub(super) fn is_granted(&self, remediation: RemediationId, now: Duration) -> bool {
         let granted = self.granted.get(&remediation.to_string());
         granted.is_some_and(|at| now.saturating_sub(*at) < LEASE_MIN)
+    }
+
+    /// When the ledger first granted a remediation its targets. Cooldowns and rates count from then; a process may die before
+    /// it begins, and the next is granted them by the same name.
+    pub(super) fn granted_first(&self, remediation: RemediationId) -> Option<Duration> {
+        self.granted_first.get(&remediation.to_string()).copied()
     }
 
     /// For which remediation something is taken back at one of these targets, because its time is over.
@@ -111,7 +119,9 @@ impl Oracle {
     /// The ledger has granted or renewed.
     pub fn granted(&self, holder: &str) {
         let at = self.timeline.elapsed();
-        self.state().effects.granted.insert(holder.to_owned(), at);
+        let effects = &mut self.state().effects;
+        effects.granted.insert(holder.to_owned(), at);
+        effects.granted_first.entry(holder.to_owned()).or_insert(at);
     }
 
     /// An effect is about to be made.

@@ -21,7 +21,7 @@ const SLACK: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct Remediations {
     running: BTreeMap<RemediationId, Vec<String>>,
-    /// Rule, target, and when it began.
+    /// Rule, target, and from when its cooldown counts.
     begun: Vec<(String, String, Duration)>,
     /// Plans that people were asked about, when the question ends, and the answer.
     approvals: BTreeMap<String, Asked>,
@@ -112,6 +112,7 @@ impl Oracle {
         let granted = |other| state.effects.is_granted(other, at);
         let in_the_way = state.remediations.in_the_way(remediation, remembers, &granted);
         found.extend(in_the_way.map(|what| (Invariant::OneAtATime, what)));
+        let counted_from = state.effects.granted_first(id).unwrap_or(at);
         let known = &mut state.remediations;
         if exact {
             let too_often =
@@ -128,7 +129,9 @@ impl Oracle {
             found.push((Invariant::ScriptsAreBounded, format!("{id}: a script without an end has a plan")));
         }
         known.running.insert(id, targets.clone());
-        known.begun.extend(targets.iter().map(|target| (remediation.rule.clone(), target.clone(), at)));
+        known
+            .begun
+            .extend(targets.iter().map(|target| (remediation.rule.clone(), target.clone(), counted_from)));
         drop(state);
         for (invariant, what) in found {
             self.broken(invariant, what);
