@@ -287,8 +287,9 @@ impl<'w> Player<'w> {
                     });
                 }
             }
-            // The server of a shared journal has a clock of its own, by which leases go.
-            What::SetClock(_) if self.houses.len() > 1 => {}
+            // The server of a shared journal, or of a ledger that outlives the process, has a clock of its own, by which
+            // leases go.
+            What::SetClock(_) if self.houses.len() > 1 || world.character.ledger_outlives => {}
             What::SetClock(seconds) => {
                 world.oracle.clock_was_set();
                 world.wall.set(*seconds);
