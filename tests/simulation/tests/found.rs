@@ -129,3 +129,20 @@ fn what_two_rules_have_changed_for_a_time_comes_back() {
         }
     }
 }
+
+#[test]
+fn what_was_given_up_before_a_crash_is_not_tried_in_place_of_what_was_done_then() {
+    // The first of two alternatives waits in vain for its target; the process dies while the second is looked after.
+    for target_is_back_after in (20..=200).step_by(10) {
+        let schedule = world(
+            &[2],
+            &[
+                (1, What::Down(Part::Target)),
+                (1, What::Fire(vec![(2, 0)], Sent::Whole)),
+                (target_is_back_after, What::Up(Part::Target)),
+                (2, What::Kill(None)),
+            ],
+        );
+        check(&schedule);
+    }
+}

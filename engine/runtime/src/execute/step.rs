@@ -117,6 +117,11 @@ impl Run<'_> {
         match past {
             Some(intent) if intent.state == IntentState::Applied => self.verify(step, intent).await,
             Some(intent) => self.apply_and_verify(step, &*action, intent, true).await,
+            // What is left of an earlier walk comes later in the plan: that walk has passed here, and nothing happened. To try
+            // now what it could not would leave behind what it did instead.
+            None if !self.past.is_empty() => Ok(Try::NotApplied(
+                "it was given up before the process ended, and something else was begun".to_owned(),
+            )),
             None => {
                 let id = intent_id(self.remediation.id, &self.remediation.rule, step, &target, number);
                 match self.intend(step, &*action, id, target, number).await? {
