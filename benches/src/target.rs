@@ -84,7 +84,8 @@ fn serve(stream: &TcpStream, log: &Log) -> io::Result<()> {
             ("LLEN", _) => format!(":{LIST_LENGTH}\r\n"),
             ("PING", _) => "+PONG\r\n".to_owned(),
             ("CLIENT", "ID") => ":1\r\n".to_owned(),
-            _ if changes => format!("*2\r\n:{LIST_LENGTH}\r\n:2\r\n"),
+            // As `redis::trim_list` has it: the length, how many went, and -1 since none had gone before.
+            _ if changes => format!("*3\r\n:{LIST_LENGTH}\r\n:2\r\n:-1\r\n"),
             _ => "+OK\r\n".to_owned(),
         };
         (&*stream).write_all(answer.as_bytes())?;
