@@ -146,7 +146,7 @@ pub struct Facts<'a> {
     pub cooldown: Duration,
     /// The maintenance window that covers the alert: its reason and end.
     pub maintenance: Option<(&'a str, Timestamp)>,
-    /// New issues of the rule within the last minute.
+    /// New issues of the rule within the last minute; counted no further than it takes to call it a storm.
     pub new_issues: u32,
     /// Whether a person has let the rule go on despite a storm.
     pub storm_released: bool,
@@ -229,9 +229,9 @@ fn storm(facts: &Facts<'_>) -> (Says, String) {
     if most == 0 || facts.new_issues <= most {
         (Says::Pass, count)
     } else if facts.storm_released {
-        (Says::Pass, format!("{count}; a person let the rule go on"))
+        (Says::Pass, format!("at least {count}; a person let the rule go on"))
     } else {
-        (Says::Hold { until: later(facts.now, STORM_HOLD) }, format!("{count}, more than {most}"))
+        (Says::Hold { until: later(facts.now, STORM_HOLD) }, format!("at least {count}, more than {most}"))
     }
 }
 

@@ -12,7 +12,7 @@ use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::policy::Policy;
 use selfheal_core::success::SuccessRecord;
 use selfheal_script::{Compiler, RuleFile};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::breaker::Breakers;
@@ -121,6 +121,8 @@ pub struct Engine {
     pub(crate) escalation: Escalation,
     pub(crate) bells: Arc<Bells>,
     pub(crate) storms: Storms,
+    /// Rung when a remediation has ended, for whoever judges how many fail.
+    pub(crate) ended: Notify,
     pub(crate) steady: Steady,
     pub(crate) desk: Desk,
     pub(crate) holds: Holds,
@@ -211,6 +213,7 @@ impl Engine {
             sinks: parts.sinks,
             escalation: parts.escalation,
             storms: Storms::default(),
+            ended: Notify::new(),
             steady: Steady::default(),
             desk: Desk::default(),
             holds: Holds::default(),
@@ -248,6 +251,7 @@ impl Engine {
         }
         if engine.shared {
             rooms.spawn(share::run(Arc::clone(&engine)));
+            rooms.spawn(share::watch_failures(Arc::clone(&engine)));
             rooms.spawn(follow::run(Arc::clone(&engine)));
         }
         rooms.spawn(outbox::run(Arc::clone(&engine)));
@@ -433,15 +437,18 @@ impl Engine {
         let Some(success) = outcome.helped() else { return };
         let reason = self.switch.count(success, self.clock.now(), &self.policy);
         self.metrics.success_rate.set(self.switch.success_rate());
-        if self.shared || reason.is_some() {
+        if self.shared {
+            self.ended.notify_one();
+        } else if let Some(why) = reason {
             let engine = Arc::clone(self);
-            tokio::spawn(async move {
-                let reason = if engine.shared { engine.too_many_failures().await } else { reason };
-                let Some(why) = reason else { return };
-                if let Err(fault) = engine.turn_switch(false, "selfheal", &why).await {
-                    tracing::error!(%fault, "the switch is off, but the journal could not be told");
-                }
-            });
+            tokio::spawn(async move { engine.turn_off_by_itself(&why).await });
+        }
+    }
+
+    /// Turns the switch off for what is going wrong.
+    pub(crate) async fn turn_off_by_itself(&self, why: &str) {
+        if let Err(fault) = self.turn_switch(false, "selfheal", why).await {
+            tracing::error!(%fault, "the switch is off, but the journal could not be told");
         }
     }
 

@@ -261,8 +261,8 @@ impl Journal for Telling {
         self.inner.forget(horizons, most, key).await
     }
 
-    async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault> {
-        self.inner.openings_since(rule, since).await
+    async fn openings_since(&self, rule: &str, since: Timestamp, most: u32) -> Result<u32, JournalFault> {
+        self.inner.openings_since(rule, since, most).await
     }
 
     async fn endings_since(&self, since: Timestamp) -> Result<Vec<(Outcome, u64)>, JournalFault> {

@@ -23,6 +23,8 @@ use crate::switch;
 const LOOK: Duration = Duration::from_secs(1);
 /// How often the counts of helpful actions are read again.
 const LEARN_EVERY: Duration = Duration::from_secs(60);
+/// How long after one count of failures the next comes at the earliest.
+const JUDGE_PAUSE: Duration = Duration::from_millis(250);
 /// How long a task that only one process does at a time is this one's without asking again.
 const LEASE: Duration = Duration::from_secs(30);
 
@@ -63,6 +65,18 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             () = engine.journal.heard(Said::Call) => {}
             () = engine.clock.sleep(LOOK) => {}
         }
+    }
+}
+
+/// Turns the switch off when too many remediations fail in all processes together. Asked after each that ends here, but
+/// when they end by the hundreds the journal does not count them all again for each.
+pub(crate) async fn watch_failures(engine: Arc<Engine>) {
+    loop {
+        engine.ended.notified().await;
+        if let Some(why) = engine.too_many_failures().await {
+            engine.turn_off_by_itself(&why).await;
+        }
+        engine.clock.sleep(JUDGE_PAUSE).await;
     }
 }
 
@@ -138,15 +152,17 @@ impl Engine {
         }
     }
 
-    /// How many new issues a rule has, in all processes.
+    /// How many new issues a rule has, in all processes; of what the others have, no more are counted than a storm needs.
     pub(crate) async fn storm(&self, rule: &str, now: Timestamp) -> StormReading {
         let here = self.storms.read(rule, now);
-        if !self.shared {
+        let most = self.policy.storm_per_minute;
+        if !self.shared || most == 0 {
             return here;
         }
-        let everywhere = self.journal.openings_since(rule, ago(now, WINDOW)).await;
+        // One more than may be is enough to know, and in a storm there are very many.
+        let everywhere = self.journal.openings_since(rule, ago(now, WINDOW), most.saturating_add(1)).await;
         let new_issues = everywhere.map_or(here.new_issues, |count| count.max(here.new_issues));
-        if here.released || new_issues <= self.policy.storm_per_minute {
+        if here.released || new_issues <= most {
             return StormReading { new_issues, ..here };
         }
         let until = self.journal.setting(&released_key(rule)).await.ok().flatten();
@@ -161,7 +177,7 @@ impl Engine {
     }
 
     /// Why the switch must be turned off because of remediations in all processes, if so.
-    pub(crate) async fn too_many_failures(&self) -> Option<String> {
+    async fn too_many_failures(&self) -> Option<String> {
         let since = ago(self.clock.now(), RATE_WINDOW).max(self.switch.position().at);
         let endings = self.journal.endings_since(since).await;
         let endings = endings

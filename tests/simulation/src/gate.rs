@@ -276,8 +276,8 @@ impl Journal for Gate {
         self.ask(self.journal.episodes(since, most)).await
     }
 
-    async fn openings_since(&self, rule: &str, since: Timestamp) -> Answer<u32> {
-        self.ask(self.journal.openings_since(rule, since)).await
+    async fn openings_since(&self, rule: &str, since: Timestamp, most: u32) -> Answer<u32> {
+        self.ask(self.journal.openings_since(rule, since, most)).await
     }
 
     async fn endings_since(&self, since: Timestamp) -> Answer<Vec<(Outcome, u64)>> {

@@ -209,8 +209,8 @@ impl<W: Watch> Journal for Watched<W> {
         self.ask(self.inner.failures_since(rule, resource, since)).await
     }
 
-    async fn openings_since(&self, rule: &str, since: Timestamp) -> Answer<u32> {
-        self.ask(self.inner.openings_since(rule, since)).await
+    async fn openings_since(&self, rule: &str, since: Timestamp, most: u32) -> Answer<u32> {
+        self.ask(self.inner.openings_since(rule, since, most)).await
     }
 
     async fn endings_since(&self, since: Timestamp) -> Answer<Vec<(Outcome, u64)>> {

@@ -342,8 +342,8 @@ impl Journal for PostgresJournal {
         Ok(count.unwrap_or_default())
     }
 
-    async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault> {
-        let question = queries::openings_since(rule.to_owned(), since);
+    async fn openings_since(&self, rule: &str, since: Timestamp, most: u32) -> Result<u32, JournalFault> {
+        let question = queries::openings_since(rule.to_owned(), since, most);
         let count = first(&self.pool.ask(question).await?, |row| row.number("issues"))?;
         Ok(count.unwrap_or_default())
     }

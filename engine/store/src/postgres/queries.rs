@@ -131,8 +131,14 @@ pub(super) fn story(id: IssueId) -> Vec<Sql<'static>> {
     ]
 }
 
-pub(super) fn openings_since(rule: String, since: Timestamp) -> Sql<'static> {
-    sql!("SELECT count(*) AS issues FROM issues WHERE rule = $1 AND received_at >= $2", rule, micros(since))
+pub(super) fn openings_since(rule: String, since: Timestamp, most: u32) -> Sql<'static> {
+    sql!(
+        "SELECT count(*) AS issues FROM (
+             SELECT FROM issues WHERE rule = $1 AND received_at >= $2 LIMIT $3) AS some",
+        rule,
+        micros(since),
+        i64::from(most)
+    )
 }
 
 pub(super) fn endings_since(since: Timestamp) -> Sql<'static> {

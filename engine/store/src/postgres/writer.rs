@@ -33,8 +33,8 @@ const TRIES_MAX: u32 = 3;
 /// How long it is tried to find out whether a commit happened, and how long to wait between two tries.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(30);
 const RESOLVE_RETRY: Duration = Duration::from_millis(250);
-/// Rows of counts that the writers share; a few, so that two writers seldom wait for one another.
-const SHARDS: i64 = 16;
+/// Rows of counts that the writers share; enough that two writers seldom have the same and wait for one another.
+const SHARDS: i64 = 64;
 
 /// One transaction of the runtime.
 struct Request {
@@ -216,10 +216,11 @@ const LOST: &str = "the connection to PostgreSQL was lost over a commit that did
 
 const UNMARKED: &str = "the writer's row is gone";
 
-/// Rows of writers that have been silent for a day belong to processes that are no more.
+/// Rows of writers that have been silent for a day belong to processes that are no more. The number has no more bits than
+/// `random()` gives, or the last ones, by which a writer finds its rows of counts, would be the same for all.
 const ENROL: &str = "
     WITH gone AS (DELETE FROM writers WHERE at < clock_timestamp() - interval '1 day')
-    INSERT INTO writers (id, batch) VALUES ((random() * 9e18)::bigint, 0) RETURNING id";
+    INSERT INTO writers (id, batch) VALUES (floor(random() * 281474976710656)::bigint, 0) RETURNING id";
 
 fn refuse(requests: &[Request], trouble: &Trouble) -> Outcomes {
     requests.iter().map(|_| Err(trouble.fault())).collect()

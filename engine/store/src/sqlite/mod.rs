@@ -281,9 +281,9 @@ impl Journal for SqliteJournal {
         self.query(move |connection| queries::failures_since(connection, &rule, &resource, since)).await
     }
 
-    async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault> {
+    async fn openings_since(&self, rule: &str, since: Timestamp, most: u32) -> Result<u32, JournalFault> {
         let rule = rule.to_owned();
-        self.query(move |connection| queries::openings_since(connection, &rule, since)).await
+        self.query(move |connection| queries::openings_since(connection, &rule, since, most)).await
     }
 
     async fn endings_since(&self, since: Timestamp) -> Result<Vec<(Outcome, u64)>, JournalFault> {

@@ -163,9 +163,14 @@ pub(super) fn due(connection: &Connection, now: Timestamp, most: usize) -> Resul
     Ok(count.and_then(|count| usize::try_from(count).ok()).unwrap_or_default())
 }
 
-pub(super) fn openings_since(connection: &Connection, rule: &str, since: Timestamp) -> Result<u32> {
-    let sql = "SELECT count(*) FROM issues WHERE rule = ?1 AND received_at >= ?2";
-    connection.prepare_cached(sql)?.query_row(params![rule, Time(since)], |row| row.get(0))
+pub(super) fn openings_since(
+    connection: &Connection,
+    rule: &str,
+    since: Timestamp,
+    most: u32,
+) -> Result<u32> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM issues WHERE rule = ?1 AND received_at >= ?2 LIMIT ?3)";
+    connection.prepare_cached(sql)?.query_row(params![rule, Time(since), most], |row| row.get(0))
 }
 
 pub(super) fn endings_since(connection: &Connection, since: Timestamp) -> Result<Vec<(Outcome, u64)>> {

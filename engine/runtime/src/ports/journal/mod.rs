@@ -145,8 +145,8 @@ pub trait Journal: Audit {
     /// Failed tries of a rule at a resource since a time.
     async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp)
     -> Result<u32, JournalFault>;
-    /// Issues that a rule was for and that were received since a time.
-    async fn openings_since(&self, rule: &str, since: Timestamp) -> Result<u32, JournalFault>;
+    /// Issues that a rule was for and that were received since a time, counted up to `most`.
+    async fn openings_since(&self, rule: &str, since: Timestamp, most: u32) -> Result<u32, JournalFault>;
     /// Remediations that ended since a time, by outcome.
     async fn endings_since(&self, since: Timestamp) -> Result<Vec<(Outcome, u64)>, JournalFault>;
     /// How often each action helped, for all rules: `(rule, action)`.

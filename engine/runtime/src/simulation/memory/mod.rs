@@ -199,8 +199,8 @@ impl Journal for MemoryJournal {
         Ok(of_both.map(|(_, tries)| tries).sum())
     }
 
-    async fn openings_since(&self, rule: &str, since: Timestamp) -> Answer<u32> {
-        Ok(self.state().openings_since(rule, since))
+    async fn openings_since(&self, rule: &str, since: Timestamp, most: u32) -> Answer<u32> {
+        Ok(self.state().openings_since(rule, since).min(most))
     }
 
     async fn endings_since(&self, since: Timestamp) -> Answer<Vec<(Outcome, u64)>> {
