@@ -1,7 +1,7 @@
 //! The feed: what the journal has just taken in, by name, for whoever shows it live.
 //!
-//! It sits in front of the journal and speaks after a write is durable, so that nobody hears of what a crash could take
-//! back. Speaking never waits: a listener that does not keep up loses its place and must read again ([`Feed::listen`]).
+//! It sits in front of the journal and speaks when that has answered, so that nobody hears of what the end of this process
+//! could take back. Speaking never waits: a listener that does not keep up loses its place and must read again ([`Feed::listen`]).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod nested;
 mod postgres;
 mod redis;
 mod sqlite;
+mod synced;
 mod transfer;
 
 pub use embedded::EmbeddedLedger;

@@ -5,8 +5,12 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
+use selfheal_core::alert::{Alert, AlertStatus};
+use selfheal_core::labels::Labels;
 use selfheal_runtime::ports::Journal;
-use selfheal_runtime::ports::journal::{NewReceipt, ReceiptId, Write};
+use selfheal_runtime::ports::journal::{
+    Audit as _, NewReceipt, Opening, Progress, ReceiptId, Sighted, Sighting, Write,
+};
 use selfheal_store::{OpenFaultKind, SqliteJournal};
 use serde_json::json;
 
@@ -56,6 +60,46 @@ fn what_cannot_be_opened_is_named() {
         assert_eq!(fault.kind, kind, "{fault}");
         assert!(fault.to_string().contains(text), "{fault}");
     }
+}
+
+/// An expansion does not wait for the disk; until it is there, a machine that loses its power still has the notification.
+#[tokio::test]
+async fn what_is_expanded_stays_in_the_inbox_until_the_journal_is_on_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+    let finished = |receipt| vec![Progress { receipt, expanded: 1, finished: true }];
+    let expand = async |name: &str| {
+        let receipt = journal.receive(receipt(0)).await.unwrap();
+        let seen = journal.expand(vec![sighting(name)], finished(receipt)).await.unwrap();
+        assert!(matches!(seen[..], [Sighted::Opened(_)]), "{seen:?}");
+    };
+    // What is in the inbox's files after the next notification, with which its notes are written.
+    let in_files = async || {
+        journal.receive(receipt(0)).await.unwrap();
+        let copy = tempfile::tempdir().unwrap();
+        std::fs::create_dir(copy.path().join("journal-inbox")).unwrap();
+        for file in std::fs::read_dir(folder.path().join("journal-inbox")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), copy.path().join("journal-inbox").join(file.file_name())).unwrap();
+        }
+        let copy = SqliteJournal::open(&copy.path().join("journal.db")).unwrap();
+        let waiting = copy.unexpanded(ReceiptId(0), usize::MAX).await.unwrap();
+        waiting.into_iter().map(|receipt| receipt.id.0).collect::<Vec<_>>()
+    };
+    expand("a").await;
+    assert_eq!(in_files().await, [1, 2], "a loss of power takes the issue, not the notification");
+    journal.expand(Vec::new(), finished(ReceiptId(2))).await.unwrap();
+    journal.commit(vec![Write::Set { key: "a".to_owned(), value: json!(1) }]).await.unwrap();
+    assert_eq!(in_files().await, [3], "the commit has brought both to the disk");
+    journal.expand(Vec::new(), finished(ReceiptId(3))).await.unwrap();
+    expand("b").await;
+    assert_eq!(in_files().await, [4, 5]);
+    // Whoever is told where the audit chain ends may rely on it.
+    journal.chain().await.unwrap();
+    assert_eq!(in_files().await, [5, 6]);
+    drop(journal);
+    let journal = SqliteJournal::open(&folder.path().join("journal.db")).unwrap();
+    assert_eq!(journal.unexpanded(ReceiptId(0), 9).await.unwrap().len(), 2, "5 and 6 were never expanded");
 }
 
 /// A process that receives and tells each answer on its output is killed in the middle; what it has told is there.
@@ -113,4 +157,32 @@ async fn the_process_that_is_killed() {
 fn receipt(caller: u8) -> NewReceipt {
     let received_at = Timestamp::UNIX_EPOCH;
     NewReceipt { received_at, source: "alertmanager", trace: String::new(), body: vec![caller; 3_000] }
+}
+
+fn sighting(name: &str) -> Sighting {
+    let labels: Labels = [("alertname", name)].into_iter().collect();
+    let at = Timestamp::UNIX_EPOCH;
+    Sighting {
+        received_at: at,
+        trace: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+        alert: Alert {
+            status: AlertStatus::Firing,
+            annotations: Labels::default(),
+            starts_at: at,
+            ends_at: None,
+            generator_url: "".into(),
+            heard_by: None,
+            fingerprint: labels.fingerprint(),
+            labels,
+        },
+        opening: Opening {
+            rule: None,
+            priority: None,
+            component: None,
+            resource: String::new(),
+            wake_at: None,
+            outcome: None,
+        },
+        take_at: None,
+    }
 }

@@ -11,7 +11,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,7 @@ use self::log::{Log, Place, Places};
 pub(crate) use self::record::Receipt as Stored;
 use self::segment::AppendFault;
 use crate::breakage::{self, Breakage};
+use crate::synced::Synced;
 
 /// So many notes are written although no receipt has come with which they could go.
 const NOTES_MAX: usize = 1024;
@@ -42,6 +43,7 @@ pub(crate) struct Inbox {
     queue: Option<mpsc::Sender<Request>>,
     thread: Option<JoinHandle<()>>,
     open: Arc<Mutex<Open>>,
+    synced: Arc<Synced>,
     breakage: Breakage,
 }
 
@@ -87,8 +89,9 @@ struct Open {
 
 enum Request {
     Receive(NewReceipt, oneshot::Sender<Result<ReceiptId, JournalFault>>),
-    /// Goes with the next receipts: until it is on the disk, a crash only has the same alerts expanded again.
-    Note(Vec<Progress>),
+    /// Goes with the next receipts once the transaction with the issues is on the disk: until then, a crash only has the same
+    /// alerts expanded again.
+    Note(Vec<Progress>, u64),
 }
 
 impl Inbox {
@@ -96,7 +99,7 @@ impl Inbox {
     ///
     /// # Errors
     /// It cannot be read or made, or a notification that was acknowledged is missing from it.
-    pub(crate) fn open(directory: &Path, breakage: &Breakage) -> io::Result<Self> {
+    pub(crate) fn open(directory: &Path, synced: &Arc<Synced>, breakage: &Breakage) -> io::Result<Self> {
         match std::fs::create_dir(directory) {
             Err(fault) if fault.kind() != io::ErrorKind::AlreadyExists => return Err(fault),
             _ => {}
@@ -104,10 +107,16 @@ impl Inbox {
         let (log, places) = Log::open(directory)?;
         let open = Arc::new(Mutex::new(Open { places, partial: log.mark.partial, held: HashMap::new() }));
         let (queue, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
-        let writer = Writer { log, open: Arc::clone(&open), breakage: Arc::clone(breakage) };
+        let (synced, breakage) = (Arc::clone(synced), Arc::clone(breakage));
+        let writer = Writer {
+            log,
+            open: Arc::clone(&open),
+            synced: Arc::clone(&synced),
+            breakage: Arc::clone(&breakage),
+        };
         let thread =
             std::thread::Builder::new().name("inbox".to_owned()).spawn(move || writer.run(receiver))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), open, breakage: Arc::clone(breakage) })
+        Ok(Self { queue: Some(queue), thread: Some(thread), open, synced, breakage })
     }
 
     /// Stores a notification, and waits until it is on the disk. It is stored even if the caller stops waiting.
@@ -117,9 +126,9 @@ impl Inbox {
         answer.await.unwrap_or_else(|_| Err(self.ended()))
     }
 
-    /// Notes how far receipts are expanded, a little later.
+    /// Notes how far receipts are expanded, in transactions that are committed; a little later.
     pub(crate) async fn note(&self, progress: Vec<Progress>) -> Result<(), JournalFault> {
-        self.submit(Request::Note(progress)).await
+        self.submit(Request::Note(progress, self.synced.committed())).await
     }
 
     async fn submit(&self, request: Request) -> Result<(), JournalFault> {
@@ -208,6 +217,7 @@ fn lock(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
 struct Writer {
     log: Log,
     open: Arc<Mutex<Open>>,
+    synced: Arc<Synced>,
     breakage: Breakage,
 }
 
@@ -220,12 +230,12 @@ impl Writer {
         while self.breakage.get().is_none() {
             let Some(first) = receiver.blocking_recv() else {
                 // What is not noted is expanded again, which changes nothing.
-                let _ = self.log.append(&[], &batch.notes);
+                let _ = self.log.append(&[], &batch.ready(&self.synced));
                 return;
             };
             let mut next = Some(first);
             while let Some(request) = next.take() {
-                if let Request::Note(progress) = &request {
+                if let Request::Note(progress, _) = &request {
                     self.forget(progress);
                 }
                 batch.add(request);
@@ -233,14 +243,15 @@ impl Writer {
                     next = receiver.try_recv().ok();
                 }
             }
-            if !batch.receipts.is_empty() || batch.notes.len() >= NOTES_MAX {
-                self.write(&mut batch);
+            let ready = batch.ready(&self.synced);
+            if !batch.receipts.is_empty() || ready.len() >= NOTES_MAX {
+                self.write(&mut batch, &ready);
             }
         }
     }
 
-    fn write(&mut self, batch: &mut Batch) {
-        let answer = self.log.append(&batch.receipts, &batch.notes).map_err(|fault| self.explain(fault));
+    fn write(&mut self, batch: &mut Batch, ready: &[Progress]) {
+        let answer = self.log.append(&batch.receipts, ready).map_err(|fault| self.explain(fault));
         match answer {
             Ok(places) => {
                 let numbers: Vec<i64> = places.iter().map(|(number, _)| *number).collect();
@@ -251,7 +262,7 @@ impl Writer {
                     open.held.extend(held);
                     open.places.extend(places);
                 }
-                batch.notes.clear();
+                batch.notes.drain(..ready.len());
                 for (reply, number) in batch.replies.drain(..).zip(numbers) {
                     // The caller may have stopped waiting.
                     let _ = reply.send(Ok(ReceiptId(number)));
@@ -309,7 +320,8 @@ struct Batch {
     receipts: Vec<NewReceipt>,
     replies: Vec<oneshot::Sender<Result<ReceiptId, JournalFault>>>,
     bytes: usize,
-    notes: Vec<Progress>,
+    /// How far receipts are expanded, each with the transaction that must be on the disk first.
+    notes: VecDeque<(Progress, u64)>,
 }
 
 impl Batch {
@@ -320,7 +332,15 @@ impl Batch {
                 self.receipts.push(receipt);
                 self.replies.push(reply);
             }
-            Request::Note(progress) => self.notes.extend(progress),
+            Request::Note(progress, transaction) => {
+                self.notes.extend(progress.into_iter().map(|progress| (progress, transaction)));
+            }
         }
+    }
+
+    /// The first of the notes, as far as they may be written.
+    fn ready(&self, synced: &Synced) -> Vec<Progress> {
+        let ready = self.notes.iter().take_while(|(_, transaction)| synced.is_on_disk(*transaction));
+        ready.map(|(progress, _)| *progress).collect()
     }
 }

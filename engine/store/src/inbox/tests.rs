@@ -1,6 +1,7 @@
 //! The log through restarts, reuse, torn writes, damage and a disk without space.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use selfheal_runtime::ports::JournalFaultKind;
@@ -20,7 +21,7 @@ fn done(number: i64) -> Progress {
 }
 
 fn open(folder: &Path) -> Inbox {
-    Inbox::open(&folder.join("inbox"), &Breakage::default()).unwrap()
+    Inbox::open(&folder.join("inbox"), &Arc::default(), &Breakage::default()).unwrap()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -134,7 +135,8 @@ async fn damage_is_told_from_the_end() {
     let mut content = std::fs::read(&files[1]).unwrap();
     content[1000] ^= 1;
     std::fs::write(&files[1], content).unwrap();
-    let fault = Inbox::open(&folder.path().join("inbox"), &Breakage::default()).err().unwrap();
+    let fault =
+        Inbox::open(&folder.path().join("inbox"), &Arc::default(), &Breakage::default()).err().unwrap();
     assert!(fault.to_string().contains("notification 2"), "{fault}");
 }
 

@@ -14,6 +14,7 @@ use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use super::fault::{Trouble, unavailable};
 use super::open::{self, OpenFault};
 use super::statements::Statements;
+use super::writer::Work;
 use super::{SqliteJournal, rows};
 
 const HEAD: &str = "SELECT first, seq, hash FROM audit_head WHERE id = 1";
@@ -30,6 +31,22 @@ pub(super) fn link(statements: &Statements<'_>, stored: &Stored<'_>) -> Result<(
         .get("UPDATE audit_head SET seq = ?1, hash = ?2 WHERE id = 1")?
         .execute(params![seq.cast_signed(), hash.bytes()])?;
     Ok(())
+}
+
+/// Brings all that was written to the disk: a commit without any change would not.
+struct Flush;
+
+impl Work for Flush {
+    type Answer = ();
+
+    fn run(&self, statements: &Statements<'_>) -> Result<(), Trouble> {
+        statements.get("UPDATE audit_head SET seq = seq WHERE id = 1")?.execute([])?;
+        Ok(())
+    }
+
+    fn bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Where the chain begins and ends.
@@ -111,6 +128,10 @@ fn ask_unlinked(connection: &Connection) -> rusqlite::Result<u64> {
 #[async_trait]
 impl Audit for SqliteJournal {
     async fn chain(&self) -> Result<Chain, JournalFault> {
+        // Whoever is told where the chain ends keeps that elsewhere; a loss of power must not take it back.
+        if self.synced.behind() > 0 {
+            self.submit(Flush).await?;
+        }
         self.query(ask_chain).await
     }
 

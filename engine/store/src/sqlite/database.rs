@@ -14,6 +14,7 @@ use super::open::{self, OpenFault, Schema};
 use super::readers::Readers;
 use super::writer::{self, Queue, Work};
 use crate::breakage::Breakage;
+use crate::synced::Synced;
 
 /// An open file. Dropping it waits for the changes that are queued.
 pub(super) struct Database {
@@ -23,20 +24,22 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Opens the file at `path`, or makes it. `lock` is held for as long as anything of it is used; who shares `breakage`
-    /// with it breaks with it.
+    /// Opens the file at `path`, or makes it. `lock` is held for as long as anything of it is used; `synced` says how far it
+    /// has come; who shares `breakage` with it breaks with it.
     pub(super) fn open(
         path: &Path,
         schema: Schema,
         readers: usize,
         lock: &Arc<File>,
+        synced: &Arc<Synced>,
         breakage: &Breakage,
     ) -> Result<Self, OpenFault> {
         let open::Opened { writer, checkpointer, readers } = open::open(path, schema, readers)?;
         let readers = Readers::new(readers, Arc::clone(lock));
         let (nudge, nudged) = sync_channel(1);
-        let started = checkpoints(checkpointer, nudged)
-            .and_then(|moving| Ok((writer::start(writer, nudge, Arc::clone(breakage))?, moving)));
+        let started = checkpoints(checkpointer, nudged).and_then(|moving| {
+            Ok((writer::start(writer, nudge, Arc::clone(synced), Arc::clone(breakage))?, moving))
+        });
         let ((queue, writing), moving) = started.map_err(|error| open::no_thread(path, &error))?;
         Ok(Self { queue: Some(queue), threads: vec![writing, moving], readers })
     }

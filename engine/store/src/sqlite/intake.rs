@@ -22,11 +22,14 @@ use crate::nested::fingerprint_of_content;
 /// About what a row costs beside its texts, in bytes.
 const ROW_BYTES: usize = 512;
 
-/// Expands alerts to issues. By the table, doing it twice is doing it once.
+/// Expands alerts to issues. By the table, doing it twice is doing it once: until it is on the disk, the inbox has what it
+/// is made from.
 pub(super) struct Expand(pub(super) Vec<Sighting>);
 
 impl Work for Expand {
     type Answer = Vec<Sighted>;
+
+    const WAITS_FOR_DISK: bool = false;
 
     fn run(&self, statements: &Statements<'_>) -> Result<Vec<Sighted>, Trouble> {
         self.0

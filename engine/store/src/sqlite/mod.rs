@@ -50,6 +50,7 @@ use serde_json::Value;
 
 use crate::breakage::Breakage;
 use crate::inbox::{Content, Inbox};
+use crate::synced::Synced;
 pub use audit::SqliteAudit;
 use database::Database;
 pub use open::{OpenFault, OpenFaultKind};
@@ -60,7 +61,8 @@ const READERS: usize = 4;
 /// The journal in a SQLite file and the inbox in a folder beside it, each written by one thread, locked together against
 /// other processes.
 ///
-/// - What a call has answered is on disk (WAL with `synchronous=FULL`), and every later question sees it.
+/// - What a call has answered is on disk (WAL, synced at the commit), and every later question sees it. Only what `expand`
+///   has answered may be lost with the machine's power, while the inbox still has the notifications that it came from.
 /// - Changes take effect in the order in which they are handed over, whole transactions at a time. A call whose caller
 ///   stops waiting is carried out all the same.
 /// - While the disk is full or cannot be written, changes are `Unavailable` and nothing is changed; it goes on by itself
@@ -69,8 +71,10 @@ const READERS: usize = 4;
 ///
 /// Needs a Tokio runtime. Dropping it waits for the changes that are queued.
 pub struct SqliteJournal {
+    // Dropped first: what it has brought to the disk, the inbox may forget.
     journal: Database,
     inbox: Inbox,
+    synced: Arc<Synced>,
 }
 
 impl SqliteJournal {
@@ -81,11 +85,12 @@ impl SqliteJournal {
     /// When another process uses it, when it is of a newer version, damaged, or cannot be read and written.
     pub fn open(path: &Path) -> Result<Self, OpenFault> {
         let lock = Arc::new(open::lock(path)?);
-        let breakage = Breakage::default();
-        let journal = Database::open(path, open::JOURNAL, READERS, &lock, &breakage)?;
+        let (synced, breakage) = (Arc::new(Synced::default()), Breakage::default());
+        let journal = Database::open(path, open::JOURNAL, READERS, &lock, &synced, &breakage)?;
         let folder = inbox(path);
-        let inbox = Inbox::open(&folder, &breakage).map_err(|fault| open::no_inbox(&folder, &fault))?;
-        Ok(Self { journal, inbox })
+        let inbox =
+            Inbox::open(&folder, &synced, &breakage).map_err(|fault| open::no_inbox(&folder, &fault))?;
+        Ok(Self { journal, inbox, synced })
     }
 
     #[cfg(test)]

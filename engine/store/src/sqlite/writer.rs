@@ -1,6 +1,8 @@
 //! The one thread that writes: it takes all that is queued, carries it out in order in one transaction, commits once,
 //! and then answers everybody. While one commit waits for the disk, the next batch gathers; nothing lingers.
 //!
+//! A batch in which nobody needs the disk does not wait for it: what it wrote is there with the next one that does.
+//!
 //! A batch first runs without savepoints, which almost always succeeds. When a request in it cannot be carried out, the
 //! batch is rolled back and run again with a savepoint around each request, so that only that request is undone. A
 //! failure of the disk undoes the batch; a commit of unknown fate ends the thread, and the journal with it.
@@ -15,6 +17,7 @@ use super::database::Nudge;
 use super::fault::{Reach, Trouble, commit_is_unknown, unavailable};
 use super::statements::Statements;
 use crate::breakage::{self, BreakOnPanic, Breakage, broken};
+use crate::synced::Synced;
 
 /// The most requests in one transaction.
 const BATCH_REQUESTS_MAX: usize = 512;
@@ -22,6 +25,8 @@ const BATCH_REQUESTS_MAX: usize = 512;
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How many commits the log gathers before the other thread is told to move them into place.
 const COMMITS_BETWEEN_CHECKPOINTS: u32 = 64;
+/// After so many transactions that did not wait for the disk, one does: the inbox must not grow without end.
+const BEHIND_MAX: u64 = 64;
 /// The most requests that wait for the next transaction; further ones wait in their callers.
 const QUEUE_REQUESTS_MAX: usize = 4096;
 
@@ -29,6 +34,10 @@ const QUEUE_REQUESTS_MAX: usize = 4096;
 pub(super) trait Work: Send + 'static {
     /// What the caller is told.
     type Answer: Send + 'static;
+
+    /// Whether the caller is told only when it is on the disk. What does not wait must be made anew from elsewhere after a
+    /// loss of power.
+    const WAITS_FOR_DISK: bool = true;
 
     /// Carries it out within the current transaction.
     fn run(&self, statements: &Statements<'_>) -> Result<Self::Answer, Trouble>;
@@ -65,6 +74,7 @@ impl Queue {
 trait Job: Send {
     fn run(&mut self, statements: &Statements<'_>) -> Result<(), Trouble>;
     fn refuse(&mut self, fault: JournalFault);
+    fn waits_for_disk(&self) -> bool;
     fn bytes(&self) -> usize;
     fn answer(self: Box<Self>);
 }
@@ -87,6 +97,10 @@ impl<W: Work> Job for Task<W> {
         self.outcome = Some(Err(fault));
     }
 
+    fn waits_for_disk(&self) -> bool {
+        W::WAITS_FOR_DISK
+    }
+
     fn bytes(&self) -> usize {
         self.work.bytes()
     }
@@ -102,13 +116,14 @@ impl<W: Work> Job for Task<W> {
 pub(super) fn start(
     connection: Connection,
     checkpoints: Nudge,
+    synced: Arc<Synced>,
     breakage: Breakage,
 ) -> std::io::Result<(Queue, std::thread::JoinHandle<()>)> {
     let (sender, receiver) = mpsc::channel(QUEUE_REQUESTS_MAX);
     let shared = Arc::clone(&breakage);
     let thread = std::thread::Builder::new()
         .name("journal".to_owned())
-        .spawn(move || write_all(&connection, receiver, shared, &checkpoints))?;
+        .spawn(move || write_all(&connection, receiver, &shared, &checkpoints, &synced))?;
     Ok((Queue { sender, breakage }, thread))
 }
 
@@ -116,23 +131,31 @@ pub(super) fn start(
 fn write_all(
     connection: &Connection,
     mut receiver: mpsc::Receiver<Box<dyn Job>>,
-    breakage: Breakage,
+    breakage: &Breakage,
     checkpoints: &Nudge,
+    synced: &Synced,
 ) {
     let mut commits = 0_u32;
-    let _on_panic = BreakOnPanic(Arc::clone(&breakage));
+    let _on_panic = BreakOnPanic(Arc::clone(breakage));
     let statements = Statements::on(connection);
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_REQUESTS_MAX);
+    let mut waiting = true;
     while breakage.get().is_none() && gather(&mut receiver, &mut batch) {
-        if let Err(Failure { reach, fault }) = transact(&statements, &mut batch) {
-            if reach == Reach::Journal {
-                tracing::error!(%fault, "the journal stops: what is on disk is not known");
-                // Set before anybody is answered, so that nobody who was told can still be acknowledged.
-                let _ = breakage.set(fault.what.clone());
-            } else {
-                tracing::warn!(%fault, requests = batch.len(), "nothing was written");
+        let wait = batch.iter().any(|job| job.waits_for_disk()) || synced.behind() >= BEHIND_MAX;
+        let written =
+            wait_for_disk(connection, &mut waiting, wait).and_then(|()| transact(&statements, &mut batch));
+        match written {
+            Ok(()) => synced.commit(wait),
+            Err(Failure { reach, fault }) => {
+                if reach == Reach::Journal {
+                    tracing::error!(%fault, "the journal stops: what is on disk is not known");
+                    // Set before anybody is answered, so that nobody who was told can still be acknowledged.
+                    let _ = breakage.set(fault.what.clone());
+                } else {
+                    tracing::warn!(%fault, requests = batch.len(), "nothing was written");
+                }
+                batch.iter_mut().for_each(|job| job.refuse(fault.clone()));
             }
-            batch.iter_mut().for_each(|job| job.refuse(fault.clone()));
         }
         batch.drain(..).for_each(Job::answer);
         commits += 1;
@@ -140,6 +163,25 @@ fn write_all(
             commits = 0;
         }
     }
+    // A checkpoint syncs what it moves into place.
+    let moved =
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)));
+    if moved.is_ok_and(|(log, moved): (i64, i64)| log == moved) {
+        synced.catch_up();
+    }
+}
+
+/// Has the commits from here on wait for the disk, or not.
+fn wait_for_disk(connection: &Connection, waiting: &mut bool, wait: bool) -> Result<(), Failure> {
+    if *waiting != wait {
+        connection.execute_batch(if wait {
+            "PRAGMA synchronous = FULL"
+        } else {
+            "PRAGMA synchronous = NORMAL"
+        })?;
+        *waiting = wait;
+    }
+    Ok(())
 }
 
 /// Waits for a request and takes all that came with it. False when there will be no more.

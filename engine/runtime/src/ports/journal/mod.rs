@@ -59,8 +59,8 @@ pub trait Journal: Audit {
 
     /// Expands alerts to issues, by the table of `selfheal_core::sighting`, and notes how far the receipts are done.
     /// An issue that fires again is to be looked at when its opening says, one that is resolved at once. One
-    /// transaction for the alerts; how far the receipts are done may become durable a little later, for repeating an
-    /// expansion changes nothing. The answers are in the order of the sightings.
+    /// transaction for the alerts; it may become durable a little later, and after it how far the receipts are done, for
+    /// repeating an expansion changes nothing. The answers are in the order of the sightings.
     async fn expand(
         &self,
         sightings: Vec<Sighting>,
