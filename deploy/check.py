@@ -10,6 +10,8 @@
   values              the chart's values fit its schema
   compose FILE        images are pinned, services are confined, what they refer to is there
   manifests FILE      rendered manifests: references, rights, confinement
+  configuration FILE  prints the selfheal.yaml of rendered manifests
+  drift BASE CHART    both, rendered, make the same: pod, policies, configuration
 """
 
 import json
@@ -333,6 +335,63 @@ def manifests(path):
         fault(path.name, "makes no pods")
 
 
+def configuration_of(everything):
+    return next(d["data"]["selfheal.yaml"] for d in everything if "selfheal.yaml" in d.get("data", {}))
+
+
+def print_configuration(path):
+    print(configuration_of(documents(path)), end="")
+
+
+def compared(everything):
+    """What the base and the chart have in common, without what has to differ: names, labels, where the mode and the rules come from."""
+    kinds = {document["kind"]: document for document in everything if document["kind"] != "ConfigMap"}
+    stateful, policy = kinds["StatefulSet"]["spec"], kinds["NetworkPolicy"]["spec"]
+    pod = stateful["template"]["spec"]
+    for volume in pod["volumes"]:
+        volume.get("configMap", {}).pop("name", None)
+    pod["volumes"] = [volume for volume in pod["volumes"] if volume["name"] != "rules"]
+    for container in pod["containers"]:
+        container.pop("env", None)
+        container["volumeMounts"] = [mount for mount in container["volumeMounts"] if mount["name"] != "rules"]
+    for claim in stateful["volumeClaimTemplates"]:
+        claim["metadata"].pop("labels", None)
+    for rule in policy["ingress"]:
+        rule["from"] = [peer for peer in rule["from"] if "podSelector" not in peer]
+    configuration = yaml.safe_load(configuration_of(everything))
+    configuration.pop("rules", None)
+    configuration["policy"].pop("mode")
+    for spec in (stateful, policy, kinds["PodDisruptionBudget"]["spec"]):
+        for selector in ("selector", "podSelector"):
+            spec.pop(selector, None)
+    stateful["template"] = pod
+    return {
+        "StatefulSet": stateful,
+        "NetworkPolicy": policy,
+        "PodDisruptionBudget": kinds["PodDisruptionBudget"]["spec"],
+        "Service": kinds["Service"]["spec"]["ports"],
+        "ClusterRole": kinds["ClusterRole"]["rules"],
+        "selfheal.yaml": configuration,
+    }
+
+
+def differences(where, base, chart):
+    if isinstance(base, dict) and isinstance(chart, dict):
+        for key in sorted(base.keys() | chart.keys()):
+            differences(f"{where}.{key}", base.get(key), chart.get(key))
+    elif isinstance(base, list) and isinstance(chart, list) and len(base) == len(chart):
+        for number, pair in enumerate(zip(base, chart)):
+            differences(f"{where}[{number}]", *pair)
+    elif base != chart:
+        fault(where, f"the base has {base}, the chart {chart}")
+
+
+def drift(base, chart):
+    base, chart = compared(documents(base)), compared(documents(chart))
+    for what in base:
+        differences(what, base[what], chart[what])
+
+
 def main():
     commands = {
         "parse": parse,
@@ -343,12 +402,14 @@ def main():
         "rights": rights_agree,
         "values": values,
     }
-    with_file = {"compose": compose, "manifests": manifests}
+    with_file = {"compose": compose, "manifests": manifests, "configuration": print_configuration}
     match sys.argv[1:]:
         case [command] if command in commands:
             commands[command]()
         case [command, file] if command in with_file:
             with_file[command](pathlib.Path(file))
+        case ["drift", base, chart]:
+            drift(pathlib.Path(base), pathlib.Path(chart))
         case _:
             print(__doc__, file=sys.stderr)
             return 2
