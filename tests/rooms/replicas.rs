@@ -8,6 +8,7 @@ use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::remediation::IntentState;
 use selfheal_runtime::feed::Change;
 use selfheal_runtime::maintenance::Window;
+use selfheal_runtime::ports::{Claim, Ledger as _};
 
 use crate::double::Turn;
 use crate::loss::Death;
@@ -287,4 +288,62 @@ async fn one_that_leaves_gives_back_what_has_no_effect_under_way() {
     assert!(asked("acting"));
     assert_eq!(two.issue("load", "acting").await.outcome, Some(Outcome::Recovered));
     once(&world);
+}
+
+/// A house that died within a verification, and was away for longer than the ledger's lease.
+async fn away_too_long(world: &World) {
+    world.target.put("load", 90);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+    drop(house);
+    world.timeline.skip(minutes(2));
+}
+
+#[tokio::test]
+async fn nobody_comes_before_whoever_takes_up_what_all_had_left() {
+    let verified = r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#;
+    let world =
+        World::new(vec![rule("load", "", verified), rule("other", "", r#"double::set("a", 2)"#)]).shared();
+    away_too_long(&world).await;
+    let house = world.start().await;
+    house.fire("other", "one").await;
+    house.advance(seconds(10)).await;
+    let other = house.issue("other", "one").await;
+    assert_eq!(other.phase, Phase::Waiting, "{other:#?}");
+    house.advance(minutes(10)).await;
+    assert_eq!(world.target.did(), ["set a=1", "undo a=gone", "set a=2"]);
+}
+
+#[tokio::test]
+async fn nothing_is_undone_at_a_target_that_another_has_got_meanwhile() {
+    let verified = r#"double::set("a", 1).verify(double::read("load").below(50), "1m")"#;
+    for (given_back, did, outcome) in
+        [(true, vec!["set a=1", "undo a=gone"], Outcome::Unwound), (false, vec!["set a=1"], Outcome::Stuck)]
+    {
+        let world = World::with_plan(verified).shared();
+        away_too_long(&world).await;
+        let ledger = world.shared_ledger.clone().unwrap();
+        let another = Claim {
+            holder: "another".to_owned(),
+            duplicate_key: "another".to_owned(),
+            targets: vec!["double/a".to_owned()],
+            rule: "another".to_owned(),
+            cooldown: Duration::ZERO,
+            per_target_max: 9,
+            in_all_max: 9,
+            rate_window: Duration::ZERO,
+            concurrent_max: 9,
+            lease: minutes(60),
+        };
+        assert!(ledger.reserve(&another, world.timeline.now()).await.unwrap().granted);
+        let house = world.start().await;
+        house.advance(minutes(5)).await;
+        assert_eq!(world.target.did(), ["set a=1"], "it waits");
+        if given_back {
+            ledger.release(&another, world.timeline.now()).await.unwrap();
+        }
+        house.advance(minutes(15)).await;
+        assert_eq!((world.target.did(), house.outcome().await), (did.iter().map(ToString::to_string).collect(), Some(outcome)));
+    }
 }

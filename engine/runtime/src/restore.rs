@@ -47,7 +47,7 @@ impl Engine {
         }
         match lost {
             Ok(Some(memory)) => self.restore_ledger(&memory, &recent).await,
-            Ok(None) => Ok(()),
+            Ok(None) => self.renew_running().await,
             // It is asked again as long as the process runs.
             Err(fault) => {
                 tracing::warn!(%fault, "it cannot be told whether claims have to be restored");
@@ -76,12 +76,28 @@ impl Engine {
         Ok(recent)
     }
 
+    async fn running(&self) -> Result<Vec<Remediation>, JournalFault> {
+        let running =
+            RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
+        self.journal.remediations(running).await
+    }
+
+    /// Keeps what running remediations have claimed in a ledger that still knows it: their leases have ended when no process
+    /// was there for a while, and nobody else must come before whoever takes them up.
+    async fn renew_running(&self) -> Result<(), JournalFault> {
+        for remediation in self.running().await? {
+            let claim = &remediation.claim;
+            if let Err(fault) = self.ledger.renew(claim, self.clock.now()).await {
+                tracing::warn!(holder = claim.holder, %fault, "a running remediation's claim could not be renewed");
+            }
+        }
+        Ok(())
+    }
+
     /// Brings claims that still count into the ledger. What cannot be restored now is restored later: until then the
     /// ledger cannot be asked, or says that it has forgotten.
     async fn restore_ledger(&self, memory: &Memory, recent: &[Remediation]) -> Result<(), JournalFault> {
-        let running =
-            RemediationFilter { running: Some(true), limit: 10_000, ..RemediationFilter::default() };
-        let running = self.journal.remediations(running).await?;
+        let running = self.running().await?;
         // Oldest first.
         for remediation in recent.iter().rev().chain(&running) {
             let (claim, running) = (&remediation.claim, remediation.ended_at.is_none());

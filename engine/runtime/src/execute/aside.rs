@@ -60,9 +60,8 @@ impl Engine {
         let renewing = async {
             loop {
                 self.clock.sleep(LEASE / 3).await;
-                if let Err(fault) = self.ledger.renew(claim, self.clock.now()).await {
-                    tracing::warn!(holder = %claim.holder, %fault, "the ledger's lease could not be renewed");
-                }
+                // Whoever is about to change something asks again.
+                let _ = self.renew(claim).await;
             }
         };
         tokio::select! {
@@ -70,6 +69,13 @@ impl Engine {
             worked = work => worked,
             never = renewing => never,
         }
+    }
+
+    /// Renews the ledger's lease, and says aloud when that fails.
+    pub(super) async fn renew(&self, claim: &Claim) -> Result<(), LedgerFault> {
+        self.ledger.renew(claim, self.clock.now()).await.inspect_err(|fault| {
+            tracing::warn!(holder = %claim.holder, %fault, "the ledger's lease could not be renewed");
+        })
     }
 }
 

@@ -20,8 +20,8 @@ use crate::ports::LedgerFault;
 use crate::ports::journal::{Intent, JournalFault, Write};
 
 /// The first delay before a target that could not be reached is tried again; it doubles up to the second.
-const WAIT_FIRST: Duration = Duration::from_secs(1);
-const WAIT_MAX: Duration = Duration::from_secs(30);
+pub(super) const WAIT_FIRST: Duration = Duration::from_secs(1);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long the claim that a remediation began with speaks for its first effect. Reading the prior state may take longer
 /// than the ledger's lease, which nobody renews while the ledger is down.
 const CLAIM_SPEAKS: Duration = Duration::from_secs(10);

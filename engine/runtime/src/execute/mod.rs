@@ -163,6 +163,9 @@ pub(crate) async fn take_up(engine: &Arc<Engine>, pen: Pen<'_>, issue: Issue) ->
         return case::rest(engine, pen, &issue, Outcome::Failed, why, None).await;
     };
     tracing::info!(%id, trace = %issue.trace, "taking up a remediation that was interrupted");
+    // While nobody renewed it, the lease may have ended. Whoever else has got the targets meanwhile keeps them: nothing is
+    // changed there until he is done.
+    let _ = engine.renew(&remediation.claim).await;
     let mut run = Run {
         engine,
         remediation,

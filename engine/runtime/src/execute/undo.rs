@@ -8,10 +8,12 @@ use selfheal_core::issue::Outcome;
 use selfheal_core::remediation::IntentState;
 use serde_json::{Map, Value, json};
 
+use super::effect::{WAIT_FIRST, WAIT_MAX};
 use super::{Run, Turn};
 use crate::engine::Engine;
 use crate::news;
 use crate::pen::Pen;
+use crate::ports::LedgerFault;
 use crate::ports::journal::{Intent, JournalFault, Record, Write};
 
 /// How often an undo is tried, and the first delay between two tries, which doubles.
@@ -45,12 +47,33 @@ impl Run<'_> {
                 self.record("kept", &summary, json!({ "path": step.path }));
                 continue;
             }
+            if let Some(fault) = self.wait_for_targets().await? {
+                let why = format!("{} was not undone, since its target could not be kept: {fault}", step.action.text());
+                return Ok(Some(Turn::Halt(Outcome::Stuck, why)));
+            }
             if let Err(why) = take_back(self.engine, &mut self.pen, &intent, Cause::Unwound).await? {
                 let why = format!("undoing {} failed: {why}", step.action.text());
                 return Ok(Some(Turn::Halt(Outcome::Stuck, why)));
             }
         }
         Ok(None)
+    }
+
+    /// Waits until the ledger says that the targets are this remediation's: its lease may have ended while nobody renewed it,
+    /// and another may be at work there. Gives what it says when the policy has no more patience.
+    async fn wait_for_targets(&mut self) -> Result<Option<LedgerFault>, JournalFault> {
+        let engine = self.engine;
+        let give_up = engine.clock.monotonic() + engine.policy.target_wait;
+        let mut wait = WAIT_FIRST;
+        loop {
+            let Err(fault) = engine.renew(&self.remediation.claim).await else { return Ok(None) };
+            if engine.clock.monotonic() >= give_up {
+                return Ok(Some(fault));
+            }
+            self.pen.flush().await?;
+            engine.clock.sleep(wait).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use selfheal_core::guard::later;
 use tokio::sync::oneshot;
 
@@ -19,7 +19,9 @@ pub struct Timeline {
 }
 
 struct State {
+    /// How time goes on; the wall clock is off by `set`.
     now: Timestamp,
+    set: SignedDuration,
     began: Timestamp,
     /// By the time at which they wake, then by the order in which they fell asleep.
     sleepers: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
@@ -29,7 +31,7 @@ struct State {
 impl Timeline {
     /// Begins at a moment.
     pub fn new(now: Timestamp, pulse: Arc<Pulse>) -> Arc<Self> {
-        let state = State { now, began: now, sleepers: BTreeMap::new(), fell_asleep: 0 };
+        let state = State { now, set: SignedDuration::ZERO, began: now, sleepers: BTreeMap::new(), fell_asleep: 0 };
         Arc::new(Self { state: Mutex::new(state), pulse })
     }
 
@@ -37,14 +39,20 @@ impl Timeline {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The time.
+    /// The time that the wall clock shows.
     pub fn now(&self) -> Timestamp {
-        self.state().now
+        let state = self.state();
+        state.now.saturating_add(state.set).unwrap_or(state.now)
+    }
+
+    /// Sets the wall clock forward, or back. No time passes.
+    pub fn set(&self, by: SignedDuration) {
+        self.state().set += by;
     }
 
     /// Lets time pass: whoever sleeps is woken at exactly his time, and finishes before it goes on.
     pub async fn advance(&self, by: Duration) {
-        let end = later(self.now(), by);
+        let end = later(self.state().now, by);
         self.pulse.settle().await;
         while self.wake_next(end) {
             self.pulse.settle().await;
