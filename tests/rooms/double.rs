@@ -67,6 +67,8 @@ struct State {
     consequences: Vec<((String, i64), (String, i64))>,
     /// Neither probes nor actions reach it.
     down: bool,
+    /// So many readings fail.
+    unread: u32,
     /// Probes never get an answer.
     hanging: bool,
     /// `effect` cannot tell.
@@ -119,6 +121,11 @@ impl Target {
     /// Takes it away or brings it back.
     pub fn down(&self, down: bool) {
         self.state.lock().unwrap().down = down;
+    }
+
+    /// The next readings fail.
+    pub fn fails_to_read(&self, times: u32) {
+        self.state.lock().unwrap().unread = times;
     }
 
     /// Keeps probes waiting for ever, from the next on.
@@ -422,8 +429,17 @@ impl Probe for Read {
 
     async fn read(&self, params: &Named) -> Result<Reading, Failure> {
         self.connection.call(format!("read {}", params.name)).await?;
-        if self.connection.target.state.lock().unwrap().hanging {
+        let (hanging, fails) = {
+            let mut state = self.connection.target.state.lock().unwrap();
+            let fails = state.unread > 0;
+            state.unread = state.unread.saturating_sub(1);
+            (state.hanging, fails)
+        };
+        if hanging {
             return std::future::pending().await;
+        }
+        if fails {
+            return Err(Failure::transient("the double does not let itself be read"));
         }
         Ok(match self.connection.target.get(&params.name) {
             Some(value) => Reading::Known(json!({ "value": value })),

@@ -87,6 +87,15 @@ cases! {
     a_relative_condition_is_judged_by_what_was_before: {
         plan: r#"double::set("a", 1).verify(double::read("load").falls_by(0.5), "30s")"#,
     }
+    what_it_is_judged_by_is_read_patiently: {
+        plan: r#"double::set("a", 1).verify(double::read("load").falls_by(0.5), "30s")"#,
+        world: |world| world.target.fails_to_read(3),
+    }
+    what_could_never_be_verified_is_not_begun: {
+        plan: r#"double::set("a", 1).verify(double::read("load").falls_by(0.5), "30s")"#,
+        world: |world| world.target.fails_to_read(u32::MAX), after: minutes(20),
+        outcome: Outcome::Failed, did: &[], told: &[NewsKind::Person], why: "could not be read before",
+    }
     all_in_order: {
         plan: r#"sequence([double::set("x", 1), double::set("y", 2),
                            double::set("a", 1).verify(double::read("load").below(50), "30s")])"#,

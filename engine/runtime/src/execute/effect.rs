@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use selfheal_contract::{AnyAction, Applied, Effect, Failure, FailureKind};
+use selfheal_contract::{AnyAction, Applied, Effect, Failure, FailureKind, Reading};
 use selfheal_core::condition::Readings;
 use selfheal_core::guard::later;
 use selfheal_core::issue::Outcome;
@@ -56,9 +56,9 @@ impl Run<'_> {
             Ok(prior) => prior,
             Err(failure) => return Ok(Err(Try::NotApplied(failure.what))),
         };
-        let before = match step.options.verify.as_ref().filter(|verify| verify.condition.is_relative()) {
-            Some(verify) => read_all(self.engine, &verify.condition.probes()).await.readings,
-            None => Readings::new(),
+        let before = match self.read_before(step).await? {
+            Ok(before) => before,
+            Err(why) => return Ok(Err(Try::NotApplied(why))),
         };
         // Reading the prior state may have taken a long time.
         if let Some((outcome, why)) = self.may_not_go_on().await? {
@@ -92,6 +92,34 @@ impl Run<'_> {
             self.grant = Grant::Journalled;
         }
         Ok(Ok(intent))
+    }
+
+    /// What a relative verification will be judged by. Where that could not be read it could never hold, so a target that does
+    /// not answer is waited for, as long as the policy has patience.
+    async fn read_before(&mut self, step: &Step) -> Result<Result<Readings, String>, JournalFault> {
+        let engine = self.engine;
+        let Some(verify) = step.options.verify.as_ref().filter(|verify| verify.condition.is_relative()) else {
+            return Ok(Ok(Readings::new()));
+        };
+        let give_up = engine.clock.monotonic() + engine.policy.target_wait;
+        let mut wait = WAIT_FIRST;
+        loop {
+            let seen = read_all(engine, &verify.condition.probes()).await;
+            if !seen.unanswered {
+                return Ok(Ok(seen.readings));
+            }
+            if engine.clock.monotonic() >= give_up {
+                let silent = seen.readings.into_values().find_map(|reading| match reading {
+                    Reading::Inconclusive(why) => Some(why),
+                    Reading::Known(_) => None,
+                });
+                let why = silent.unwrap_or_default();
+                return Ok(Err(format!("what it would be verified by could not be read before: {why}")));
+            }
+            self.pen.flush().await?;
+            engine.clock.sleep(wait).await;
+            wait = (wait * 2).min(WAIT_MAX);
+        }
     }
 
     /// Whether something stands in the way of the next effect: the switch, an alert that has gone away while nothing of
