@@ -11,6 +11,7 @@ mod admission;
 mod approvals;
 mod checkpoints;
 mod checks;
+mod clock;
 mod crash;
 mod double;
 mod escalation;

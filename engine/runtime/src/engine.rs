@@ -472,6 +472,13 @@ impl Engine {
         }
     }
 
+    /// What is left of a time that began at a moment of the wall clock, all of it at most: what follows is counted by the
+    /// clock that cannot be set.
+    pub(crate) fn left_of(&self, time: Duration, since: Timestamp) -> Duration {
+        let passed = Duration::try_from(self.clock.now().duration_since(since)).unwrap_or_default();
+        time.saturating_sub(passed)
+    }
+
     /// Has all open issues looked at that pass a filter and a test.
     ///
     /// # Errors

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use selfheal_contract::{AnyAction, Applied, Effect, Failure, FailureKind, Reading};
 use selfheal_core::condition::Readings;
-use selfheal_core::guard::later;
 use selfheal_core::issue::Outcome;
 use selfheal_core::plan::Step;
 use selfheal_core::remediation::{IntentId, IntentState};
@@ -126,7 +125,7 @@ impl Run<'_> {
     /// this remediation stands at the target, or a ledger that cannot be asked.
     async fn may_not_go_on(&mut self) -> Result<Option<(Outcome, String)>, JournalFault> {
         let engine = self.engine;
-        let give_up = engine.clock.after(engine.policy.target_wait);
+        let give_up = engine.clock.monotonic() + engine.policy.target_wait;
         let mut wait = WAIT_FIRST;
         loop {
             if let Some(why) = engine.switch.off() {
@@ -151,7 +150,7 @@ impl Run<'_> {
                 }
                 Err(fault) => fault,
             };
-            if engine.clock.now() >= give_up {
+            if engine.clock.monotonic() >= give_up {
                 return Ok(Some((Outcome::Refused, format!("without the ledger nothing is done: {fault}"))));
             }
             self.pen.flush().await?;
@@ -248,7 +247,8 @@ impl Run<'_> {
         let engine = self.engine;
         let params = &step.action.params;
         let (timeout, adapter) = (Duration::from(step.options.timeout), &step.action.adapter);
-        let give_up = later(intent.intended_at, engine.policy.target_wait.max(timeout));
+        let patience = engine.left_of(engine.policy.target_wait.max(timeout), intent.intended_at);
+        let give_up = engine.clock.monotonic() + patience;
         let mut wait = WAIT_FIRST;
         // The guards were asked just before the intent; whenever time has passed since, or the claim has become known to the
         // journal only now, they are asked again.
@@ -258,7 +258,7 @@ impl Run<'_> {
                 if let Some((outcome, why)) = self.may_not_go_on().await? {
                     return Ok(Effected::Stopped(outcome, why));
                 }
-                if engine.clock.now() >= give_up {
+                if engine.clock.monotonic() >= give_up {
                     return Ok(Effected::Not(Failure::transient(
                         "its time had passed before it could be applied",
                     )));
@@ -297,7 +297,7 @@ impl Run<'_> {
                 }
             };
             engine.count_exchange(adapter, false);
-            if engine.clock.now() >= give_up {
+            if engine.clock.monotonic() >= give_up {
                 return Ok(if may_have_happened {
                     Effected::Unknown(format!("it may have happened and cannot be told: {failure}"))
                 } else {
@@ -320,7 +320,7 @@ impl Run<'_> {
     {
         let engine = self.engine;
         let (timeout, adapter) = (Duration::from(step.options.timeout), &step.action.adapter);
-        let give_up = engine.clock.after(engine.policy.target_wait);
+        let give_up = engine.clock.monotonic() + engine.policy.target_wait;
         let mut wait = WAIT_FIRST;
         loop {
             let failure = match engine.within(timeout, ask()).await {
@@ -332,7 +332,7 @@ impl Run<'_> {
                 Err(failure) => failure,
             };
             engine.count_exchange(adapter, false);
-            if engine.clock.now() >= give_up {
+            if engine.clock.monotonic() >= give_up {
                 return Ok(Err(failure));
             }
             // The wait may be long; what was decided must not be lost with it.

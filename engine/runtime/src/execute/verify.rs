@@ -65,7 +65,9 @@ impl Run<'_> {
 
     async fn watch(&self, verify: &Verify, applied_at: Timestamp, intent: &Intent) -> Result<String, String> {
         let engine = self.engine;
-        let deadline = later(applied_at, verify.within.into());
+        // How long there is at first is told by the wall clock, since the process may have been another then; from here on
+        // the clock counts that cannot be set.
+        let (watched_from, within) = (engine.clock.monotonic(), engine.left_of(verify.within.into(), applied_at));
         // Time in which nobody could tell is no time in which it did not help.
         let (mut unanswered, most) = (Duration::ZERO, engine.policy.target_wait);
         let before: Readings = serde_json::from_value(intent.before.clone()).unwrap_or_default();
@@ -79,8 +81,8 @@ impl Run<'_> {
                 Judgement::Fails(why) => why,
                 Judgement::Inconclusive(why) => format!("inconclusive, which is not success: {why}"),
             };
-            let until = later(deadline, unanswered.min(most));
-            let left = Duration::try_from(until.duration_since(engine.clock.now())).unwrap_or_default();
+            let watched = engine.clock.monotonic().saturating_sub(watched_from);
+            let left = (within + unanswered.min(most)).saturating_sub(watched);
             if left.is_zero() {
                 return Err(format!("not within {}: {why}", verify.within));
             }

@@ -1,0 +1,50 @@
+//! A wall clock that is set, forward or back: what is counted goes on as if nothing had happened.
+
+use jiff::SignedDuration;
+use selfheal_core::issue::Outcome;
+
+use crate::world::{World, minutes, seconds};
+
+const STEPS: [SignedDuration; 2] = [SignedDuration::from_hours(1), SignedDuration::from_hours(-1)];
+
+#[tokio::test]
+async fn a_verification_has_its_time_whatever_the_wall_clock_shows() {
+    for step in STEPS {
+        let world =
+            World::with_plan(r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#);
+        world.target.put("load", 90);
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        house.advance(minutes(1)).await;
+        world.timeline.set(step);
+        house.advance(minutes(8)).await;
+        assert_eq!((house.outcome().await, world.target.did().len()), (None, 1), "{step:?}");
+        world.target.put("load", 10);
+        house.advance(seconds(30)).await;
+        assert_eq!(house.outcome().await, Some(Outcome::Recovered), "{step:?}");
+    }
+    for step in STEPS {
+        let world =
+            World::with_plan(r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#);
+        world.target.put("load", 90);
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        world.timeline.set(step);
+        house.advance(minutes(11)).await;
+        assert_eq!(house.outcome().await, Some(Outcome::Unwound), "{step:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_is_waited_for_whatever_the_wall_clock_shows() {
+    let world = World::with_plan(r#"double::set("a", 1)"#);
+    let house = world.start().await;
+    world.target.down(true);
+    house.fire("load", "one").await;
+    house.advance(minutes(1)).await;
+    world.timeline.set(STEPS[0]);
+    house.advance(minutes(5)).await;
+    world.target.down(false);
+    house.advance(minutes(1)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Applied));
+}
