@@ -3,7 +3,8 @@
 use jiff::SignedDuration;
 use selfheal_core::issue::Outcome;
 
-use crate::world::{World, minutes, seconds};
+use crate::double::Turn;
+use crate::world::{World, minutes, rule, seconds};
 
 const STEPS: [SignedDuration; 2] = [SignedDuration::from_hours(1), SignedDuration::from_hours(-1)];
 
@@ -47,4 +48,23 @@ async fn a_target_is_waited_for_whatever_the_wall_clock_shows() {
     world.target.down(false);
     house.advance(minutes(1)).await;
     assert_eq!(house.outcome().await, Some(Outcome::Applied));
+}
+
+#[tokio::test]
+async fn a_process_takes_nothing_from_itself() {
+    let world = World::new(vec![
+        rule("load", "", r#"double::set("a", 1)"#),
+        rule("other", "", r#"double::set("b", 2)"#),
+    ]);
+    world.target.applies("a", &[Turn::Waits]);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    world.timeline.set(STEPS[0]);
+    house.fire("other", "one").await;
+    house.engine.call([house.issue("load", "one").await.id]).await.unwrap();
+    house.advance(seconds(10)).await;
+    world.target.go_on();
+    house.advance(seconds(10)).await;
+    let applied = world.target.calls().into_iter().filter(|call| call == "apply set a=1").count();
+    assert_eq!((house.issue("load", "one").await.outcome, applied), (Some(Outcome::Applied), 1));
 }

@@ -304,7 +304,7 @@ async fn away_too_long(world: &World) {
 async fn nobody_comes_before_whoever_takes_up_what_all_had_left() {
     let verified = r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#;
     let world =
-        World::new(vec![rule("load", "", verified), rule("other", "", r#"double::set("a", 2)"#)]).shared();
+        World::new(vec![rule("load", "cooldown: \"2h\"", verified), rule("other", "", r#"double::set("a", 2)"#)]).shared();
     away_too_long(&world).await;
     let house = world.start().await;
     house.fire("other", "one").await;
@@ -321,7 +321,7 @@ async fn nothing_is_undone_at_a_target_that_another_has_got_meanwhile() {
     for (given_back, did, outcome) in
         [(true, vec!["set a=1", "undo a=gone"], Outcome::Unwound), (false, vec!["set a=1"], Outcome::Stuck)]
     {
-        let world = World::with_plan(verified).shared();
+        let world = World::new(vec![rule("load", "cooldown: \"2h\"", verified)]).shared();
         away_too_long(&world).await;
         let ledger = world.shared_ledger.clone().unwrap();
         let another = Claim {

@@ -45,7 +45,7 @@ pub(crate) struct Desk {
 #[derive(Default)]
 struct State {
     /// Looks under way: ended when the issue is lost to another process.
-    active: HashMap<IssueId, oneshot::Sender<()>>,
+    active: HashMap<IssueId, (Tenure, oneshot::Sender<()>)>,
     /// Issues that were called for while they were looked at.
     again: HashSet<IssueId>,
     /// Taken issues that wait for a place.
@@ -129,7 +129,7 @@ impl Desk {
         let mut state = self.state();
         state.ahead.retain(|taken| taken.tenure != tenure);
         // Whoever looks learns of it by the sender's end.
-        drop(state.active.remove(&tenure.issue));
+        state.end(tenure);
     }
 }
 
@@ -147,13 +147,20 @@ impl State {
         let place = self.ahead.iter().position(|taken| !self.active.contains_key(&taken.tenure.issue))?;
         let taken = self.ahead.remove(place)?;
         let (lost, losing) = oneshot::channel();
-        self.active.insert(taken.tenure.issue, lost);
+        self.active.insert(taken.tenure.issue, (taken.tenure, lost));
         Some((taken, losing))
     }
 
-    fn finish(&mut self, issue: IssueId, now: Timestamp) {
-        self.active.remove(&issue);
-        if self.again.remove(&issue) {
+    /// Ends a look, not one that has begun at the same issue since that was lost and taken again.
+    fn end(&mut self, tenure: Tenure) {
+        if self.active.get(&tenure.issue).is_some_and(|(active, _)| *active == tenure) {
+            self.active.remove(&tenure.issue);
+        }
+    }
+
+    fn finish(&mut self, tenure: Tenure, now: Timestamp) {
+        self.end(tenure);
+        if self.again.remove(&tenure.issue) {
             self.ring(now);
         }
     }
@@ -242,7 +249,7 @@ async fn take(engine: &Arc<Engine>, most: usize) {
 
 async fn take_some(engine: &Engine, now: Timestamp, room: usize) -> Result<(), JournalFault> {
     let began = engine.clock.monotonic();
-    let taken = engine.journal.take(now, room).await?;
+    let taken = engine.journal.take(now, room, engine.holds.issues()).await?;
     let all = taken.len() < room;
     let recount = {
         let mut state = engine.desk.state();
@@ -288,7 +295,7 @@ async fn look_once(engine: Arc<Engine>, taken: Taken, losing: oneshot::Receiver<
     };
     // Unless the look itself has given it back.
     engine.give_back(tenure, again.unwrap_or_default()).await;
-    engine.desk.state().finish(tenure.issue, engine.clock.now());
+    engine.desk.state().finish(tenure, engine.clock.now());
     engine.desk.changed.notify_one();
     engine.reverts.looked_at(tenure.issue);
 }
@@ -369,9 +376,21 @@ mod tests {
         assert_eq!((first.tenure.issue, second.tenure.issue), (IssueId(1), IssueId(2)));
         assert!(state.start(9).is_none(), "issue 1 is being looked at");
         state.again.insert(IssueId(1));
-        state.finish(IssueId(1), at(7));
+        state.finish(first.tenure, at(7));
         assert_eq!(state.next, Some(at(7)), "it was called for meanwhile");
         assert!(state.start(1).is_none(), "no place");
         assert_eq!(state.start(9).unwrap().0.tenure.epoch, 2);
+    }
+
+    #[test]
+    fn the_end_of_a_lost_look_does_not_end_the_next_one() {
+        let mut state = State::default();
+        state.ahead.extend([taken(1, 1), taken(1, 2)]);
+        let (first, mut losing) = state.start(9).unwrap();
+        state.end(first.tenure);
+        assert!(losing.try_recv().is_err(), "it was lost");
+        let (_second, mut losing) = state.start(9).unwrap();
+        state.finish(first.tenure, at(7));
+        assert_eq!(losing.try_recv(), Err(oneshot::error::TryRecvError::Empty), "it goes on");
     }
 }

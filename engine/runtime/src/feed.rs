@@ -209,8 +209,13 @@ impl Journal for Telling {
         self.inner.story(id).await
     }
 
-    async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
-        self.inner.take(now, most).await
+    async fn take(
+        &self,
+        now: Timestamp,
+        most: usize,
+        held: Vec<IssueId>,
+    ) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
+        self.inner.take(now, most, held).await
     }
 
     async fn take_one(&self, issue: IssueId, now: Timestamp) -> Result<Option<Tenure>, JournalFault> {

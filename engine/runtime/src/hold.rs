@@ -86,6 +86,11 @@ impl Holds {
         }
     }
 
+    /// What this process holds. It is taken from nobody, least of all from itself.
+    pub(crate) fn issues(&self) -> Vec<IssueId> {
+        self.held().keys().map(|tenure| tenure.issue).collect()
+    }
+
     fn all(&self) -> Vec<Tenure> {
         self.held().keys().copied().collect()
     }
@@ -115,6 +120,9 @@ impl Engine {
         E: From<JournalFault>,
         F: Future<Output = Result<T, E>>,
     {
+        if self.holds.issues().contains(&issue) {
+            return Ok(None);
+        }
         let began = self.clock.monotonic();
         let Some(tenure) = self.journal.take_one(issue, self.clock.now()).await? else { return Ok(None) };
         self.holds.add(tenure, began);

@@ -125,7 +125,7 @@ async fn everything_is_moved_and_nothing_twice() {
     assert_eq!(verified.findings, []);
     assert!(verified.links > chain.head.seq, "the chain goes on");
     assert_eq!(journal.outbox("log", at(9), 9).await.unwrap()[0].id, 2);
-    assert_eq!(journal.take(at(20), 9999).await.unwrap().len(), 1202, "nobody holds anything");
+    assert_eq!(journal.take(at(20), 9999, Vec::new()).await.unwrap().len(), 1202, "nobody holds anything");
 
     let again = move_journal(&path, &settings).await.unwrap_err();
     assert!(matches!(again, MoveFault::NotEmpty("receipts")), "{again}");

@@ -225,9 +225,9 @@ impl Journal for Gate {
         self.write(async |_| self.journal.take_receipts(now, most).await).await
     }
 
-    async fn take(&self, now: Timestamp, most: usize) -> Answer<Vec<(Issue, Tenure)>> {
+    async fn take(&self, now: Timestamp, most: usize, held: Vec<IssueId>) -> Answer<Vec<(Issue, Tenure)>> {
         let made = async |_| {
-            let taken = self.journal.take(now, most).await?;
+            let taken = self.journal.take(now, most, held.clone()).await?;
             for (issue, tenure) in &taken {
                 self.porch.oracle().note("take", issue.id.0.unsigned_abs(), || format!("{tenure:?}"));
             }

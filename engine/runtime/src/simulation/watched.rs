@@ -116,8 +116,8 @@ impl<W: Watch> Journal for Watched<W> {
         self.write(self.inner.take_receipts(now, most)).await
     }
 
-    async fn take(&self, now: Timestamp, most: usize) -> Answer<Vec<(Issue, Tenure)>> {
-        self.write(self.inner.take(now, most)).await
+    async fn take(&self, now: Timestamp, most: usize, held: Vec<IssueId>) -> Answer<Vec<(Issue, Tenure)>> {
+        self.write(self.inner.take(now, most, held)).await
     }
 
     async fn take_one(&self, issue: IssueId, now: Timestamp) -> Answer<Option<Tenure>> {

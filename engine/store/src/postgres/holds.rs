@@ -17,14 +17,18 @@ fn limit(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
+fn numbers(issues: &[IssueId]) -> Vec<i64> {
+    issues.iter().map(|issue| issue.0).collect()
+}
+
 /// Takes issues under remediation, whatever their time.
-pub(super) fn take_remediating(most: usize) -> Sql<'static> {
+pub(super) fn take_remediating(most: usize, held: &[IssueId]) -> Sql<'static> {
     sql!(
         format!(
             "WITH due AS (
                  SELECT id FROM issues
                  WHERE phase = 'remediating' AND closed_at IS NULL
-                     AND (held_until IS NULL OR held_until <= clock_timestamp())
+                     AND (held_until IS NULL OR held_until <= clock_timestamp()) AND id <> ALL ($3::bigint[])
                  ORDER BY id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
              UPDATE issues SET epoch = epoch + 1, again = false,
                  held_until = clock_timestamp() + $2 * interval '1 second'
@@ -32,17 +36,18 @@ pub(super) fn take_remediating(most: usize) -> Sql<'static> {
         ),
         limit(most),
         HOLD.as_secs_f64(),
+        numbers(held),
     )
 }
 
 /// Takes issues that are due.
-pub(super) fn take_due(now: Timestamp, most: usize) -> Sql<'static> {
+pub(super) fn take_due(now: Timestamp, most: usize, held: &[IssueId]) -> Sql<'static> {
     sql!(
         format!(
             "WITH due AS (
                  SELECT id FROM issues
                  WHERE wake_at <= $3 AND wake_at IS NOT NULL AND closed_at IS NULL AND phase <> 'remediating'
-                     AND (held_until IS NULL OR held_until <= clock_timestamp())
+                     AND (held_until IS NULL OR held_until <= clock_timestamp()) AND id <> ALL ($4::bigint[])
                  ORDER BY wake_at, id LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
              UPDATE issues SET epoch = epoch + 1, again = false,
                  held_until = clock_timestamp() + $2 * interval '1 second'
@@ -51,6 +56,7 @@ pub(super) fn take_due(now: Timestamp, most: usize) -> Sql<'static> {
         limit(most),
         HOLD.as_secs_f64(),
         micros(now),
+        numbers(held),
     )
 }
 

@@ -201,11 +201,16 @@ impl Journal for PostgresJournal {
         }))
     }
 
-    async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
-        let remediating = self.pool.change(holds::take_remediating(most)).await?;
+    async fn take(
+        &self,
+        now: Timestamp,
+        most: usize,
+        held: Vec<IssueId>,
+    ) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
+        let remediating = self.pool.change(holds::take_remediating(most, &held)).await?;
         let mut taken = read(&remediating.rows, holds::taken)?;
         if taken.len() < most {
-            let due = self.pool.change(holds::take_due(now, most - taken.len())).await?;
+            let due = self.pool.change(holds::take_due(now, most - taken.len(), &held)).await?;
             let mut due = read(&due.rows, holds::taken)?;
             due.sort_by_key(|(issue, _)| (issue.wake_at, issue.id));
             taken.extend(due);

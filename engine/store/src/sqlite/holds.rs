@@ -1,6 +1,7 @@
 //! Who looks at what: issues are taken in a new epoch, held for a lease, and given back. Leases go by the callers' time,
 //! since the file has no clock.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const HOLD_BYTES: usize = 128;
 pub(super) struct Take {
     pub(super) now: Timestamp,
     pub(super) most: usize,
+    /// Not these, whatever their lease says: it goes by a clock that may have been set.
+    pub(super) held: HashSet<IssueId>,
 }
 
 /// Those under remediation, whatever their time.
@@ -49,15 +52,19 @@ impl Work for Take {
     fn run(&self, statements: &Statements<'_>) -> Result<Self::Answer, Trouble> {
         let mut taken: Self::Answer = Vec::new();
         for sql in [&*REMEDIATING, &*DUE] {
-            let room = i64::try_from(self.most - taken.len()).unwrap_or(i64::MAX);
+            let room = self.most - taken.len();
+            let limit = i64::try_from(room + self.held.len()).unwrap_or(i64::MAX);
             let mut find = statements.get(sql)?;
-            let found = find.query_map(params![Time(self.now), room], |row| {
+            let found = find.query_map(params![Time(self.now), limit], |row| {
                 let issue = rows::issue(row)?;
                 let epoch: i64 = row.get("epoch")?;
                 let tenure = Tenure { issue: issue.id, epoch: epoch + 1 };
                 Ok((issue, tenure))
             })?;
-            taken.extend(found.collect::<rusqlite::Result<Vec<_>>>()?);
+            let is_free = |found: &rusqlite::Result<(Issue, Tenure)>| {
+                found.as_ref().map_or(true, |(issue, _)| !self.held.contains(&issue.id))
+            };
+            taken.extend(found.filter(is_free).take(room).collect::<rusqlite::Result<Vec<_>>>()?);
         }
         let mut take =
             statements.get("UPDATE issues SET epoch = ?2, held_until = ?3, again = 0 WHERE id = ?1")?;

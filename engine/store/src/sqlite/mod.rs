@@ -182,8 +182,13 @@ impl Journal for SqliteJournal {
         self.query(move |connection| queries::story(connection, id)).await
     }
 
-    async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
-        self.submit(holds::Take { now, most }).await
+    async fn take(
+        &self,
+        now: Timestamp,
+        most: usize,
+        held: Vec<IssueId>,
+    ) -> Result<Vec<(Issue, Tenure)>, JournalFault> {
+        self.submit(holds::Take { now, most, held: held.into_iter().collect() }).await
     }
 
     async fn take_one(&self, issue: IssueId, now: Timestamp) -> Result<Option<Tenure>, JournalFault> {

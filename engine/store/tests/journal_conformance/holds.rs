@@ -23,12 +23,21 @@ async fn hold_until(journal: &dyn Journal, issue: IssueId, wake: i64) {
 }
 
 async fn taken(journal: &dyn Journal, now: i64, most: usize) -> Vec<(i64, i64)> {
-    let taken = journal.take(at(now), most).await.unwrap();
+    let taken = journal.take(at(now), most, Vec::new()).await.unwrap();
     taken.into_iter().map(|(_, tenure)| (tenure.issue.0, tenure.epoch)).collect()
 }
 
 async fn give_back(journal: &dyn Journal, tenure: Tenure, now: i64) {
     assert_eq!(journal.keep(vec![tenure], at(now), Duration::ZERO).await.unwrap(), [tenure]);
+}
+
+pub async fn what_the_caller_holds_is_not_taken_whatever_the_clock_says(journal: &dyn Journal) {
+    let [first, second] = [opened(journal, "a").await, opened(journal, "b").await];
+    journal.commit(vec![step(first, Event::Begin)]).await.unwrap();
+    hold_until(journal, second, 10).await;
+    assert_eq!(taken(journal, 20, 9).await.len(), 2);
+    let taken = journal.take(at(90_000), 9, vec![first, second]).await.unwrap();
+    assert!(taken.is_empty(), "{taken:?}");
 }
 
 pub async fn what_is_due_is_taken_soonest_first_and_once(journal: &dyn Journal) {
@@ -44,7 +53,7 @@ pub async fn what_is_due_is_taken_soonest_first_and_once(journal: &dyn Journal) 
     assert_eq!((journal.due(at(60), 100).await.unwrap(), journal.due(at(60), 3).await.unwrap()), (4, 3));
     assert_eq!(journal.next_look(at(0)).await.unwrap(), Some(at(10)));
     assert_eq!(taken(journal, 9, 10).await, []);
-    let first = journal.take(at(60), 2).await.unwrap();
+    let first = journal.take(at(60), 2, Vec::new()).await.unwrap();
     assert_eq!(first[0].0, issue(journal, IssueId(5)).await, "with the issue as it is");
     let ids: Vec<i64> = first.iter().map(|(_, tenure)| tenure.issue.0).collect();
     assert_eq!(ids, [5, 2]);
@@ -84,9 +93,9 @@ pub async fn a_new_issue_is_taken_by_whoever_opens_it(journal: &dyn Journal) {
 
 pub async fn nothing_is_written_in_an_earlier_epoch(journal: &dyn Journal) {
     let id = opened(journal, "a").await;
-    let [(_, first)] = <[_; 1]>::try_from(journal.take(at(1), 9).await.unwrap()).unwrap();
+    let [(_, first)] = <[_; 1]>::try_from(journal.take(at(1), 9, Vec::new()).await.unwrap()).unwrap();
     give_back(journal, first, 2).await;
-    let [(_, second)] = <[_; 1]>::try_from(journal.take(at(3), 9).await.unwrap()).unwrap();
+    let [(_, second)] = <[_; 1]>::try_from(journal.take(at(3), 9, Vec::new()).await.unwrap()).unwrap();
     assert_eq!((first.epoch, second.epoch), (1, 2));
     let note = || Write::Record(record(Some(id), "decided", serde_json::Value::Null));
     let held = |tenure| vec![Write::Hold { tenure, at: at(4), lease: LONG }, note(), step(id, Event::Begin)];
@@ -123,7 +132,7 @@ pub async fn what_was_called_for_during_a_look_is_looked_at_again(journal: &dyn 
         ("d", Some(9999), false, 50),
     ] {
         let id = opened(journal, name).await;
-        let [(_, tenure)] = <[_; 1]>::try_from(journal.take(at(30), 9).await.unwrap()).unwrap();
+        let [(_, tenure)] = <[_; 1]>::try_from(journal.take(at(30), 9, Vec::new()).await.unwrap()).unwrap();
         if let Some(at_second) = wake {
             journal.commit(vec![Write::Wake { issue: id, at: at(at_second) }]).await.unwrap();
         }
@@ -194,7 +203,7 @@ pub async fn many_take_without_coming_across_each_other(journal: &dyn Journal) {
     let taking = async {
         let mut mine = Vec::new();
         loop {
-            let taken = journal.take(at(9), 7).await.unwrap();
+            let taken = journal.take(at(9), 7, Vec::new()).await.unwrap();
             if taken.is_empty() {
                 return mine;
             }
@@ -202,7 +211,7 @@ pub async fn many_take_without_coming_across_each_other(journal: &dyn Journal) {
         }
     };
     let (a, b, c) =
-        tokio::join!(taking, in_small_bites(journal), async { journal.take(at(9), 7).await.unwrap() });
+        tokio::join!(taking, in_small_bites(journal), async { journal.take(at(9), 7, Vec::new()).await.unwrap() });
     let all: Vec<Tenure> = a.into_iter().chain(b).chain(c.into_iter().map(|(_, tenure)| tenure)).collect();
     let distinct: HashSet<Tenure> = all.iter().copied().collect();
     assert_eq!((all.len(), distinct.len()), (100, 100));
@@ -212,7 +221,7 @@ pub async fn many_take_without_coming_across_each_other(journal: &dyn Journal) {
 async fn in_small_bites(journal: &dyn Journal) -> Vec<Tenure> {
     let mut mine = Vec::new();
     for _ in 0..20 {
-        mine.extend(journal.take(at(9), 3).await.unwrap().into_iter().map(|(_, tenure)| tenure));
+        mine.extend(journal.take(at(9), 3, Vec::new()).await.unwrap().into_iter().map(|(_, tenure)| tenure));
     }
     mine
 }

@@ -71,6 +71,7 @@ cases! {
     issues::concurrent_commits_move_an_issue_once,
     issues::episodes_tell_each_issue_with_its_remediations,
     holds::what_is_due_is_taken_soonest_first_and_once,
+    holds::what_the_caller_holds_is_not_taken_whatever_the_clock_says,
     holds::what_is_under_remediation_is_taken_without_a_time,
     holds::a_new_issue_is_taken_by_whoever_opens_it,
     holds::nothing_is_written_in_an_earlier_epoch,

@@ -68,8 +68,14 @@ pub trait Journal: Audit {
     ) -> Result<Vec<Sighted>, JournalFault>;
 
     /// Takes issues that are to be looked at and that nobody holds: open, and under remediation or due at `now`. Those
-    /// under remediation come first, then the soonest; at most `most`. Each is held for [`HOLD`] in a new epoch.
-    async fn take(&self, now: Timestamp, most: usize) -> Result<Vec<(Issue, Tenure)>, JournalFault>;
+    /// under remediation come first, then the soonest; at most `most`. Each is held for [`HOLD`] in a new epoch. What the
+    /// caller holds himself is not among them, also when a clock that was set says that its lease has ended.
+    async fn take(
+        &self,
+        now: Timestamp,
+        most: usize,
+        held: Vec<IssueId>,
+    ) -> Result<Vec<(Issue, Tenure)>, JournalFault>;
     /// Takes one issue, open or closed, due or not; nothing while somebody else holds it.
     async fn take_one(&self, issue: IssueId, now: Timestamp) -> Result<Option<Tenure>, JournalFault>;
     /// Holds issues for another lease, or gives them back with a lease of nothing. Answers those that were still held;

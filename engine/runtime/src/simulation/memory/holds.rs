@@ -113,9 +113,12 @@ impl State {
         taken
     }
 
-    pub(super) fn take(&mut self, now: Timestamp, most: usize) -> Vec<(Issue, Tenure)> {
-        let free = || self.issues.values().filter(|issue| self.holds.is_free(issue, now));
-        let mut found: Vec<(Option<Timestamp>, IssueId)> = free()
+    pub(super) fn take(&mut self, now: Timestamp, most: usize, held: &[IssueId]) -> Vec<(Issue, Tenure)> {
+        let free = |issue: &&Issue| self.holds.is_free(issue, now) && !held.contains(&issue.id);
+        let mut found: Vec<(Option<Timestamp>, IssueId)> = self
+            .issues
+            .values()
+            .filter(free)
             .filter_map(|issue| match issue.phase {
                 Phase::Remediating => Some((None, issue.id)),
                 _ => issue.wake_at.filter(|at| *at <= now).map(|at| (Some(at), issue.id)),

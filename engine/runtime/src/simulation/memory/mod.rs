@@ -104,8 +104,8 @@ impl Journal for MemoryJournal {
         Ok(self.state().take_receipts(now, most))
     }
 
-    async fn take(&self, now: Timestamp, most: usize) -> Answer<Vec<(Issue, Tenure)>> {
-        Ok(self.state().take(now, most))
+    async fn take(&self, now: Timestamp, most: usize, held: Vec<IssueId>) -> Answer<Vec<(Issue, Tenure)>> {
+        Ok(self.state().take(now, most, &held))
     }
 
     async fn take_one(&self, issue: IssueId, now: Timestamp) -> Answer<Option<Tenure>> {
