@@ -11,8 +11,7 @@ const STEPS: [SignedDuration; 2] = [SignedDuration::from_hours(1), SignedDuratio
 #[tokio::test]
 async fn a_verification_has_its_time_whatever_the_wall_clock_shows() {
     for step in STEPS {
-        let world =
-            World::with_plan(r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#);
+        let world = World::with_plan(r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#);
         world.target.put("load", 90);
         let house = world.start().await;
         house.fire("load", "one").await;
@@ -25,8 +24,7 @@ async fn a_verification_has_its_time_whatever_the_wall_clock_shows() {
         assert_eq!(house.outcome().await, Some(Outcome::Recovered), "{step:?}");
     }
     for step in STEPS {
-        let world =
-            World::with_plan(r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#);
+        let world = World::with_plan(r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#);
         world.target.put("load", 90);
         let house = world.start().await;
         house.fire("load", "one").await;
@@ -67,4 +65,18 @@ async fn a_process_takes_nothing_from_itself() {
     house.advance(seconds(10)).await;
     let applied = world.target.calls().into_iter().filter(|call| call == "apply set a=1").count();
     assert_eq!((house.issue("load", "one").await.outcome, applied), (Some(Outcome::Applied), 1));
+}
+
+#[tokio::test]
+async fn a_cooldown_has_its_time_whatever_the_wall_clock_shows() {
+    for step in STEPS {
+        let world = World::new(vec![rule("load", "cooldown: \"30m\"", r#"double::set("a", 1)"#)]);
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        world.timeline.set(step);
+        house.fire("load", "two").await;
+        house.advance(minutes(25)).await;
+        assert_eq!(house.issue("load", "two").await.outcome, None, "{step:?}");
+        assert_eq!(world.target.log().len(), 1, "{step:?}");
+    }
 }

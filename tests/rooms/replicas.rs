@@ -303,8 +303,11 @@ async fn away_too_long(world: &World) {
 #[tokio::test]
 async fn nobody_comes_before_whoever_takes_up_what_all_had_left() {
     let verified = r#"double::set("a", 1).verify(double::read("load").below(50), "10m")"#;
-    let world =
-        World::new(vec![rule("load", "cooldown: \"2h\"", verified), rule("other", "", r#"double::set("a", 2)"#)]).shared();
+    let world = World::new(vec![
+        rule("load", "cooldown: \"2h\"", verified),
+        rule("other", "", r#"double::set("a", 2)"#),
+    ])
+    .shared();
     away_too_long(&world).await;
     let house = world.start().await;
     house.fire("other", "one").await;
@@ -344,6 +347,9 @@ async fn nothing_is_undone_at_a_target_that_another_has_got_meanwhile() {
             ledger.release(&another, world.timeline.now()).await.unwrap();
         }
         house.advance(minutes(15)).await;
-        assert_eq!((world.target.did(), house.outcome().await), (did.iter().map(ToString::to_string).collect(), Some(outcome)));
+        assert_eq!(
+            (world.target.did(), house.outcome().await),
+            (did.iter().map(ToString::to_string).collect(), Some(outcome))
+        );
     }
 }

@@ -134,7 +134,11 @@ impl World {
 
     /// The same for several processes at a time.
     pub fn shared(self) -> Self {
-        Self { shared_ledger: Some(Arc::new(EmbeddedLedger::new())), ..self }
+        Self { shared_ledger: Some(Arc::new(self.ledger())), ..self }
+    }
+
+    fn ledger(&self) -> EmbeddedLedger {
+        EmbeddedLedger::new(Arc::<Timeline>::clone(&self.timeline))
     }
 
     /// The journal's file, as whoever has it sees it.
@@ -163,7 +167,7 @@ impl World {
         let parts = Parts {
             journal: Arc::new(journal),
             ledger: Arc::new(Faulty {
-                inner: self.shared_ledger.clone().unwrap_or_else(|| Arc::new(EmbeddedLedger::new())),
+                inner: self.shared_ledger.clone().unwrap_or_else(|| Arc::new(self.ledger())),
                 down: Arc::clone(&self.ledger_down),
             }),
             clock: Arc::new(ManualClock { timeline: Arc::clone(&self.timeline), life: Arc::clone(&life) }),

@@ -1,5 +1,5 @@
-//! Whether the wall clock can be relied on. The ledger's leases are measured by it: where it is set forward, they end
-//! early, and somebody else could claim what a remediation is still at work on.
+//! Whether the wall clock can be relied on. A ledger of its own may measure its leases by one that is set with it: then they
+//! end early, and somebody else could claim what a remediation is still at work on.
 //!
 //! So after a jump nothing is claimed for the length of a lease, within which whoever is at work renews his.
 

@@ -107,7 +107,7 @@ pub fn postgres(journal: &config::Journal) -> Option<PostgresSettings> {
 /// Something that is configured cannot be used. A target that is merely down is no error.
 pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Parts, AssembleFault> {
     let Outside { clock, journal, registry } = outside;
-    let ledger = ledger(&configuration.ledger)?;
+    let ledger = ledger(&configuration.ledger, &clock)?;
     let source = source(&configuration.alertmanager)?;
     let catalog = catalog(std::mem::take(&mut configuration.adapters))?;
     let sinks = sinks(configuration, &catalog, &clock, &journal)?;
@@ -154,8 +154,8 @@ pub fn catalog(adapters: config::Adapters) -> Result<Catalog, AssembleFault> {
     Ok(Catalog::new(connected?))
 }
 
-fn ledger(settings: &config::Ledger) -> Result<Arc<dyn Ledger>, AssembleFault> {
-    let Some(url) = &settings.url else { return Ok(Arc::new(EmbeddedLedger::new())) };
+fn ledger(settings: &config::Ledger, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Ledger>, AssembleFault> {
+    let Some(url) = &settings.url else { return Ok(Arc::new(EmbeddedLedger::new(Arc::clone(clock)))) };
     let ledger = RedisLedger::connect(url.expose(), &settings.prefix, settings.timeout.into());
     Ok(Arc::new(ledger.map_err(|fault| AssembleFault::Ledger(fault.to_string()))?))
 }

@@ -10,7 +10,7 @@ use prometheus::Registry;
 use selfheal_contract::Catalog;
 use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
-use selfheal_runtime::ports::{AlertSource, Entropy, Sink};
+use selfheal_runtime::ports::{AlertSource, Clock, Entropy, Sink};
 use selfheal_runtime::retention::Retention;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::simulation::{MemoryJournal, Pulse, Timeline};
@@ -172,18 +172,22 @@ fn parts(world: &Arc<World>, porch: &Arc<Porch>, death: Option<Appointment>) -> 
     let catalog = Catalog::new([Connection::new(Arc::clone(porch)).adapter()]);
     let limits = Limits { operations: OPERATIONS, ..Limits::default() };
     let compiler = Compiler::with_clock(&catalog, BTreeMap::new(), limits, Arc::new(|| Duration::ZERO));
-    let ledger =
-        if world.character.ledger_outlives { Arc::clone(&world.ledger) } else { Arc::<Shared>::default() };
+    let clock: Arc<dyn Clock> = Arc::new(HouseClock {
+        timeline: Arc::clone(&world.timeline),
+        wall: Arc::clone(&world.wall),
+        life: Arc::clone(&porch.life),
+    });
+    let ledger = if world.character.ledger_outlives {
+        Arc::clone(&world.ledger)
+    } else {
+        Arc::new(Shared::new(Arc::clone(&clock)))
+    };
     let source: Arc<dyn AlertSource> = Arc::new(Source(Arc::clone(porch)));
     let sink: Arc<dyn Sink> = Arc::new(Mailbox::new(Arc::clone(porch)));
     Parts {
         journal: Arc::new(Gate::new(Arc::clone(porch), death)),
         ledger: Arc::new(FaultyLedger::new(Arc::clone(porch), ledger)),
-        clock: Arc::new(HouseClock {
-            timeline: Arc::clone(&world.timeline),
-            wall: Arc::clone(&world.wall),
-            life: Arc::clone(&porch.life),
-        }),
+        clock,
         entropy: Arc::new(Counting { number: porch.number, drawn: AtomicU64::new(0) }),
         catalog,
         policy: world.policy.clone(),

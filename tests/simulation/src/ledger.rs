@@ -8,25 +8,33 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use selfheal_core::guard::LedgerReading;
 use selfheal_runtime::ports::ledger::Memory;
-use selfheal_runtime::ports::{Claim, Ledger, LedgerFault, Reserved};
+use selfheal_runtime::ports::{Claim, Clock, Ledger, LedgerFault, Reserved};
 use selfheal_store::EmbeddedLedger;
 
 use crate::dice::Dice;
 use crate::house::Porch;
 
 /// A ledger that outlives processes, and can be made to forget.
-#[derive(Default)]
-pub struct Shared(Mutex<Arc<EmbeddedLedger>>);
+pub struct Shared {
+    clock: Arc<dyn Clock>,
+    ledger: Mutex<Arc<EmbeddedLedger>>,
+}
 
 impl Shared {
+    /// One that goes by this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { ledger: Mutex::new(Arc::new(EmbeddedLedger::new(Arc::clone(&clock)))), clock }
+    }
+
     /// What it is at the moment.
     fn current(&self) -> Arc<EmbeddedLedger> {
-        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Forgets everything, as a Redis without persistence does when it is started again.
     pub fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) =
+            Arc::new(EmbeddedLedger::new(Arc::clone(&self.clock)));
     }
 }
 

@@ -97,7 +97,8 @@ impl Run<'_> {
     /// not answer is waited for, as long as the policy has patience.
     async fn read_before(&mut self, step: &Step) -> Result<Result<Readings, String>, JournalFault> {
         let engine = self.engine;
-        let Some(verify) = step.options.verify.as_ref().filter(|verify| verify.condition.is_relative()) else {
+        let Some(verify) = step.options.verify.as_ref().filter(|verify| verify.condition.is_relative())
+        else {
             return Ok(Ok(Readings::new()));
         };
         let give_up = engine.clock.monotonic() + engine.policy.target_wait;

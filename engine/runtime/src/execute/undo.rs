@@ -48,7 +48,10 @@ impl Run<'_> {
                 continue;
             }
             if let Some(fault) = self.wait_for_targets().await? {
-                let why = format!("{} was not undone, since its target could not be kept: {fault}", step.action.text());
+                let why = format!(
+                    "{} was not undone, since its target could not be kept: {fault}",
+                    step.action.text()
+                );
                 return Ok(Some(Turn::Halt(Outcome::Stuck, why)));
             }
             if let Err(why) = take_back(self.engine, &mut self.pen, &intent, Cause::Unwound).await? {

@@ -67,7 +67,8 @@ impl Run<'_> {
         let engine = self.engine;
         // How long there is at first is told by the wall clock, since the process may have been another then; from here on
         // the clock counts that cannot be set.
-        let (watched_from, within) = (engine.clock.monotonic(), engine.left_of(verify.within.into(), applied_at));
+        let (watched_from, within) =
+            (engine.clock.monotonic(), engine.left_of(verify.within.into(), applied_at));
         // Time in which nobody could tell is no time in which it did not help.
         let (mut unanswered, most) = (Duration::ZERO, engine.policy.target_wait);
         let before: Readings = serde_json::from_value(intent.before.clone()).unwrap_or_default();

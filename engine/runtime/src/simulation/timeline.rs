@@ -31,7 +31,8 @@ struct State {
 impl Timeline {
     /// Begins at a moment.
     pub fn new(now: Timestamp, pulse: Arc<Pulse>) -> Arc<Self> {
-        let state = State { now, set: SignedDuration::ZERO, began: now, sleepers: BTreeMap::new(), fell_asleep: 0 };
+        let state =
+            State { now, set: SignedDuration::ZERO, began: now, sleepers: BTreeMap::new(), fell_asleep: 0 };
         Arc::new(Self { state: Mutex::new(state), pulse })
     }
 

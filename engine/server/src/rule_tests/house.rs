@@ -73,7 +73,7 @@ pub(super) async fn try_out(file: &TestFile, test: &Test, coverage: &Coverage) -
     let stored =
         SqliteJournal::open(&directory.path().join("journal.sqlite")).map_err(|fault| machinery(&fault))?;
     let journal: Arc<dyn Journal> = Arc::new(Watched::new(Arc::new(stored), Felt(Arc::clone(&pulse))));
-    let ledger: Arc<dyn Ledger> = Arc::new(EmbeddedLedger::new());
+    let ledger: Arc<dyn Ledger> = Arc::new(EmbeddedLedger::new(Arc::<Timeline>::clone(&timeline)));
     remember(test, &*journal, &*ledger).await.map_err(|fault| machinery(&fault))?;
     let told = Arc::<Recorder>::default();
     let limits = Limits::default();

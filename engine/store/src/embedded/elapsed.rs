@@ -1,18 +1,17 @@
-//! The ledger's time: the wall clock, except that it never goes back.
-//!
-//! Callers read the clock before they queue for the ledger, so small steps back are only their order and are ignored. A
-//! larger one is the clock being set back: from then on the ledger goes by the clock plus the step, so that nothing
-//! lasts longer than it was meant to.
+//! The ledger's time: goes on by the monotonic clock, whatever becomes of the wall clock. That only says how long ago was
+//! what the journal knows, and how the ledger's times are shown.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use selfheal_core::guard::later;
+use selfheal_runtime::ports::Clock;
 
-/// A step back that is larger than this is the clock being set.
-const DISORDER_MAX: SignedDuration = SignedDuration::from_secs(5);
+/// How far the ledger's time is ahead of the monotonic clock, so that what an earlier process was granted has a place
+/// in it.
+const AHEAD: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// A time that never goes back, as a distance from 1970.
+/// A time that never goes back, as a distance from long before the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Instant(Duration);
 
@@ -28,63 +27,44 @@ impl Instant {
     }
 }
 
-/// What turns the wall clock into the ledger's time.
-#[derive(Debug, Default)]
-pub(super) struct Elapsed {
-    /// The latest reading of the clock.
-    last: Option<Timestamp>,
-    /// How far the clock has been set back in all.
-    set_back: Duration,
-}
-
-impl Elapsed {
-    /// The ledger's time, given a reading of the clock.
-    pub(super) fn read(&mut self, now: Timestamp) -> Instant {
-        let last = self.last.unwrap_or(now);
-        let back = last.duration_since(now);
-        if back > DISORDER_MAX {
-            self.set_back = self.set_back.saturating_add(back.unsigned_abs());
-        }
-        let current = if back > DISORDER_MAX { now } else { now.max(last) };
-        self.last = Some(current);
-        self.instant(current)
+impl Instant {
+    /// The ledger's time now.
+    pub(super) fn now(clock: &dyn Clock) -> Self {
+        Self(AHEAD.saturating_add(clock.monotonic()))
     }
 
-    /// The ledger's time of a moment in the past, without taking it for a reading of the clock.
-    pub(super) fn instant(&self, moment: Timestamp) -> Instant {
-        let since = Duration::try_from(moment.duration_since(Timestamp::UNIX_EPOCH)).unwrap_or_default();
-        Instant(since.saturating_add(self.set_back))
+    /// The ledger's time of a moment in the past.
+    pub(super) fn of(moment: Timestamp, clock: &dyn Clock) -> Self {
+        let ago = Duration::try_from(clock.now().duration_since(moment)).unwrap_or_default();
+        Self(Self::now(clock).0.saturating_sub(ago))
     }
 
     /// What the caller's clock will show then.
-    pub(super) fn shown(caller_now: Timestamp, now: Instant, then: Instant) -> Timestamp {
-        later(caller_now, now.until(then))
+    pub(super) fn shown(self, caller_now: Timestamp, now: Self) -> Timestamp {
+        later(caller_now, now.until(self))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+    use selfheal_runtime::simulation::{Pulse, Timeline};
+
     use super::*;
 
     #[test]
-    fn it_goes_on_whatever_the_clock_does() {
-        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
-        // The clock, and how far the ledger's time has come since the first reading, in seconds.
-        let cases = [
-            (1000, 0),
-            (1010, 10),
-            (1007, 10),
-            (1012, 12),
-            (500, 12),
-            (510, 22),
-            (100, 22),
-            (101, 23),
-            (900, 822),
-        ];
-        let mut elapsed = Elapsed::default();
-        let start = Elapsed::default().instant(at(1000));
-        for (clock, seconds) in cases {
-            assert_eq!(start.until(elapsed.read(at(clock))), Duration::from_secs(seconds), "{clock}");
+    fn it_goes_on_whatever_the_wall_clock_does() {
+        let clock = Timeline::new(Timestamp::from_second(1_800_000_000).unwrap(), Pulse::default().into());
+        let ago = |seconds| clock.now().checked_sub(SignedDuration::from_secs(seconds)).unwrap();
+        let seconds = Duration::from_secs;
+        let (start, granted) = (Instant::now(&*clock), Instant::of(ago(600), &*clock));
+        assert_eq!(granted.until(start), seconds(600));
+        for (set, passes, passed) in [(3600, 10, 10), (-7200, 5, 15), (0, 1, 16)] {
+            clock.set(SignedDuration::from_secs(set));
+            clock.skip(seconds(passes));
+            assert_eq!(start.until(Instant::now(&*clock)), seconds(passed), "set by {set} s");
         }
+        let now = Instant::now(&*clock);
+        assert_eq!(now.after(seconds(7)).shown(ago(0), now), ago(-7));
     }
 }

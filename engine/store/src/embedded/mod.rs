@@ -7,31 +7,36 @@ mod state;
 mod window;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use selfheal_runtime::ports::ledger::{LedgerReading, Memory};
-use selfheal_runtime::ports::{Claim, Ledger, LedgerFault, Reserved};
+use selfheal_runtime::ports::{Claim, Clock, Ledger, LedgerFault, Reserved};
 
+use elapsed::Instant;
 use state::State;
 
 /// The ledger of a single process, in memory.
 ///
-/// Its time never goes back: when the wall clock is set back, leases, cooldowns and windows go on from where they were.
+/// Its time is the monotonic clock's: when the wall clock is set, leases, cooldowns and windows go on from where they were.
 /// What it holds is bounded by what was granted within the rate window and within the cooldowns; what has expired is
 /// dropped.
-#[derive(Default)]
 pub struct EmbeddedLedger {
     state: Mutex<State>,
+    clock: Arc<dyn Clock>,
     /// Whether it was told what the journal knows.
     told: AtomicBool,
 }
 
 impl EmbeddedLedger {
-    /// An empty ledger.
-    pub fn new() -> Self {
-        Self::default()
+    /// An empty ledger, which goes by this clock.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { state: Mutex::default(), clock, told: AtomicBool::default() }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::now(&*self.clock)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -43,19 +48,19 @@ impl EmbeddedLedger {
 #[async_trait]
 impl Ledger for EmbeddedLedger {
     async fn reserve(&self, claim: &Claim, now: Timestamp) -> Result<Reserved, LedgerFault> {
-        Ok(self.state().reserve(claim, now))
+        Ok(self.state().reserve(claim, now, self.now()))
     }
 
     async fn look(&self, claim: &Claim, now: Timestamp) -> Result<LedgerReading, LedgerFault> {
-        Ok(self.state().look(claim, now))
+        Ok(self.state().look(claim, now, self.now()))
     }
 
     async fn renew(&self, claim: &Claim, now: Timestamp) -> Result<(), LedgerFault> {
-        self.state().renew(claim, now)
+        self.state().renew(claim, now, self.now())
     }
 
-    async fn release(&self, claim: &Claim, now: Timestamp) -> Result<(), LedgerFault> {
-        self.state().release(claim, now);
+    async fn release(&self, claim: &Claim, _: Timestamp) -> Result<(), LedgerFault> {
+        self.state().release(claim, self.now());
         Ok(())
     }
 
@@ -69,7 +74,7 @@ impl Ledger for EmbeddedLedger {
     }
 
     async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault> {
-        self.state().restore(claim, granted_at, running);
+        self.state().restore(claim, Instant::of(granted_at, &*self.clock), running);
         Ok(())
     }
 

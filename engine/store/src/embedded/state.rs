@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use selfheal_runtime::ports::ledger::LedgerReading;
 use selfheal_runtime::ports::{Claim, LedgerFault, Reserved};
 
-use super::elapsed::{Elapsed, Instant};
+use super::elapsed::Instant;
 use super::window::Window;
 
 /// How often what has expired is dropped.
@@ -23,7 +23,8 @@ struct Held {
 
 #[derive(Default)]
 pub(super) struct State {
-    elapsed: Elapsed,
+    /// The latest time: callers read the clock before they queue for the ledger.
+    last: Instant,
     /// Running remediations, by holder, and the end of their lease.
     running: HashMap<String, Instant>,
     /// The ends of all leases that were ever given to them and have not come yet.
@@ -44,8 +45,8 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn reserve(&mut self, claim: &Claim, clock: Timestamp) -> Reserved {
-        let now = self.begin(clock);
+    pub(super) fn reserve(&mut self, claim: &Claim, clock: Timestamp, now: Instant) -> Reserved {
+        let now = self.begin(now);
         let reading = self.reading(claim, clock, now);
         let granted = nothing_stands_in_the_way(claim, &reading);
         if granted {
@@ -57,13 +58,13 @@ impl State {
         Reserved { granted, reading }
     }
 
-    pub(super) fn look(&mut self, claim: &Claim, clock: Timestamp) -> LedgerReading {
-        let now = self.begin(clock);
+    pub(super) fn look(&mut self, claim: &Claim, clock: Timestamp, now: Instant) -> LedgerReading {
+        let now = self.begin(now);
         self.reading(claim, clock, now)
     }
 
-    pub(super) fn renew(&mut self, claim: &Claim, clock: Timestamp) -> Result<(), LedgerFault> {
-        let now = self.begin(clock);
+    pub(super) fn renew(&mut self, claim: &Claim, clock: Timestamp, now: Instant) -> Result<(), LedgerFault> {
+        let now = self.begin(now);
         let holder = &claim.holder;
         if self.released.contains_key(holder) {
             return Err(LedgerFault(format!("{holder} cannot renew what it has released")));
@@ -79,8 +80,8 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn release(&mut self, claim: &Claim, clock: Timestamp) {
-        let now = self.begin(clock);
+    pub(super) fn release(&mut self, claim: &Claim, now: Instant) {
+        let now = self.begin(now);
         let others = |held: &mut Held| held.holder != claim.holder;
         if let Some(until) = self.running.remove(&claim.holder) {
             self.lease_ends.remove(&(until, claim.holder.clone()));
@@ -96,8 +97,7 @@ impl State {
         self.released.insert(claim.holder.clone(), now.after(claim.lease));
     }
 
-    pub(super) fn restore(&mut self, claim: &Claim, granted_at: Timestamp, running: bool) {
-        let granted_at = self.elapsed.instant(granted_at);
+    pub(super) fn restore(&mut self, claim: &Claim, granted_at: Instant, running: bool) {
         self.window_max = self.window_max.max(claim.rate_window);
         self.count(claim, granted_at, granted_at);
         if running {
@@ -106,8 +106,9 @@ impl State {
     }
 
     /// Takes note of the time, and of what has happened by it.
-    fn begin(&mut self, clock: Timestamp) -> Instant {
-        let now = self.elapsed.read(clock);
+    fn begin(&mut self, now: Instant) -> Instant {
+        let now = now.max(self.last);
+        self.last = now;
         for claim in std::mem::take(&mut self.awaiting_lease) {
             self.lease(&claim, now.after(claim.lease));
         }
@@ -130,7 +131,7 @@ impl State {
     fn reading(&self, claim: &Claim, clock: Timestamp, now: Instant) -> LedgerReading {
         let holder = claim.holder.as_str();
         let of_another = |held: &&Held| held.holder != holder && held.until > now;
-        let shown = |then: Instant| Elapsed::shown(clock, now, then);
+        let shown = |then: Instant| then.shown(clock, now);
         let busy = claim.targets.iter().find_map(|target| {
             let held = self.targets.get(target).filter(of_another)?;
             Some((target.clone(), held.holder.clone()))
@@ -240,16 +241,17 @@ mod tests {
         }
     }
 
+    const SHOWN: Timestamp = Timestamp::UNIX_EPOCH;
+
     #[test]
     fn what_has_expired_is_dropped() {
         let mut state = State::default();
-        let start = Timestamp::from_second(1_000_000).unwrap();
+        let start = Instant::default().after(Duration::from_secs(1_000_000));
         for holder in 0..50 {
-            assert!(state.reserve(&claim(holder), start).granted);
+            assert!(state.reserve(&claim(holder), SHOWN, start).granted);
         }
         state.release(&claim(0), start);
-        let end = start.checked_add(jiff::SignedDuration::from_hours(2)).unwrap();
-        state.look(&claim(0), end);
+        state.look(&claim(0), SHOWN, start.after(Duration::from_secs(2 * 3600)));
         let State { running, duplicates, targets, cooldowns, granted_by_target, released, .. } = &state;
         let left = [running.len(), duplicates.len(), targets.len(), cooldowns.len(), granted_by_target.len()];
         assert_eq!((left, released.len()), ([0; 5], 0));
@@ -258,11 +260,10 @@ mod tests {
     #[test]
     fn a_restored_claim_is_leased_from_the_first_moment_on() {
         let mut state = State::default();
-        let start = Timestamp::from_second(1_000_000).unwrap();
+        let start = Instant::default().after(Duration::from_secs(1_000_000));
         state.restore(&claim(1), start, true);
-        let much_later = start.checked_add(jiff::SignedDuration::from_hours(3)).unwrap();
         let other = Claim { holder: "other".to_owned(), ..claim(1) };
-        let reading = state.look(&other, much_later);
+        let reading = state.look(&other, SHOWN, start.after(Duration::from_secs(3 * 3600)));
         assert_eq!(reading.duplicate.as_deref(), Some("remediation-1-1"));
         assert_eq!((reading.running, reading.cooling_until), (1, None));
     }

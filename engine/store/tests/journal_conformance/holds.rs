@@ -210,8 +210,9 @@ pub async fn many_take_without_coming_across_each_other(journal: &dyn Journal) {
             mine.extend(taken.into_iter().map(|(_, tenure)| tenure));
         }
     };
-    let (a, b, c) =
-        tokio::join!(taking, in_small_bites(journal), async { journal.take(at(9), 7, Vec::new()).await.unwrap() });
+    let (a, b, c) = tokio::join!(taking, in_small_bites(journal), async {
+        journal.take(at(9), 7, Vec::new()).await.unwrap()
+    });
     let all: Vec<Tenure> = a.into_iter().chain(b).chain(c.into_iter().map(|(_, tenure)| tenure)).collect();
     let distinct: HashSet<Tenure> = all.iter().copied().collect();
     assert_eq!((all.len(), distinct.len()), (100, 100));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use selfheal_runtime::ports::Claim;
 use selfheal_runtime::ports::ledger::LedgerReading;
 
@@ -227,9 +228,17 @@ pub async fn no_more_are_granted_than_may_be_when_all_ask_at_once(place: &Place)
 }
 
 pub async fn a_clock_that_is_set_back_frees_nothing(place: &Place) {
+    a_clock_that_is_set_frees_nothing(place, -24).await;
+}
+
+pub async fn a_clock_that_is_set_forward_frees_nothing(place: &Place) {
+    a_clock_that_is_set_frees_nothing(place, 24).await;
+}
+
+async fn a_clock_that_is_set_frees_nothing(place: &Place, hours: i64) {
     let first = Claim { cooldown: HOUR, per_target_max: 1, in_all_max: 1, ..claim("a", "t") };
     assert!(place.granted(&first).await);
-    place.set_back(Duration::from_secs(24 * 3600));
+    place.set(SignedDuration::from_hours(hours));
     let second = Claim { holder: "b".to_owned(), ..first.clone() };
     let reading = place.refusal(&second).await;
     assert!(reading.duplicate.is_some() && reading.busy.is_some());

@@ -59,6 +59,7 @@ cases! {
     names_do_not_run_together,
     no_more_are_granted_than_may_be_when_all_ask_at_once,
     a_clock_that_is_set_back_frees_nothing,
+    a_clock_that_is_set_forward_frees_nothing,
     it_can_be_checked,
 }
 

@@ -1,11 +1,12 @@
 //! A ledger under test, the time it goes by, and claims on it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use selfheal_runtime::ports::ledger::LedgerReading;
 use selfheal_runtime::ports::{Claim, Ledger, Reserved};
+use selfheal_runtime::simulation::Timeline;
 use selfheal_store::{EmbeddedLedger, RedisLedger};
 
 pub const HOUR: Duration = Duration::from_secs(3600);
@@ -15,13 +16,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Place {
     pub ledger: Box<dyn Ledger>,
-    /// The caller's clock, in milliseconds. A ledger with a clock of its own goes by that instead.
-    now: AtomicI64,
+    /// The caller's clock. A ledger with a clock of its own goes by that instead.
+    timeline: Arc<Timeline>,
 }
 
 impl Place {
     pub fn embedded() -> Self {
-        Self::of(Box::new(EmbeddedLedger::new()))
+        Self::of(|timeline| Box::new(EmbeddedLedger::new(timeline)))
     }
 
     /// A ledger of its own, with this prefix, in a Redis that several cases may share.
@@ -29,19 +30,22 @@ impl Place {
         let ledger = RedisLedger::connect(url, prefix, Duration::from_secs(20)).unwrap();
         let memory = ledger.lost().await.unwrap().unwrap();
         ledger.restored(&memory).await.unwrap();
-        Self::of(Box::new(ledger))
+        Self::of(|_| Box::new(ledger))
     }
 
-    fn of(ledger: Box<dyn Ledger>) -> Self {
-        Self { ledger, now: AtomicI64::new(1_800_000_000_000) }
+    fn of(ledger: impl FnOnce(Arc<Timeline>) -> Box<dyn Ledger>) -> Self {
+        let began = Timestamp::from_second(1_800_000_000).unwrap();
+        let timeline = Timeline::new(began, Arc::default());
+        Self { ledger: ledger(Arc::clone(&timeline)), timeline }
     }
 
     pub fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.now.load(Ordering::SeqCst)).unwrap()
+        self.timeline.now()
     }
 
-    pub fn set_back(&self, by: Duration) {
-        self.now.fetch_sub(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+    /// Sets the caller's wall clock.
+    pub fn set(&self, by: SignedDuration) {
+        self.timeline.set(by);
     }
 
     pub async fn reserve(&self, claim: &Claim) -> Reserved {
@@ -72,7 +76,7 @@ impl Place {
         let deadline = std::time::Instant::now() + PATIENCE;
         while !holds().await {
             assert!(std::time::Instant::now() < deadline, "{what}");
-            self.now.fetch_add(1, Ordering::SeqCst);
+            self.timeline.skip(Duration::from_millis(1));
             tokio::task::yield_now().await;
         }
     }

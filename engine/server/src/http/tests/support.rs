@@ -234,7 +234,7 @@ impl House {
         let registry = Registry::new();
         let parts = Parts {
             journal: Arc::new(journal),
-            ledger: Arc::new(EmbeddedLedger::new()),
+            ledger: Arc::new(EmbeddedLedger::new(Arc::new(SystemClock::new()))),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),
             compiler: Compiler::new(&catalog, Default::default(), Limits::default()),
