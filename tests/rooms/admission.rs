@@ -152,6 +152,24 @@ async fn a_storm_is_held_until_a_person_lets_it_go_on() {
 }
 
 #[tokio::test]
+async fn a_storm_and_a_persons_word_about_it_outlive_the_process() {
+    let mut world = World::with_plan(OWN);
+    world.policy.storm_per_minute = 2;
+    let house = world.start().await;
+    let storm: Vec<_> = (0..3).map(|n| alert("load", &format!("n{n}"), house.now(), None)).collect();
+    house.send(&storm).await.unwrap();
+    drop(house);
+    let house = world.start().await;
+    house.fire("load", "late").await;
+    held(&house, "late", "storm").await;
+    house.engine.release_storm("load", "anna").await.unwrap();
+    drop(house);
+    let house = world.start().await;
+    house.fire("load", "later").await;
+    assert_eq!(house.issue("load", "later").await.outcome, Some(Outcome::Applied));
+}
+
+#[tokio::test]
 async fn a_storm_that_is_over_goes_on_by_itself() {
     let mut world = World::with_plan(OWN);
     world.policy.storm_per_minute = 2;

@@ -320,9 +320,8 @@ impl Engine {
             summary: format!("let rule {rule} go on despite a storm of new issues"),
             facts: serde_json::Value::Null,
         };
-        let mut writes = vec![Write::Record(record)];
-        writes.extend(self.release_everywhere(rule, at));
-        self.journal.commit(writes).await?;
+        let release = self.release_everywhere(rule, at);
+        self.journal.commit(vec![Write::Record(record), release]).await?;
         self.storms.release(rule, at);
         let filter = IssueFilter { rule: Some(rule.to_owned()), ..IssueFilter::default() };
         self.call_all(filter, |issue| issue.is_held(at)).await

@@ -31,8 +31,10 @@ fn ago(now: Timestamp, by: Duration) -> Timestamp {
 }
 
 impl Engine {
-    /// Takes in what earlier processes left: claims that still count, and the last hour's results.
+    /// Takes in what earlier processes left: claims that still count, the last hour's results and the last
+    /// minute's new issues.
     pub(crate) async fn restore(&self, now: Timestamp) -> Result<(), JournalFault> {
+        self.restore_storms(now).await?;
         let lost = self.ledger.lost().await;
         let recent = self.recent(now).await?;
         // What failed before a person turned the switch on again has been looked at.

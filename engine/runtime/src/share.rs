@@ -12,11 +12,11 @@ use jiff::{SignedDuration, Timestamp};
 use selfheal_core::policy::RATE_WINDOW;
 use serde_json::{Value, json};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, PAGE};
 use crate::feed::Change;
 use crate::ports::JournalFault;
-use crate::ports::journal::{Said, Write};
-use crate::storm::{RELEASE, StormReading, WINDOW};
+use crate::ports::journal::{IssueFilter, Said, Write};
+use crate::storm::{OPENINGS_MAX, RELEASE, StormReading, WINDOW};
 use crate::switch;
 
 /// How often the journal is asked where the switch stands, when nobody says that it was turned.
@@ -156,12 +156,16 @@ impl Engine {
     pub(crate) async fn storm(&self, rule: &str, now: Timestamp) -> StormReading {
         let here = self.storms.read(rule, now);
         let most = self.policy.storm_per_minute;
-        if !self.shared || most == 0 {
+        if most == 0 {
             return here;
         }
-        // One more than may be is enough to know, and in a storm there are very many.
-        let everywhere = self.journal.openings_since(rule, ago(now, WINDOW), most.saturating_add(1)).await;
-        let new_issues = everywhere.map_or(here.new_issues, |count| count.max(here.new_issues));
+        let mut new_issues = here.new_issues;
+        if self.shared {
+            // One more than may be is enough to know, and in a storm there are very many.
+            let everywhere =
+                self.journal.openings_since(rule, ago(now, WINDOW), most.saturating_add(1)).await;
+            new_issues = everywhere.map_or(new_issues, |count| count.max(new_issues));
+        }
         if here.released || new_issues <= most {
             return StormReading { new_issues, ..here };
         }
@@ -170,10 +174,35 @@ impl Engine {
         StormReading { new_issues, released: until.is_some_and(|until| until > now) }
     }
 
-    /// What makes a person's word about a storm known to all processes.
-    pub(crate) fn release_everywhere(&self, rule: &str, at: Timestamp) -> Option<Write> {
+    /// What makes a person's word about a storm known to all processes, and to the next.
+    pub(crate) fn release_everywhere(&self, rule: &str, at: Timestamp) -> Write {
         let until = selfheal_core::guard::later(at, RELEASE);
-        self.shared.then(|| Write::Set { key: released_key(rule), value: json!(until) })
+        Write::Set { key: released_key(rule), value: json!(until) }
+    }
+
+    /// Counts the new issues of the last minute, which an earlier process has had. Where the journal is shared it is asked
+    /// each time.
+    pub(crate) async fn restore_storms(&self, now: Timestamp) -> Result<(), JournalFault> {
+        if self.shared || self.policy.storm_per_minute == 0 {
+            return Ok(());
+        }
+        let since = ago(now, WINDOW);
+        let mut filter = IssueFilter { limit: PAGE, ..IssueFilter::default() };
+        let mut openings = Vec::new();
+        loop {
+            let page = self.journal.issues(filter.clone()).await?;
+            filter.before = page.last().map(|issue| issue.id);
+            let last =
+                page.len() < PAGE as usize || page.last().is_none_or(|issue| issue.received_at < since);
+            let recent = page.into_iter().filter(|issue| (since..=now).contains(&issue.received_at));
+            openings.extend(recent.filter_map(|issue| Some((issue.received_at, issue.rule?))));
+            if last || openings.len() >= OPENINGS_MAX {
+                break;
+            }
+        }
+        openings.sort_unstable();
+        openings.iter().for_each(|(at, rule)| self.storms.count(rule, *at));
+        Ok(())
     }
 
     /// Why the switch must be turned off because of remediations in all processes, if so.

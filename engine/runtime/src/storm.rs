@@ -12,7 +12,7 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(60);
 /// How long a person's word holds.
 pub(crate) const RELEASE: Duration = Duration::from_secs(3600);
 /// Openings remembered for one rule; more than that is a storm by any measure.
-const OPENINGS_MAX: usize = 10_000;
+pub(crate) const OPENINGS_MAX: usize = 10_000;
 
 /// The counters of all rules.
 #[derive(Default)]
