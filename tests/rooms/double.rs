@@ -35,6 +35,8 @@ pub enum Turn {
     HangsBefore,
     /// The answer is lost, and another hand makes the number 99.
     Disturbed,
+    /// It does not happen: the adapter panics.
+    Panics,
     /// It happens when the test lets it go on, if whoever asked still waits for it.
     Waits,
 }
@@ -257,6 +259,7 @@ impl Connection {
             }
             Turn::LostAfter | Turn::LostBefore => Err(Failure::indeterminate("the double's answer is lost")),
             Turn::HangsAfter | Turn::HangsBefore => std::future::pending().await,
+            Turn::Panics => panic!("the double panics"),
         }
     }
 }

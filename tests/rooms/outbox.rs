@@ -79,3 +79,14 @@ async fn a_dead_sink_holds_up_no_other_and_keeps_its_order() {
         assert_eq!(told(&dead, number), expected, "issue {number}");
     }
 }
+
+#[tokio::test]
+async fn a_sink_that_panics_is_tried_again_like_any_other() {
+    let world = World::with_plan(r#"double::set("a", 1)"#);
+    world.sink.panic();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    assert!(world.sink.got().is_empty());
+    house.advance(seconds(2)).await;
+    assert_eq!(world.sink.got().len(), 1);
+}

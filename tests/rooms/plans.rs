@@ -160,6 +160,9 @@ cases! {
     no_answer_at_all_is_looked_for_after_the_time_out: {
         world: |world| world.target.applies("a", &[Turn::HangsAfter]),
     }
+    an_adapter_that_panics_has_answered_nothing: {
+        world: |world| world.target.applies("a", &[Turn::Panics]),
+    }
     no_answer_and_no_effect: {
         world: |world| world.target.applies("a", &[Turn::HangsBefore]),
     }

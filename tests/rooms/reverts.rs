@@ -218,3 +218,13 @@ async fn taking_back_counts_for_no_rate() {
     assert_eq!(world.target.get("a"), Some(2));
     treated(&house, "more").await;
 }
+
+#[tokio::test]
+async fn an_undo_that_panics_is_tried_again_like_any_other() {
+    let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
+    world.target.undoes("a", &[Turn::Panics, Turn::Panics]);
+    let house = world.start().await;
+    treated(&house, "load").await;
+    house.advance(minutes(31)).await;
+    assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
+}

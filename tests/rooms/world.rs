@@ -350,6 +350,7 @@ pub struct Recorder {
     got: Mutex<Vec<(News, String)>>,
     tries: AtomicU32,
     failures: AtomicU32,
+    panics: AtomicBool,
 }
 
 impl Recorder {
@@ -378,6 +379,11 @@ impl Recorder {
         self.tries.load(Ordering::Relaxed)
     }
 
+    /// Panics at the next try.
+    pub fn panic(&self) {
+        self.panics.store(true, Ordering::Relaxed);
+    }
+
     /// Fails the next tries.
     pub fn fail(&self, times: u32) {
         self.failures.store(times, Ordering::Relaxed);
@@ -395,6 +401,7 @@ impl Sink for Recorder {
     }
 
     async fn deliver(&self, news: &News, key: &str) -> Result<(), SinkFault> {
+        assert!(!self.panics.swap(false, Ordering::Relaxed), "the recorder panics");
         self.tries.fetch_add(1, Ordering::Relaxed);
         let fails =
             self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));

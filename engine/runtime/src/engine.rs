@@ -1,9 +1,11 @@
 //! The engine: everything that the rooms share, and the tasks in which they run.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use selfheal_contract::{Catalog, Failure};
 use selfheal_core::audit::Key;
@@ -464,9 +466,14 @@ impl Engine {
         timeout: Duration,
         asked: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
+        // One that panics has said nothing of what happened, and ends neither a room nor the process.
+        let asked = AssertUnwindSafe(asked).catch_unwind();
         tokio::select! {
             biased;
-            answer = asked => answer,
+            answer = asked => answer.unwrap_or_else(|_| {
+                tracing::error!("an adapter panicked");
+                Err(Failure::indeterminate("the adapter panicked"))
+            }),
             () = self.clock.sleep(timeout) => Err(Failure::indeterminate(format!("no answer within {timeout:?}"))),
         }
     }

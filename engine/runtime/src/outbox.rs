@@ -4,9 +4,11 @@
 //! arrives in its order. A lane sleeps until a message for its sink is written, or the next one may be tried.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use futures::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
 use selfheal_core::guard::later;
@@ -148,7 +150,11 @@ async fn deliver_one(engine: &Engine, sink: Option<&dyn Sink>, message: OutboxMe
     };
     let delivered = tokio::select! {
         biased;
-        delivered = hand_over => delivered,
+        delivered = AssertUnwindSafe(hand_over).catch_unwind() => delivered.unwrap_or_else(|_| Err(SinkFault {
+            what: "the sink panicked".to_owned(),
+            retry: true,
+            after: None,
+        })),
         () = engine.clock.sleep(DELIVERY_TIMEOUT) => Err(SinkFault {
             what: "no answer within 10 s".to_owned(),
             retry: true,
