@@ -228,3 +228,24 @@ async fn an_undo_that_panics_is_tried_again_like_any_other() {
     house.advance(minutes(31)).await;
     assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
 }
+
+#[tokio::test]
+async fn a_target_that_does_not_answer_keeps_no_other_waiting() {
+    let world = World::new(vec![
+        rule("load", "", r#"double::set("a", 1).revert_after("30m")"#),
+        rule("other", "", r#"double::set("b", 1).revert_after("30m")"#),
+        rule("later", "", r#"double::set("c", 1).revert_after("31m")"#),
+    ]);
+    world.target.undoes("a", &[Turn::HangsBefore; 5]);
+    let house = world.start().await;
+    for name in ["load", "other", "later"] {
+        treated(&house, name).await;
+    }
+    house.advance(minutes(30) + seconds(15)).await;
+    assert_eq!(
+        (world.target.get("a"), world.target.get("b"), world.target.get("c")),
+        (Some(1), None, Some(1))
+    );
+    house.advance(minutes(1)).await;
+    assert_eq!((world.target.get("a"), world.target.get("c")), (Some(1), None), "due meanwhile");
+}

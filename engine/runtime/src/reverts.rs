@@ -3,10 +3,13 @@
 //! A change that stands on an earlier one, as the journal tells by target and action, is taken back first, whatever their
 //! times; so the last of them brings back what was there before the first.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use selfheal_core::issue::IssueId;
 use tokio::sync::Notify;
 
@@ -16,6 +19,8 @@ use crate::pen::Pen;
 use crate::ports::journal::{Intent, Tenure};
 use crate::ports::{JournalFault, JournalFaultKind};
 
+/// Changes that are taken back at the same time, at most.
+const AT_ONCE: usize = 8;
 /// How long to wait after something stood in the way.
 const RETRY: Duration = Duration::from_secs(10);
 /// How often to look without being called where the journal is shared: what a process planned that has died since calls
@@ -48,54 +53,100 @@ impl Reverts {
     }
 }
 
-/// Takes back what is due, for as long as the process runs. While the switch is off nothing is changed: what is due
-/// waits until it is on.
+/// Takes back what is due, for as long as the process runs: a few at a time, so that a target that does not answer keeps
+/// the others waiting for nothing, and one after the other at each target. While the switch is off nothing is changed: what
+/// is due waits until it is on.
 pub(crate) async fn run(engine: Arc<Engine>) {
+    let mut round = Round::default();
     loop {
         let changed = engine.reverts.changed.notified();
-        let wait = look(&engine).await.unwrap_or_else(|fault| {
+        let wait = round.begin(&engine).await.unwrap_or_else(|fault| {
             tracing::error!(%fault, "cannot take back what is due");
             Some(RETRY)
         });
         let wait = if engine.shared { Some(wait.unwrap_or(LOOK_SHARED).min(LOOK_SHARED)) } else { wait };
-        match wait {
-            None => changed.await,
-            Some(wait) => tokio::select! {
-                biased;
-                () = changed => {}
-                () = engine.clock.sleep(wait.max(Duration::from_millis(1))) => {}
-            },
+        let sleep = async {
+            match wait {
+                Some(wait) => engine.clock.sleep(wait.max(Duration::from_millis(1))).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            // What stood in the way may do so no longer.
+            () = changed => round.not_before.clear(),
+            Some((target, done)) = round.under_way.next() => round.ended(&engine, target, done),
+            () = sleep => {}
         }
     }
 }
 
-/// Takes back what is due; gives how long until the next look, if there is one to be.
-async fn look(engine: &Engine) -> Result<Option<Duration>, JournalFault> {
-    let mut waits = false;
-    for due in engine.journal.reverts_due(engine.clock.now()).await? {
-        if engine.switch.off().is_some() {
+/// What is being taken back.
+#[derive(Default)]
+struct Round<'e> {
+    /// One for each target; each ends with its target and whether it was taken back.
+    under_way: FuturesUnordered<BoxFuture<'e, (String, bool)>>,
+    busy: Vec<(String, IssueId)>,
+    /// Until when, by the monotonic clock, a target is left alone after something stood in the way.
+    not_before: HashMap<String, Duration>,
+}
+
+impl<'e> Round<'e> {
+    /// Begins what is due, as far as there is room; gives how long until the next look, if there is one to be.
+    async fn begin(&mut self, engine: &'e Engine) -> Result<Option<Duration>, JournalFault> {
+        let now = engine.clock.monotonic();
+        self.not_before.retain(|_, until| *until > now);
+        let due = engine.journal.reverts_due(engine.clock.now()).await?;
+        if !due.is_empty() && engine.switch.off().is_some() {
             return Ok(Some(RETRY));
         }
-        let (id, issue, targets) = (due.remediation, due.remediation.issue, vec![due.target.clone()]);
-        engine.reverts.waiting().remove(&issue);
-        match engine.aside(id, targets, |tenure| take_back_due(engine, tenure, due)).await {
-            Ok(Ok(done)) => waits |= !done,
-            Ok(Err(why)) => {
-                tracing::debug!(remediation = %id, %why, "a change whose time is over cannot be taken back yet");
-                if matches!(why, InTheWay::Looked) {
-                    engine.reverts.waiting().insert(issue);
-                }
-                waits = true;
+        for due in due {
+            if self.busy.len() >= AT_ONCE {
+                break;
             }
-            Err(fault) if fault.kind == JournalFaultKind::Fenced => waits = true,
-            Err(fault) => return Err(fault),
+            let (target, issue) = (due.target.clone(), due.remediation.issue);
+            // An issue is held by one of its changes at a time.
+            let is_busy = self.busy.iter().any(|busy| busy.0 == target || busy.1 == issue);
+            if !is_busy && !self.not_before.contains_key(&target) {
+                self.busy.push((target.clone(), issue));
+                self.under_way.push(async move { (target, take_back_aside(engine, due).await) }.boxed());
+            }
+        }
+        if !self.busy.is_empty() || !self.not_before.is_empty() {
+            return Ok(Some(RETRY));
+        }
+        let next = engine.journal.next_revert().await?;
+        Ok(next.map(|at| Duration::try_from(at.duration_since(engine.clock.now())).unwrap_or_default()))
+    }
+
+    fn ended(&mut self, engine: &Engine, target: String, done: bool) {
+        self.busy.retain(|busy| busy.0 != target);
+        if !done {
+            self.not_before.insert(target, engine.clock.monotonic() + RETRY);
         }
     }
-    if waits {
-        return Ok(Some(RETRY));
+}
+
+/// Takes back one change, with its target claimed and its issue held; false when it has to wait.
+async fn take_back_aside(engine: &Engine, due: Intent) -> bool {
+    let (id, issue, targets) = (due.remediation, due.remediation.issue, vec![due.target.clone()]);
+    engine.reverts.waiting().remove(&issue);
+    match engine.aside(id, targets, |tenure| take_back_due(engine, tenure, due)).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(why)) => {
+            tracing::debug!(remediation = %id, %why, "a change whose time is over cannot be taken back yet");
+            if matches!(why, InTheWay::Looked) {
+                engine.reverts.waiting().insert(issue);
+            }
+            false
+        }
+        Err(fault) => {
+            if fault.kind != JournalFaultKind::Fenced {
+                tracing::error!(remediation = %id, %fault, "a change whose time is over cannot be taken back");
+            }
+            false
+        }
     }
-    let next = engine.journal.next_revert().await?;
-    Ok(next.map(|at| Duration::try_from(at.duration_since(engine.clock.now())).unwrap_or_default()))
 }
 
 /// Takes back one change, unless that has been done meanwhile; false when it has to wait.
