@@ -26,8 +26,11 @@ pub(super) struct Forget {
 }
 
 /// Issues of which a change is still to be taken back are kept whole.
-const TO_REVERT: &str =
-    "SELECT issue FROM intents WHERE revert_at IS NOT NULL AND state IN ('done', 'undoing')";
+macro_rules! to_revert {
+    () => {
+        "SELECT issue FROM intents WHERE revert_at IS NOT NULL AND state IN ('done', 'undoing')"
+    };
+}
 
 impl Work for Forget {
     type Answer = usize;
@@ -113,23 +116,25 @@ fn forget_records(
 }
 
 /// Closed issues with remediations or approvals, found by these: there may be far more issues without any.
-const WITH_ACTIONS: &str = "
-    SELECT issue FROM (
-        SELECT issue FROM remediations WHERE started_at < ?1
-        UNION SELECT issue FROM approvals WHERE asked_at < ?1)
-    WHERE (SELECT closed_at FROM issues WHERE issues.id = issue) < ?1 LIMIT ?2";
+const WITH_ACTIONS: &str = concat!(
+    "SELECT issue FROM (
+         SELECT issue FROM remediations WHERE started_at < ?1
+         UNION SELECT issue FROM approvals WHERE asked_at < ?1)
+     WHERE (SELECT closed_at FROM issues WHERE issues.id = issue) < ?1 AND issue NOT IN (",
+    to_revert!(),
+    ") LIMIT ?2"
+);
 /// Closed issues.
-const OVER: &str = "
-    SELECT id FROM issues WHERE closed_at < ?1 AND closed_at IS NOT NULL ORDER BY closed_at LIMIT ?2";
+const OVER: &str = concat!(
+    "SELECT id FROM issues WHERE closed_at < ?1 AND closed_at IS NOT NULL AND id NOT IN (",
+    to_revert!(),
+    ") ORDER BY closed_at LIMIT ?2"
+);
 
 fn issues(
     statements: &Statements<'_>,
     find: &'static str,
     params: impl rusqlite::Params,
 ) -> Result<BTreeSet<i64>, Trouble> {
-    let found =
-        statements.get(find)?.query_map(params, |row| row.get(0))?.collect::<Result<BTreeSet<i64>, _>>()?;
-    let mut kept = statements.get(TO_REVERT)?;
-    let kept = kept.query_map([], |row| row.get(0))?.collect::<Result<BTreeSet<i64>, _>>()?;
-    Ok(&found - &kept)
+    Ok(statements.get(find)?.query_map(params, |row| row.get(0))?.collect::<Result<_, _>>()?)
 }
