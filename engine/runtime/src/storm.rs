@@ -62,6 +62,10 @@ impl Storms {
             while state.openings.front().is_some_and(|at| later(*at, WINDOW) <= now) {
                 state.openings.pop_front();
             }
+            // What lies in the future by more than disorder was counted before the clock was set back.
+            while state.openings.back().is_some_and(|at| *at > later(now, WINDOW)) {
+                state.openings.pop_back();
+            }
             StormReading {
                 new_issues: u32::try_from(state.openings.len()).unwrap_or(u32::MAX),
                 released: state.released_until.is_some_and(|until| until > now),
@@ -97,6 +101,8 @@ mod tests {
         (0..30).for_each(|second| storms.count("r", at(second)));
         assert_eq!(storms.read("r", at(30)).new_issues, 30);
         assert_eq!(storms.read("r", at(70)).new_issues, 19);
+        storms.count("set back", at(9000));
+        assert_eq!(storms.read("set back", at(70)).new_issues, 0);
         assert!(storms.tell("r", at(70)));
         assert!(!storms.tell("r", at(71)));
         storms.release("r", at(71));

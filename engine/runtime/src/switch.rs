@@ -153,6 +153,15 @@ impl Results {
             self.all -= all;
             self.failed -= failed;
         }
+        // What lies in the future by more than disorder was counted before the clock was set back.
+        while let Some((began, all, failed)) = self.minutes.back().copied() {
+            if began <= later(now, MINUTE) {
+                break;
+            }
+            self.minutes.pop_back();
+            self.all -= all;
+            self.failed -= failed;
+        }
         if self.minutes.back().is_none_or(|(began, ..)| later(*began, MINUTE) <= now) {
             self.minutes.push_back((now, 0, 0));
         }
@@ -241,6 +250,9 @@ mod tests {
         }
         assert!(switch.count(true, at(9), &policy).unwrap().starts_with("4 of 10"));
         assert_eq!(switch.count(true, at(200), &policy), None, "an hour later they are forgotten");
+        assert_eq!(switch.success_rate(), 1.0);
+        assert_eq!(switch.count(false, at(100), &policy), None, "and when the clock was set back");
+        assert_eq!(switch.success_rate(), 0.0);
     }
 
     #[test]
