@@ -89,6 +89,7 @@ cases! {
     effects::remediations_are_listed_newest_first_and_by_filter,
     effects::failures_and_results_are_counted,
     effects::totals_add_up,
+    retention::issues_with_a_change_to_be_taken_back_keep_no_others,
     retention::what_is_over_is_forgotten_by_its_kind,
     people::an_approval_is_answered_once_and_for_its_plan,
     people::approvals_are_listed_newest_first,

@@ -46,6 +46,22 @@ async fn forget(journal: &dyn Journal, failures: i64, actions: i64, events: i64)
     }
 }
 
+pub async fn issues_with_a_change_to_be_taken_back_keep_no_others(journal: &dyn Journal) {
+    let mut timed = Vec::new();
+    for name in ["one", "two", "three"] {
+        timed.push(treated(journal, name, true).await);
+        let done = move_intent(hash(name), IntentState::Applied, IntentState::Done, 41, Some(9000));
+        let applied = move_intent(hash(name), IntentState::Executing, IntentState::Applied, 40, None);
+        journal.commit(vec![applied, done]).await.unwrap();
+    }
+    let over = treated(journal, "over", true).await;
+    forget(journal, 1000, 1000, 1000).await;
+    assert!(journal.issue(over).await.unwrap().is_none());
+    for issue in timed {
+        assert!(journal.remediation(remediation_id(issue, 1)).await.unwrap().is_some());
+    }
+}
+
 pub async fn what_is_over_is_forgotten_by_its_kind(journal: &dyn Journal) {
     let (over, open) = (treated(journal, "over", true).await, treated(journal, "open", false).await);
     let timed = treated(journal, "timed", true).await;
