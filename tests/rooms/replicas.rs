@@ -353,3 +353,32 @@ async fn nothing_is_undone_at_a_target_that_another_has_got_meanwhile() {
         );
     }
 }
+
+#[tokio::test]
+async fn windows_that_are_added_at_the_same_time_all_stand() {
+    let world = World::with_plan(r#"double::set("a", 1)"#).shared();
+    let (one, two) = (world.start().await, world.start().await);
+    let window = Window {
+        id: String::new(),
+        matchers: Vec::new(),
+        from: one.now(),
+        until: one.now() + SignedDuration::from_hours(1),
+        reason: "patch day".to_owned(),
+        by: String::new(),
+        at: one.now(),
+    };
+    let (first, second) = (std::sync::Arc::clone(&one.engine), std::sync::Arc::clone(&two.engine));
+    let adding = tokio::spawn(async move {
+        tokio::join!(first.add_maintenance(window.clone(), "anna"), second.add_maintenance(window, "ben"))
+    });
+    while !adding.is_finished() {
+        one.advance(Duration::from_millis(100)).await;
+    }
+    let (first, second) = adding.await.unwrap();
+    let added = [first.unwrap().id, second.unwrap().id];
+    one.advance(seconds(2)).await;
+    for house in [&one, &two] {
+        let stand: Vec<_> = house.engine.maintenance_windows().into_iter().map(|window| window.id).collect();
+        assert!(added.iter().all(|id| stand.contains(id)) && stand.len() == 2, "{stand:?}");
+    }
+}

@@ -2,6 +2,7 @@
 //! restarts, and hold beside those of the configuration.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -17,6 +18,13 @@ use crate::ports::{JournalFault, JournalFaultKind};
 
 /// The journal's name for the windows.
 pub(crate) const SETTING: &str = "maintenance";
+/// The task of changing them: one process at a time, since all windows are one setting.
+const CHANGING: &str = "maintenance/change";
+/// How long a change may take. One that took more than half of it is not written, as another process may be at it.
+const CHANGE_LEASE: Duration = Duration::from_secs(10);
+/// How often, and for how long, it is tried to become the one who changes them.
+const CHANGE_RETRY: Duration = Duration::from_millis(200);
+const CHANGE_WAIT: Duration = Duration::from_secs(15);
 /// Windows that may stand at the same time.
 pub const WINDOWS_MAX: usize = 100;
 
@@ -141,6 +149,13 @@ impl Engine {
     /// Conflict when there are too many; otherwise the journal cannot be written. Nothing is changed.
     pub async fn add_maintenance(&self, window: Window, by: &str) -> Result<Window, JournalFault> {
         let _changing = self.maintenance.changing.lock().await;
+        let began = self.begin_change().await?;
+        let added = self.add_window(window, by, began).await;
+        self.end_change().await;
+        added
+    }
+
+    async fn add_window(&self, window: Window, by: &str, began: Duration) -> Result<Window, JournalFault> {
         self.refresh_maintenance().await?;
         let now = self.clock.now();
         let mut windows = self.maintenance.windows(now);
@@ -152,9 +167,40 @@ impl Engine {
         let window = Window { id, by: by.to_owned(), at: now, ..window };
         windows.push(window.clone());
         let Window { from, until, reason, .. } = &window;
-        self.keep_windows(&windows, by, format!("added maintenance from {from} until {until}: {reason}"))
-            .await?;
+        self.keep_windows(
+            &windows,
+            by,
+            format!("added maintenance from {from} until {until}: {reason}"),
+            began,
+        )
+        .await?;
         Ok(window)
+    }
+
+    /// Waits until no other process changes the windows; gives since when, by the monotonic clock, this one may.
+    async fn begin_change(&self) -> Result<Duration, JournalFault> {
+        let give_up = self.clock.monotonic() + CHANGE_WAIT;
+        loop {
+            let began = self.clock.monotonic();
+            if !self.shared
+                || self.journal.lease(CHANGING, &self.replica, self.clock.now(), CHANGE_LEASE).await?
+            {
+                return Ok(began);
+            }
+            if began >= give_up {
+                return Err(changed_elsewhere());
+            }
+            self.clock.sleep(CHANGE_RETRY).await;
+        }
+    }
+
+    async fn end_change(&self) {
+        if self.shared {
+            let given = self.journal.lease(CHANGING, &self.replica, self.clock.now(), Duration::ZERO).await;
+            if let Err(fault) = given {
+                tracing::warn!(%fault, "the right to change maintenance windows ends by itself");
+            }
+        }
     }
 
     /// Takes a maintenance window away; what it held is looked at. Gives `None` when there is none of this name.
@@ -163,20 +209,40 @@ impl Engine {
     /// The journal cannot be written; nothing is changed.
     pub async fn end_maintenance(&self, id: &str, by: &str) -> Result<Option<Window>, JournalFault> {
         let changing = self.maintenance.changing.lock().await;
-        self.refresh_maintenance().await?;
-        let mut windows = self.maintenance.windows(self.clock.now());
-        let Some(place) = windows.iter().position(|window| window.id == id) else { return Ok(None) };
-        let window = windows.remove(place);
-        self.keep_windows(&windows, by, format!("ended maintenance {id}: {}", window.reason)).await?;
+        let began = self.begin_change().await?;
+        let removed = self.remove_window(id, by, began).await;
+        self.end_change().await;
         drop(changing);
+        let Some(window) = removed? else { return Ok(None) };
         let (now, was) = (self.clock.now(), Standing::new(window.clone()));
         let held = |issue: &Issue| issue.is_held(now) && was.matches(&issue.alert.labels);
         self.call_all(IssueFilter::default(), held).await?;
         Ok(Some(window))
     }
 
-    /// Takes over the windows that people have added in other processes.
-    pub(crate) async fn refresh_maintenance(&self) -> Result<(), JournalFault> {
+    async fn remove_window(
+        &self,
+        id: &str,
+        by: &str,
+        began: Duration,
+    ) -> Result<Option<Window>, JournalFault> {
+        self.refresh_maintenance().await?;
+        let mut windows = self.maintenance.windows(self.clock.now());
+        let Some(place) = windows.iter().position(|window| window.id == id) else { return Ok(None) };
+        let window = windows.remove(place);
+        self.keep_windows(&windows, by, format!("ended maintenance {id}: {}", window.reason), began).await?;
+        Ok(Some(window))
+    }
+
+    /// Takes over, from time to time, the windows that people have added in other processes; not while they are changed here,
+    /// which does so, too.
+    pub(crate) async fn follow_maintenance(&self) -> Result<(), JournalFault> {
+        let Ok(_changing) = self.maintenance.changing.try_lock() else { return Ok(()) };
+        self.refresh_maintenance().await
+    }
+
+    /// Takes over the windows as the journal has them. Nobody else changes them here meanwhile.
+    async fn refresh_maintenance(&self) -> Result<(), JournalFault> {
         if self.shared {
             let windows = read(self.journal.setting(SETTING).await?);
             if !self.maintenance.are(&windows) {
@@ -187,7 +253,16 @@ impl Engine {
         Ok(())
     }
 
-    async fn keep_windows(&self, windows: &[Window], by: &str, summary: String) -> Result<(), JournalFault> {
+    async fn keep_windows(
+        &self,
+        windows: &[Window],
+        by: &str,
+        summary: String,
+        began: Duration,
+    ) -> Result<(), JournalFault> {
+        if self.shared && self.clock.monotonic().saturating_sub(began) > CHANGE_LEASE / 2 {
+            return Err(changed_elsewhere());
+        }
         let record = Record {
             issue: None,
             remediation: None,
@@ -204,6 +279,11 @@ impl Engine {
         self.maintenance.hold(windows);
         Ok(())
     }
+}
+
+fn changed_elsewhere() -> JournalFault {
+    let what = "another process is changing the maintenance windows; try again".to_owned();
+    JournalFault { kind: JournalFaultKind::Conflict, what }
 }
 
 #[cfg(test)]

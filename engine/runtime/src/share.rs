@@ -50,7 +50,7 @@ pub(crate) async fn run(engine: Arc<Engine>) {
         if let Err(fault) = refresh_switch(&engine, &mut stored).await {
             tracing::warn!(%fault, "cannot read where the switch stands");
         }
-        if let Err(fault) = engine.refresh_maintenance().await {
+        if let Err(fault) = engine.follow_maintenance().await {
             tracing::warn!(%fault, "cannot read which maintenance windows stand");
         }
         if engine.clock.monotonic().saturating_sub(learnt) >= LEARN_EVERY {
