@@ -183,17 +183,16 @@ impl Oracle {
             let what = format!("intent {short} of {remediation} is undone and is {}", known.state);
             return Some((Invariant::EffectHasIntent, what));
         }
-        // Undoing for want of success is part of the remediation; what is taken back later must wait its turn.
-        if !known.is_due(now) {
-            return None;
-        }
+        // Undoing for want of success is part of the remediation; what is taken back later must wait its turn. Neither is done
+        // while another is at work there.
         let later = |other: &&Known| {
             (&other.target, &other.action) == (&known.target, &known.action)
                 && other.number > known.number
                 && other.revert_at.is_some()
                 && matches!(other.state, IntentState::Done | IntentState::Undoing)
         };
-        if let Some(later) = state.effects.by_intent.values().find(later).filter(|_| !state.forgotten) {
+        let later = known.is_due(now).then(|| state.effects.by_intent.values().find(later)).flatten();
+        if let Some(later) = later.filter(|_| !state.forgotten) {
             let what =
                 format!("{remediation} is taken back at {} before {}", known.target, later.remediation);
             return Some((Invariant::LastComesFirst, what));
@@ -201,7 +200,7 @@ impl Oracle {
         let granted = |other| state.effects.is_granted(other, self.timeline.elapsed());
         let other = state.remediations.others_at(remediation, &known.target, &granted);
         let other = other.filter(|_| !state.forgotten)?;
-        let what = format!("{remediation} is taken back at {} while {other} is at work there", known.target);
+        let what = format!("{remediation} is undone at {} while {other} is at work there", known.target);
         Some((Invariant::OneAtATime, what))
     }
 
