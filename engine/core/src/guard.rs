@@ -176,6 +176,11 @@ pub fn later(now: Timestamp, by: Duration) -> Timestamp {
     SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
 }
 
+/// The moment some time before another, or the beginning of time.
+pub fn earlier(now: Timestamp, by: Duration) -> Timestamp {
+    SignedDuration::try_from(by).ok().and_then(|by| now.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
+}
+
 /// Asks every guard.
 pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     Guard::NAMES

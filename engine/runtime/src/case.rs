@@ -56,7 +56,7 @@ async fn settle(engine: &Engine, mut pen: Pen<'_>, issue: &Issue) -> Result<(), 
         None => issue.why.clone(),
     };
     let close = now >= close_at;
-    engine.readable(issue.id);
+    engine.unreadable.end(issue.id);
     if close {
         let resolved = format!("resolved at {resolved_at}, and stayed so");
         pen.note(record(issue, now, "closed", resolved.clone()));
@@ -130,7 +130,7 @@ async fn conclude(
 ) -> Result<(), JournalFault> {
     let Looked { rule, deliberation: Deliberation { mut facts, ending } } = looked;
     if !matches!(ending, Ending::Unreadable { .. }) {
-        engine.readable(issue.id);
+        engine.unreadable.end(issue.id);
     }
     let header = rule.header();
     let now = engine.clock.now();
@@ -194,13 +194,13 @@ async fn conclude(
             rest(engine, pen, &issue, Outcome::Escalated, why, None).await
         }
         Ending::Unreadable { why } => {
-            if later(engine.unreadable_since(issue.id, now), engine.policy.target_wait) > now {
+            if later(engine.unreadable.since(issue.id, now), engine.policy.target_wait) > now {
                 let until = engine.clock.after(UNREADABLE_RETRY);
                 let why = format!("cannot observe: {why}");
                 return hold(engine, pen, &issue, &facts, until, why).await;
             }
             // The next time that it cannot be read is waited for anew.
-            engine.readable(issue.id);
+            engine.unreadable.end(issue.id);
             fail(engine, pen, &issue, &facts, format!("cannot observe: {why}"), again).await
         }
         Ending::Failed { why } => fail(engine, pen, &issue, &facts, why, again).await,

@@ -173,6 +173,22 @@ pub(crate) async fn run(engine: Arc<Engine>) {
     }
 }
 
+impl Engine {
+    /// Gives back the issues and tasks that this process holds, when it is about to end: others need not wait for its
+    /// leases. Issues with an effect under way stay held until their leases end, for others could not tell yet what became of
+    /// it. From then on nothing more has an effect.
+    pub async fn leave(&self) {
+        let held = self.holds.drop_all();
+        if !held.is_empty()
+            && let Err(fault) = self.journal.keep(held, self.clock.now(), Duration::ZERO).await
+        {
+            tracing::warn!(%fault, "what is held could not be given back; its leases end by themselves");
+            return;
+        }
+        self.resign().await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

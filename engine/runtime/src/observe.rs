@@ -4,13 +4,15 @@
 //! circuit breaker. Around an effect it is asked whatever the breaker says, and nothing counts: a change that was made is
 //! looked after, and not taken back because somebody else's reading failed.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use selfheal_contract::{Failure, FailureKind, Reading};
 use selfheal_core::condition::{ProbeCall, Readings};
+use selfheal_core::issue::IssueId;
 use selfheal_script::{Rule, View};
 
 use crate::decide::{Ending, Purpose};
@@ -18,6 +20,26 @@ use crate::engine::Engine;
 
 /// How long reading one probe may take.
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Since when issues' probes cannot be read, as far as this process knows.
+#[derive(Default)]
+pub(crate) struct Unreadable(Mutex<HashMap<IssueId, Timestamp>>);
+
+impl Unreadable {
+    fn all(&self) -> MutexGuard<'_, HashMap<IssueId, Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// They cannot be read now; gives since when.
+    pub(crate) fn since(&self, issue: IssueId, now: Timestamp) -> Timestamp {
+        *self.all().entry(issue).or_insert(now)
+    }
+
+    /// They could be read.
+    pub(crate) fn end(&self, issue: IssueId) {
+        self.all().remove(&issue);
+    }
+}
 
 /// Reads what a rule asks for, each reading under the name that the rule gave it.
 pub(crate) async fn observe(

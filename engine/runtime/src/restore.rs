@@ -4,7 +4,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use selfheal_core::guard::earlier;
 use selfheal_core::issue::Outcome;
 use selfheal_core::policy::RATE_WINDOW;
 
@@ -26,10 +27,6 @@ impl Owed {
     }
 }
 
-fn ago(now: Timestamp, by: Duration) -> Timestamp {
-    now.checked_sub(SignedDuration::try_from(by).unwrap_or_default()).unwrap_or(Timestamp::MIN)
-}
-
 impl Engine {
     /// Takes in what earlier processes left: claims that still count, the last hour's results and the last
     /// minute's new issues.
@@ -38,7 +35,7 @@ impl Engine {
         let lost = self.ledger.lost().await;
         let recent = self.recent(now).await?;
         // What failed before a person turned the switch on again has been looked at.
-        let counted_from = ago(now, RATE_WINDOW).max(self.switch.position().at);
+        let counted_from = earlier(now, RATE_WINDOW).max(self.switch.position().at);
         for remediation in recent.iter().rev() {
             let at = remediation.ended_at.unwrap_or(remediation.started_at);
             if let Some(success) =
@@ -63,8 +60,11 @@ impl Engine {
         let rules = self.rules.current();
         let cooldowns = rules.set.rules().iter().map(|rule| Duration::from(rule.header().cooldown));
         let reach = cooldowns.max().unwrap_or_default().max(self.policy.cooldown_min).max(RATE_WINDOW);
-        let mut filter =
-            RemediationFilter { since: Some(ago(now, reach)), limit: 10_000, ..RemediationFilter::default() };
+        let mut filter = RemediationFilter {
+            since: Some(earlier(now, reach)),
+            limit: 10_000,
+            ..RemediationFilter::default()
+        };
         let mut recent = Vec::new();
         loop {
             let page = self.journal.remediations(filter.clone()).await?;
@@ -116,6 +116,14 @@ impl Engine {
 }
 
 impl Engine {
+    /// Gives a claim back.
+    pub(crate) async fn release(&self, claim: &Claim) {
+        if let Err(fault) = self.ledger.release(claim, self.clock.now()).await {
+            // The lease ends by itself.
+            tracing::warn!(holder = claim.holder, %fault, "a claim could not be given back");
+        }
+    }
+
     /// Gives back what an ended remediation has claimed, now or later. Nobody claims by its name again, so that it does no
     /// harm when that comes late.
     pub(crate) async fn release_ended(&self, claim: &Claim) {

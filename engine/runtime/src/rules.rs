@@ -4,8 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use selfheal_core::issue::Outcome;
 use selfheal_core::labels::Labels;
 use selfheal_script::{Compiler, Diagnostic, Rule, RuleFile, RuleSet};
+
+use crate::engine::Engine;
+use crate::feed::Change;
+use crate::ports::JournalFault;
+use crate::ports::journal::{Issue, IssueFilter};
 
 /// A rule set with its place in the order of rule sets.
 pub struct Generation {
@@ -97,5 +103,47 @@ impl Rules {
                 Err(refused)
             }
         }
+    }
+}
+
+impl Engine {
+    /// Takes rule texts into use, all of them or none; open issues that no rule was for are matched again.
+    ///
+    /// # Errors
+    /// What is wrong with the texts. The rules in use stay.
+    pub async fn load_rules(&self, files: Vec<RuleFile>) -> Result<Arc<Generation>, Refusal> {
+        let count = |result: &str| self.metrics.reloads.with_label_values(&[result]).inc();
+        match self.rules.load(files, self.clock.now()) {
+            Ok(None) => Ok(self.rules.current()),
+            Ok(Some(generation)) => {
+                count("loaded");
+                self.feed.tell(Change { rules: true, ..Change::default() });
+                self.metrics.rules_generation.set(i64::try_from(generation.generation).unwrap_or(i64::MAX));
+                self.metrics.rules_loaded.set(i64::try_from(generation.set.len()).unwrap_or(i64::MAX));
+                tracing::info!(
+                    generation = generation.generation,
+                    rules = generation.set.len(),
+                    "rules are in use"
+                );
+                if let Err(fault) = self.match_again(&generation).await {
+                    tracing::warn!(%fault, "issues without a rule could not be matched again");
+                }
+                Ok(generation)
+            }
+            Err(refusal) => {
+                count("refused");
+                self.feed.tell(Change { rules: true, ..Change::default() });
+                Err(refusal)
+            }
+        }
+    }
+
+    /// An issue that no rule was for may have one now.
+    async fn match_again(&self, generation: &Generation) -> Result<(), JournalFault> {
+        let filter = IssueFilter { outcome: Some(Outcome::Unmatched), ..IssueFilter::default() };
+        let matched = |issue: &Issue| {
+            issue.resolved_at.is_none() && !generation.matching(&issue.alert.labels).is_empty()
+        };
+        self.call_all(filter, matched).await
     }
 }

@@ -5,7 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::later;
+use selfheal_core::guard::{earlier, later};
+use serde_json::json;
+
+use crate::engine::{Engine, PAGE};
+use crate::ports::JournalFault;
+use crate::ports::journal::{IssueFilter, Record, Write};
 
 /// The window in which new issues are counted.
 pub(crate) const WINDOW: Duration = Duration::from_secs(60);
@@ -87,6 +92,88 @@ impl Storms {
             }
             tell
         })
+    }
+}
+
+/// The setting that holds until when a person lets a rule go on despite a storm.
+fn released_key(rule: &str) -> String {
+    format!("storm_released/{rule}")
+}
+
+impl Engine {
+    /// How many new issues a rule has, in all processes; of what the others have, no more are counted than a storm needs.
+    pub(crate) async fn storm(&self, rule: &str, now: Timestamp) -> StormReading {
+        let here = self.storms.read(rule, now);
+        let most = self.policy.storm_per_minute;
+        if most == 0 {
+            return here;
+        }
+        let mut new_issues = here.new_issues;
+        if self.shared {
+            // One more than may be is enough to know, and in a storm there are very many.
+            let everywhere =
+                self.journal.openings_since(rule, earlier(now, WINDOW), most.saturating_add(1)).await;
+            new_issues = everywhere.map_or(new_issues, |count| count.max(new_issues));
+        }
+        if here.released || new_issues <= most {
+            return StormReading { new_issues, ..here };
+        }
+        let until = self.journal.setting(&released_key(rule)).await.ok().flatten();
+        let until = until.and_then(|until| serde_json::from_value::<Timestamp>(until).ok());
+        StormReading { new_issues, released: until.is_some_and(|until| until > now) }
+    }
+
+    /// Counts the new issues of the last minute, which an earlier process has had. Where the journal is shared it is asked
+    /// each time.
+    pub(crate) async fn restore_storms(&self, now: Timestamp) -> Result<(), JournalFault> {
+        if self.shared || self.policy.storm_per_minute == 0 {
+            return Ok(());
+        }
+        let since = earlier(now, WINDOW);
+        let mut filter = IssueFilter { limit: PAGE, ..IssueFilter::default() };
+        let mut openings = Vec::new();
+        loop {
+            let page = self.journal.issues(filter.clone()).await?;
+            filter.before = page.last().map(|issue| issue.id);
+            let last =
+                page.len() < PAGE as usize || page.last().is_none_or(|issue| issue.received_at < since);
+            let recent = page.into_iter().filter(|issue| (since..=now).contains(&issue.received_at));
+            openings.extend(recent.filter_map(|issue| Some((issue.received_at, issue.rule?))));
+            if last || openings.len() >= OPENINGS_MAX {
+                break;
+            }
+        }
+        openings.sort_unstable();
+        openings.iter().for_each(|(at, rule)| self.storms.count(rule, *at));
+        Ok(())
+    }
+
+    /// Lets a rule go on for an hour although it is flooded with new issues.
+    ///
+    /// # Errors
+    /// The journal cannot be written; nothing is changed.
+    pub async fn release_storm(&self, rule: &str, by: &str) -> Result<(), JournalFault> {
+        let at = self.clock.now();
+        let record = Record {
+            issue: None,
+            remediation: None,
+            at,
+            kind: "storm_released".to_owned(),
+            actor: by.to_owned(),
+            summary: format!("let rule {rule} go on despite a storm of new issues"),
+            facts: serde_json::Value::Null,
+        };
+        let release = self.release_everywhere(rule, at);
+        self.journal.commit(vec![Write::Record(record), release]).await?;
+        self.storms.release(rule, at);
+        let filter = IssueFilter { rule: Some(rule.to_owned()), ..IssueFilter::default() };
+        self.call_all(filter, |issue| issue.is_held(at)).await
+    }
+
+    /// What makes a person's word about a storm known to all processes, and to the next.
+    pub(crate) fn release_everywhere(&self, rule: &str, at: Timestamp) -> Write {
+        let until = later(at, RELEASE);
+        Write::Set { key: released_key(rule), value: json!(until) }
     }
 }
 

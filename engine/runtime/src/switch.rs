@@ -3,17 +3,18 @@
 //! It also turns itself off when too many remediations fail.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use selfheal_core::guard::later;
+use selfheal_core::guard::{earlier, later};
 use selfheal_core::issue::Outcome;
 use selfheal_core::policy::{Policy, RATE_WINDOW};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
+use crate::feed::Change;
 use crate::news;
 use crate::ports::JournalFault;
 use crate::ports::journal::{IssueFilter, Record, Write};
@@ -21,6 +22,8 @@ use crate::ports::journal::{IssueFilter, Record, Write};
 /// The journal's name for the switch.
 pub(crate) const SETTING: &str = "switch";
 
+/// How long after one count of failures the next comes at the earliest.
+const JUDGE_PAUSE: Duration = Duration::from_millis(250);
 /// The grain in which results are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -228,6 +231,67 @@ impl Engine {
     async fn look_at_refused(&self) -> Result<(), JournalFault> {
         let filter = IssueFilter { outcome: Some(Outcome::Refused), ..IssueFilter::default() };
         self.call_all(filter, |_| true).await
+    }
+}
+
+/// Takes over where the switch stands in the journal, when that has changed since it was last read. What this process
+/// has turned off and could not journal stays off until somebody turns it anywhere.
+pub(crate) async fn refresh(
+    engine: &Engine,
+    known: &mut Option<serde_json::Value>,
+) -> Result<(), JournalFault> {
+    // What this process is about to journal comes after what is read here, or is read.
+    let _turning = engine.switch.turning.lock().await;
+    let turned_off = engine.switch.turned_off();
+    let now = engine.journal.setting(SETTING).await?;
+    if now == *known {
+        return Ok(());
+    }
+    known.clone_from(&now);
+    let Some(position) = now.map(|value| stored(value, engine.clock.now())) else { return Ok(()) };
+    let (on, by, why) = (position.on, position.by.clone(), position.why.clone());
+    if position != engine.switch.position() && engine.switch.turn(position, turned_off) {
+        tracing::warn!(on, by, why, "the switch was turned");
+        engine.metrics.switch_on.set(i64::from(on));
+        engine.feed.tell(Change { settings: vec![SETTING.to_owned()], ..Change::default() });
+    }
+    Ok(())
+}
+
+/// Turns the switch off when too many remediations fail in all processes together. Asked after each that ends here, but
+/// when they end by the hundreds the journal does not count them all again for each.
+pub(crate) async fn watch_failures(engine: Arc<Engine>) {
+    loop {
+        engine.ended.notified().await;
+        if let Some(why) = engine.too_many_failures().await {
+            engine.turn_off_by_itself(&why).await;
+        }
+        engine.clock.sleep(JUDGE_PAUSE).await;
+    }
+}
+
+impl Engine {
+    /// Why the switch must be turned off because of remediations in all processes, if so.
+    async fn too_many_failures(&self) -> Option<String> {
+        let since = earlier(self.clock.now(), RATE_WINDOW).max(self.switch.position().at);
+        let endings = self.journal.endings_since(since).await;
+        let endings = endings
+            .inspect_err(|fault| tracing::warn!(%fault, "cannot read how many remediations failed"))
+            .ok()?;
+        let count = |wanted: bool| -> u64 {
+            let wanted = endings.iter().filter(|(outcome, _)| outcome.helped() == Some(wanted));
+            wanted.map(|(_, count)| count).sum()
+        };
+        let capped = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
+        let (failed, helped) = (count(false), count(true));
+        self.switch.judge(capped(failed + helped), capped(failed), &self.policy)
+    }
+
+    /// Turns the switch off for what is going wrong.
+    pub(crate) async fn turn_off_by_itself(&self, why: &str) {
+        if let Err(fault) = self.turn_switch(false, "selfheal", why).await {
+            tracing::error!(%fault, "the switch is off, but the journal could not be told");
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use selfheal_runtime::Engine;
+use selfheal_runtime::Parts;
 use selfheal_runtime::dry_run::{DryRun, DryRunFault};
-use selfheal_runtime::engine::Parts;
 use selfheal_runtime::ports::{Clock, Journal};
 use selfheal_script::RuleFile;
 use selfheal_store::SqliteJournal;

@@ -172,7 +172,7 @@ async fn refresh_waiting(engine: &Engine, now: Timestamp) {
     if let Ok(waiting) = engine.journal.waiting().await {
         let (size, oldest) = (&engine.metrics.outbox_size, &engine.metrics.outbox_oldest_seconds);
         // A sink for which nothing waits is not among them.
-        for sink in engine.sinks().chain([ESCALATION]) {
+        for sink in engine.sink_names().chain([ESCALATION]) {
             size.with_label_values(&[sink]).set(0);
             oldest.with_label_values(&[sink]).set(0.0);
         }

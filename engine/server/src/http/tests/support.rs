@@ -19,7 +19,7 @@ use selfheal_contract::{
 };
 use selfheal_core::policy::Policy;
 use selfheal_runtime::Engine;
-use selfheal_runtime::engine::Parts;
+use selfheal_runtime::Parts;
 use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::AlertSource;
