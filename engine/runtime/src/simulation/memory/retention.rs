@@ -31,17 +31,19 @@ impl State {
         let asked = self.approvals.iter().filter(|approval| approval.asked_at < actions);
         let acted: BTreeSet<IssueId> =
             begun.map(|begun| begun.id.issue).chain(asked.map(|asked| asked.issue)).collect();
-        let closed = |id: &IssueId| self.issues.get(id).and_then(|issue| issue.closed_at);
+        let closed = |id: &IssueId| {
+            self.issues.get(id).filter(|_| !kept.contains(id)).and_then(|issue| issue.closed_at)
+        };
         let of_actions = acted.into_iter().filter(|id| closed(id).is_some_and(|at| at < actions));
         let of_actions: BTreeSet<IssueId> = of_actions.take(most).collect();
         let mut over: Vec<_> = self
             .issues
             .values()
+            .filter(|issue| !kept.contains(&issue.id))
             .filter_map(|issue| issue.closed_at.filter(|at| *at < events).map(|at| (at, issue.id)))
             .collect();
         over.sort_unstable();
         let over: BTreeSet<IssueId> = over.into_iter().take(most).map(|(_, id)| id).collect();
-        let (over, of_actions) = (&over - &kept, &of_actions - &kept);
 
         let gone = &of_actions | &over;
         self.intents.retain(|intent| !gone.contains(&intent.remediation.issue));
