@@ -102,12 +102,6 @@ impl Quantity {
         self.thousandths as f64 / 1_000.0
     }
 
-    /// Twice as much.
-    #[must_use]
-    pub fn doubled(self) -> Self {
-        self.percent(200)
-    }
-
     /// This share of it in percent, rounded up to what its style can show: whole Mi for memory of a Mi and more, whole
     /// thousandths otherwise.
     #[must_use]
@@ -170,7 +164,7 @@ mod tests {
             let quantity: Quantity = text.parse().unwrap();
             assert_eq!(quantity.to_string(), canonical, "{text}");
             assert_eq!(quantity.units(), units, "{text}");
-            assert_eq!(quantity.doubled().to_string(), doubled, "{text}");
+            assert_eq!(quantity.percent(200).to_string(), doubled, "{text}");
             assert_eq!(quantity.percent(150).to_string(), half_more, "{text}");
         }
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a failure means for the next step. The kind is also the metric's label.
+/// What a failure means for the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
@@ -12,17 +12,6 @@ pub enum FailureKind {
     Transient,
     /// It may have happened. Look at the target; never repeat it blindly.
     Indeterminate,
-}
-
-impl FailureKind {
-    /// The name in metrics and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Transient => "transient",
-            Self::Indeterminate => "indeterminate",
-        }
-    }
 }
 
 /// A failure, with a text that an operator reads: what was expected, what came, what to do.

@@ -164,7 +164,7 @@ mod tests {
         notices
             .iter()
             .map(|notice| {
-                format!("{} {}", notice.alert(), if notice.is_firing() { "firing" } else { "resolved" })
+                format!("{} {}", notice.alert(), if notice.ended.is_none() { "firing" } else { "resolved" })
             })
             .collect()
     }

@@ -27,7 +27,7 @@ pub(crate) struct Subject {
 pub(crate) struct Notice {
     pub(crate) subject: Subject,
     pub(crate) symptom: Symptom,
-    ended: Option<Timestamp>,
+    pub(crate) ended: Option<Timestamp>,
 }
 
 impl Subject {
@@ -82,11 +82,6 @@ impl Notice {
     #[cfg(test)]
     pub(crate) fn alert(&self) -> &'static str {
         self.symptom.ailment.alert()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn is_firing(&self) -> bool {
-        self.ended.is_none()
     }
 
     /// What identifies the alert.

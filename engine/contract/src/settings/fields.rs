@@ -103,11 +103,6 @@ impl Section<'_> {
         self.optional(name, |node| read::float(node, &range)).unwrap_or(default)
     }
 
-    /// A number within `range` that may be absent. Never NaN.
-    pub fn optional_float(&mut self, name: &str, range: RangeInclusive<f64>) -> Option<f64> {
-        self.optional(name, |node| read::float(node, &range))
-    }
-
     /// A duration within `range`, written with its unit (`500ms`, `5m`, `1h30m`), or `default`.
     pub fn span_or(&mut self, name: &str, default: Span, range: RangeInclusive<Span>) -> Span {
         debug_assert!(range.contains(&default), "the default of {name} is outside its range");
