@@ -20,11 +20,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::{BoxFuture, join_all};
 use reqwest::{Client, RequestBuilder, Response, Url};
-use selfheal_contract::settings::Secret;
 use selfheal_core::labels::Fingerprint;
 use selfheal_runtime::ports::{AlertSource, NewSilence, Silence, SourceFault, StandingAlert, StandingAlerts};
 use tracing::warn;
 
+use crate::config::ClientCredentials;
 use crate::outgoing::{self, excerpt, shown, told};
 use elements::{Element, Elements};
 
@@ -34,28 +34,11 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How much of a refusal is told.
 const REFUSAL_BYTES_MAX: usize = 300;
 
-/// How this server shows itself to Alertmanager.
-#[derive(Clone, Debug, Default)]
-pub enum Credentials {
-    /// Not at all.
-    #[default]
-    None,
-    /// `Authorization: Bearer <token>`.
-    Bearer(Secret),
-    /// HTTP basic authentication.
-    Basic {
-        /// The user.
-        user: String,
-        /// The password.
-        password: Secret,
-    },
-}
-
 /// Which Alertmanagers to ask, and how.
 #[derive(Clone, Debug)]
 pub struct AlertmanagerSettings {
     /// The peers' addresses, with the path prefix if there is one, and how to show oneself there; at least one.
-    pub peers: Vec<(String, Credentials)>,
+    pub peers: Vec<(String, ClientCredentials)>,
     /// The longest time for a peer's answer, read to its end.
     pub timeout: Duration,
     /// Only alerts that are routed to a receiver whose name this regular expression matches as a whole; all without it.
@@ -80,7 +63,7 @@ struct Peer {
     /// Where its alerts are.
     alerts: Url,
     client: Client,
-    credentials: Credentials,
+    credentials: ClientCredentials,
 }
 
 /// What one peer said.
@@ -107,7 +90,7 @@ impl Alertmanager {
         if settings.peers.is_empty() {
             return Err(AlertmanagerSettingsFault("no url is given: expected at least one".into()));
         }
-        let peer = |(text, credentials): &(String, Credentials)| {
+        let peer = |(text, credentials): &(String, ClientCredentials)| {
             let fault = |fault: outgoing::OutgoingFault| AlertmanagerSettingsFault(fault.to_string());
             let mut url = outgoing::address(text).map_err(fault)?;
             let client = outgoing::client(&url, settings.timeout).map_err(fault)?;
@@ -178,9 +161,9 @@ impl Peer {
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         let request = request.header("accept", "application/json");
         match &self.credentials {
-            Credentials::None => request,
-            Credentials::Bearer(token) => request.bearer_auth(token.expose()),
-            Credentials::Basic { user, password } => request.basic_auth(user, Some(password.expose())),
+            ClientCredentials::Anonymous {} => request,
+            ClientCredentials::Bearer { bearer_token } => request.bearer_auth(bearer_token.expose()),
+            ClientCredentials::Basic { user, password } => request.basic_auth(user, Some(password.expose())),
         }
     }
 }

@@ -7,7 +7,7 @@ use selfheal_contract::{Catalog, Publish};
 use selfheal_runtime::engine::{Asked, Parts};
 use selfheal_runtime::escalation::{Escalation, Level};
 use selfheal_runtime::metrics::Metrics;
-use selfheal_runtime::ports::{Clock, Journal, Ledger, NewsKind, Sink};
+use selfheal_runtime::ports::{Clock, Journal, Ledger, Sink};
 use selfheal_runtime::retention::Retention;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_script::{Compiler, Limits};
@@ -15,10 +15,9 @@ use selfheal_store::{
     EmbeddedLedger, PostgresFaultKind, PostgresJournal, PostgresSettings, RedisLedger, SqliteJournal,
 };
 
-use crate::alertmanager::{Alertmanager, AlertmanagerSettings, Credentials};
+use crate::alertmanager::{Alertmanager, AlertmanagerSettings};
 use crate::clock::SystemEntropy;
 use crate::config::{self, Configuration};
-use crate::sinks::slack_app::ChannelRoute;
 use crate::sinks::{
     Incidents, IncidentsSettings, Log, LogSettings, Opsgenie, OpsgenieSettings, PagerDuty, PagerDutySettings,
     Slack, SlackApp, SlackAppSettings, SlackSettings, Stream, StreamSettings, Webhook, WebhookSettings,
@@ -178,7 +177,7 @@ fn sinks(
     journal: &Arc<dyn Journal>,
 ) -> Result<Vec<Arc<dyn Sink>>, AssembleFault> {
     let made = configuration.sinks.iter().map(|(name, sink)| {
-        let (name, events) = (name.clone(), sink.events.iter().map(|event| kind(*event)).collect());
+        let (name, events) = (name.clone(), sink.events.clone());
         let external_url = configuration.external_url.clone();
         let fault = |fault: crate::sinks::SinkSettingsFault| AssembleFault::Sink(fault.to_string());
         Ok(match sink.receiver.clone() {
@@ -198,16 +197,12 @@ fn sinks(
                 Arc::new(Slack::new(settings, Arc::clone(clock)).map_err(fault)?)
             }
             config::Receiver::SlackApp { token, api, channel, channels, digest_over, report, timeout } => {
-                let route = |channel: config::Channel| ChannelRoute {
-                    matchers: channel.matchers,
-                    channel: channel.channel,
-                };
                 let settings = SlackAppSettings {
                     name,
                     token,
                     api,
                     channel,
-                    routes: channels.into_iter().map(route).collect(),
+                    routes: channels,
                     digest_over,
                     report,
                     silences: !configuration.alertmanager.urls.is_empty(),
@@ -256,37 +251,17 @@ fn publisher(catalog: &Catalog, adapter: &str) -> Option<Arc<dyn Publish>> {
     catalog.adapters().find(|candidate| candidate.name == adapter)?.publisher.clone()
 }
 
-fn kind(event: config::Event) -> NewsKind {
-    match event {
-        config::Event::Opened => NewsKind::Opened,
-        config::Event::Plan => NewsKind::Plan,
-        config::Event::Outcome => NewsKind::Outcome,
-        config::Event::Approval => NewsKind::Approval,
-        config::Event::Person => NewsKind::Person,
-        config::Event::Switch => NewsKind::Switch,
-        config::Event::Storm => NewsKind::Storm,
-        config::Event::Acknowledged => NewsKind::Acknowledged,
-        config::Event::Answered => NewsKind::Answered,
-        config::Event::Closed => NewsKind::Closed,
-    }
-}
-
 fn source(settings: &config::Alertmanager) -> Result<Option<Asked>, AssembleFault> {
     if settings.urls.is_empty() {
         return Ok(None);
     }
-    let credentials = match settings.credentials.clone() {
-        config::ClientCredentials::Bearer { bearer_token } => Credentials::Bearer(bearer_token),
-        config::ClientCredentials::Basic { user, password } => Credentials::Basic { user, password },
-        config::ClientCredentials::Anonymous {} => Credentials::None,
-    };
     if settings.receiver.is_none() {
         tracing::warn!(
             "alertmanager.receiver is not set: alerts that Alertmanager routes to others are taken in, too; name the receiver \
              that posts here"
         );
     }
-    let peers = settings.urls.iter().map(|url| (url.clone(), credentials.clone())).collect();
+    let peers = settings.urls.iter().map(|url| (url.clone(), settings.credentials.clone())).collect();
     let source = Alertmanager::new(AlertmanagerSettings {
         peers,
         timeout: settings.timeout.into(),

@@ -36,9 +36,39 @@ pub enum NewsKind {
 }
 
 impl NewsKind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Opened,
+        Self::Plan,
+        Self::Outcome,
+        Self::Approval,
+        Self::Person,
+        Self::Switch,
+        Self::Storm,
+        Self::Acknowledged,
+        Self::Answered,
+        Self::Closed,
+    ];
+
     /// What people are told where nothing else is asked for; the others are for programs, and follow-ups.
     pub const FOR_PEOPLE: [Self; 5] =
         [Self::Outcome, Self::Approval, Self::Person, Self::Switch, Self::Storm];
+
+    /// What it is called in the configuration, in messages and for receivers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Plan => "plan",
+            Self::Outcome => "outcome",
+            Self::Approval => "approval",
+            Self::Person => "person",
+            Self::Switch => "switch",
+            Self::Storm => "storm",
+            Self::Acknowledged => "acknowledged",
+            Self::Answered => "answered",
+            Self::Closed => "closed",
+        }
+    }
 
     /// Whether people are told; the rest is for programs that follow everything, and follow-ups.
     pub fn is_for_people(self) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use selfheal_contract::settings::Secret;
 use selfheal_test_servers::{HttpStandIn, Reply, WebhookRoute, http, require};
 
 use super::*;
@@ -12,7 +13,7 @@ use crate::telemetry::testing::{Lines, dispatch};
 fn settings(urls: impl IntoIterator<Item = String>) -> AlertmanagerSettings {
     install_tls();
     AlertmanagerSettings {
-        peers: urls.into_iter().map(|url| (url, Credentials::None)).collect(),
+        peers: urls.into_iter().map(|url| (url, ClientCredentials::Anonymous {})).collect(),
         timeout: Duration::from_secs(60),
         receiver: None,
     }
@@ -218,10 +219,10 @@ async fn it_shows_itself_and_asks_for_everything() {
     let server = HttpStandIn::start().unwrap();
     server.answer(Reply::status(200).json("[]"));
     let secret = || Secret::new("s3cret");
-    let basic = Credentials::Basic { user: "me".into(), password: secret() };
+    let basic = ClientCredentials::Basic { user: "me".into(), password: secret() };
     let cases = [
-        (Credentials::None, "", None, None),
-        (Credentials::Bearer(secret()), "/alerts/", None, Some("Bearer s3cret")),
+        (ClientCredentials::Anonymous {}, "", None, None),
+        (ClientCredentials::Bearer { bearer_token: secret() }, "/alerts/", None, Some("Bearer s3cret")),
         (basic, "/alerts", Some("a|b&c"), Some("Basic bWU6czNjcmV0")),
     ];
     for (credentials, prefix, receiver, expected) in cases {

@@ -55,7 +55,7 @@ pub use interpolate::Sources;
 pub use people::{LEVELS_MAX, Level, SLACK_USERS_MAX, Slack, SlackUser};
 pub use refused::{Refusal, Refused};
 pub use settings::{SETTINGS_MAX, TEXT_BYTES_MAX};
-pub use sinks::{Channel, DEFAULT_SINK, Event, Receiver, Sink};
+pub use sinks::{DEFAULT_SINK, Receiver, Sink};
 pub use storage::{Audit, Journal, Ledger, OLD_KEYS_MAX, Retention};
 pub use telemetry::{Log, LogFilter, LogFormat, NoFilter, Otlp, Telemetry};
 pub use variables::{FILE_VARIABLE, VARIABLES, Variable};

@@ -3,71 +3,26 @@
 use std::collections::BTreeMap;
 
 use selfheal_contract::settings::{Secret, Section};
-use selfheal_core::matcher::Matcher;
 use selfheal_core::span::Span;
-use selfheal_runtime::ports::ESCALATION;
+use selfheal_runtime::ports::{ESCALATION, NewsKind};
 use serde::Serialize;
 
 use super::access::{SECRET_CHARS_MIN, is_short};
 use super::maintenance::matchers;
 use super::reading::{chosen, is_name, is_written, required_choice};
 use super::shown;
+use crate::sinks::slack_app::ChannelRoute;
 use crate::sinks::{opsgenie, pagerduty, slack_app};
 
 /// The name of the sink that there is when none is configured; it writes to the log.
 pub const DEFAULT_SINK: &str = "log";
-
-/// What a message is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Event {
-    /// An issue opened.
-    Opened,
-    /// A plan was admitted and begins to run.
-    Plan,
-    /// A remediation ended, or an issue was closed with something to tell.
-    Outcome,
-    /// A plan waits for approval.
-    Approval,
-    /// A person is needed.
-    Person,
-    /// The switch was turned.
-    Switch,
-    /// A rule is held because of a storm of new issues.
-    Storm,
-    /// A person has taken an issue in hand.
-    Acknowledged,
-    /// An approval was answered.
-    Answered,
-    /// An issue was closed.
-    Closed,
-}
-
-impl Event {
-    /// All events with their names.
-    pub const NAMES: &[(&str, Self)] = &[
-        ("opened", Self::Opened),
-        ("plan", Self::Plan),
-        ("outcome", Self::Outcome),
-        ("approval", Self::Approval),
-        ("person", Self::Person),
-        ("switch", Self::Switch),
-        ("storm", Self::Storm),
-        ("acknowledged", Self::Acknowledged),
-        ("answered", Self::Answered),
-        ("closed", Self::Closed),
-    ];
-
-    /// What people are told where the operator names no events; the others are for programs.
-    const FOR_PEOPLE: [Self; 5] = [Self::Outcome, Self::Approval, Self::Person, Self::Switch, Self::Storm];
-}
 
 /// A receiver of news.
 #[derive(Debug, Clone, Serialize)]
 pub struct Sink {
     /// Which messages it gets; by default what is meant for people, all of them for a stream, and `person` where people
     /// are paged. Receivers that keep a message, an alert or a ticket for an issue always hear how it goes on.
-    pub events: Vec<Event>,
+    pub events: Vec<NewsKind>,
     /// What it is.
     #[serde(flatten)]
     pub receiver: Receiver,
@@ -97,7 +52,7 @@ pub enum Receiver {
         /// The channel, such as `#alerts`.
         channel: String,
         /// Channels for some news; the first whose matchers all hold is taken.
-        channels: Vec<Channel>,
+        channels: Vec<ChannelRoute>,
         /// Messages of their own that issues may get within a minute; what is more goes into one. 1 to 1 000; 20 by default.
         digest_over: u32,
         /// Whether the report of a closed issue goes into its thread; `false` by default.
@@ -181,15 +136,6 @@ const KINDS: &[(&str, Kind)] = &[
     ("log", Kind::Log),
 ];
 
-/// A channel of Slack for some news.
-#[derive(Debug, Clone, Serialize)]
-pub struct Channel {
-    /// What must hold of `severity`, `namespace`, `rule`, `kind` and `level`.
-    pub matchers: Vec<Matcher>,
-    /// The channel.
-    pub channel: String,
-}
-
 /// Reads the sinks of the whole configuration, by name.
 pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
     let mut sinks = BTreeMap::new();
@@ -207,14 +153,15 @@ pub(super) fn check(root: &mut Section<'_>) -> BTreeMap<String, Sink> {
     if sinks.is_empty() {
         sinks.insert(
             DEFAULT_SINK.to_owned(),
-            Sink { events: Event::FOR_PEOPLE.to_vec(), receiver: Receiver::Log {} },
+            Sink { events: NewsKind::FOR_PEOPLE.to_vec(), receiver: Receiver::Log {} },
         );
     }
     sinks
 }
 
 fn sink(mut section: Section<'_>) -> Option<Sink> {
-    let named = section.node("events").is_some().then(|| chosen(&mut section, "events", Event::NAMES));
+    let kinds = NewsKind::ALL.map(|kind| (kind.name(), kind));
+    let named = section.node("events").is_some().then(|| chosen(&mut section, "events", &kinds));
     if section.node("events").is_some() && !is_written(&mut section, "events") {
         section.reject("events", "the sink would get nothing", Some("leave the key out for all events"));
     }
@@ -266,16 +213,16 @@ fn sink(mut section: Section<'_>) -> Option<Sink> {
     };
     section.finish();
     let events = named.unwrap_or_else(|| match receiver {
-        Receiver::Kafka { .. } => Event::NAMES.iter().map(|(_, event)| *event).collect(),
+        Receiver::Kafka { .. } => NewsKind::ALL.to_vec(),
         Receiver::Pagerduty { .. } | Receiver::Opsgenie { .. } | Receiver::Incidents { .. } => {
-            vec![Event::Person]
+            vec![NewsKind::Person]
         }
-        _ => Event::FOR_PEOPLE.to_vec(),
+        _ => NewsKind::FOR_PEOPLE.to_vec(),
     });
     Some(Sink { events, receiver })
 }
 
-fn channel(mut section: Section<'_>) -> Channel {
+fn channel(mut section: Section<'_>) -> ChannelRoute {
     let matchers = matchers(&mut section);
     if !is_written(&mut section, "matchers") {
         section.reject(
@@ -286,7 +233,7 @@ fn channel(mut section: Section<'_>) -> Channel {
     }
     let channel = section.text("channel");
     section.finish();
-    Channel { matchers, channel }
+    ChannelRoute { matchers, channel }
 }
 
 fn signing_key(section: &mut Section<'_>) -> Secret {

@@ -5,8 +5,6 @@ use selfheal_core::issue::Outcome;
 use selfheal_runtime::ports::{News, NewsKind, Sink, SinkFault};
 use tracing::{info, warn};
 
-use super::kind_name;
-
 /// How the log receives news.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
@@ -49,7 +47,7 @@ impl Sink for Log {
                     target: "selfheal::news",
                     sink = self.0.name,
                     key,
-                    kind = kind_name(news.kind),
+                    kind = news.kind.name(),
                     issue = news.issue.map(tracing::field::display),
                     remediation = news.remediation.map(tracing::field::display),
                     outcome = news.outcome.map(Outcome::name),
@@ -107,7 +105,7 @@ mod tests {
             assert_eq!(line["target"], "selfheal::news");
             assert_eq!(line["message"], message.title);
             assert_eq!(line["key"], "key-1");
-            assert_eq!(line["kind"], kind_name(kind));
+            assert_eq!(line["kind"], kind.name());
             assert_eq!(line["issue"], "issue-17");
             assert_eq!(line["remediation"], "remediation-17-1");
             assert_eq!(line.get("outcome").and_then(|name| name.as_str()), outcome.map(Outcome::name));

@@ -51,22 +51,6 @@ impl SinkSettingsFault {
     }
 }
 
-/// What a kind of news is called, in messages and for receivers.
-fn kind_name(kind: NewsKind) -> &'static str {
-    match kind {
-        NewsKind::Opened => "opened",
-        NewsKind::Plan => "plan",
-        NewsKind::Outcome => "outcome",
-        NewsKind::Approval => "approval",
-        NewsKind::Person => "person",
-        NewsKind::Switch => "switch",
-        NewsKind::Storm => "storm",
-        NewsKind::Acknowledged => "acknowledged",
-        NewsKind::Answered => "answered",
-        NewsKind::Closed => "closed",
-    }
-}
-
 /// Whether it says that the issue was healed.
 fn heals(news: &News) -> bool {
     news.kind == NewsKind::Outcome && news.outcome.and_then(Outcome::success) == Some(true)

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::known::Known;
 use super::post::{Refusal, authorization, post};
-use super::{SinkSettingsFault, cut, heals, issue_link, kind_name};
+use super::{SinkSettingsFault, cut, heals, issue_link};
 use crate::outgoing;
 
 /// Where Opsgenie takes alerts; accounts in Europe have another.
@@ -167,7 +167,7 @@ impl Sink for Opsgenie {
         }
         let headers = HeaderMap::from_iter([(AUTHORIZATION, self.authorization.clone())]);
         let body = body.to_string().into_bytes();
-        tracing::trace!(kind = kind_name(news.kind), alias, "to Opsgenie");
+        tracing::trace!(kind = news.kind.name(), alias, "to Opsgenie");
         post(&self.client, url, headers, body, self.clock.now(), hint).await?;
         match step {
             Some("acknowledge") => Ok(()),

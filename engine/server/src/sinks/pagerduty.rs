@@ -119,7 +119,7 @@ impl PagerDuty {
             "severity": severity(news),
             "timestamp": news.at,
             "component": news.rule,
-            "class": super::kind_name(news.kind),
+            "class": news.kind.name(),
             "custom_details": details,
         });
         body["client"] = "selfheal".into();

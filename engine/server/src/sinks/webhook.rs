@@ -46,7 +46,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::post::{Refusal, post};
-use super::{SinkSettingsFault, issue_link, kind_name};
+use super::{SinkSettingsFault, issue_link};
 use crate::outgoing;
 
 /// How a webhook receives news.
@@ -125,7 +125,7 @@ impl Webhook {
         let body = Body {
             version: 1,
             key,
-            kind: kind_name(news.kind),
+            kind: news.kind.name(),
             at: news.at,
             title: &news.title,
             text: &news.text,

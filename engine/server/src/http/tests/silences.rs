@@ -8,14 +8,15 @@ use selfheal_test_servers::{HttpStandIn, Reply, WebhookRoute, require};
 use serde_json::{Value, json};
 
 use super::support::{Answer, House, Plan, firing, token_of, tokens};
-use crate::alertmanager::{Alertmanager, AlertmanagerSettings, Credentials};
+use crate::alertmanager::{Alertmanager, AlertmanagerSettings};
+use crate::config::ClientCredentials;
 use crate::sinks::testing::install_tls;
 
 const PATH: &str = "/api/self-healing/issues/issue-1/silence";
 
 fn source(urls: &[String]) -> Option<Arc<dyn selfheal_runtime::ports::AlertSource>> {
     install_tls();
-    let peers = urls.iter().map(|url| (url.clone(), Credentials::None)).collect();
+    let peers = urls.iter().map(|url| (url.clone(), ClientCredentials::Anonymous {})).collect();
     let timeout = Duration::from_secs(10);
     Some(Arc::new(Alertmanager::new(AlertmanagerSettings { peers, timeout, receiver: None }).unwrap()))
 }

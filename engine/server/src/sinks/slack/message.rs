@@ -9,7 +9,6 @@ use selfheal_runtime::ports::{News, NewsKind};
 use serde_json::{Value, json};
 
 use crate::outgoing::is_hidden;
-use crate::sinks::kind_name;
 
 // Limits of docs.slack.dev, "Block Kit reference": header, section, context.
 const HEADER_MAX: usize = 150;
@@ -79,7 +78,7 @@ pub(in crate::sinks) fn payload(news: &News, link: Option<&str>, channel: Option
     blocks.push(json!({ "type": "context", "elements": [marked(&context(news, link, left_out))] }));
 
     let mut payload = json!({
-        "text": clip(&format!("{}: {}", kind_name(news.kind), news.title), FALLBACK_MAX, Lines::Joined),
+        "text": clip(&format!("{}: {}", news.kind.name(), news.title), FALLBACK_MAX, Lines::Joined),
         "blocks": blocks,
         // Addresses in labels are shown, not visited.
         "unfurl_links": false,
@@ -111,7 +110,7 @@ pub(in crate::sinks) fn mark(news: &News) -> &'static str {
 
 /// The last line: what it is about, and since when.
 fn context(news: &News, link: Option<&str>, left_out: Vec<String>) -> String {
-    let mut parts = vec![kind_name(news.kind).to_owned()];
+    let mut parts = vec![news.kind.name().to_owned()];
     if let Some(issue) = news.issue {
         parts.push(match link {
             Some(link) => format!("<{}|{issue}>", address(link)),

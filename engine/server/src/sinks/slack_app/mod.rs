@@ -19,6 +19,7 @@ use selfheal_core::issue::IssueId;
 use selfheal_core::labels::Labels;
 use selfheal_core::matcher::Matcher;
 use selfheal_runtime::ports::{Clock, Journal, News, NewsKind, Sink, SinkFault};
+use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -64,7 +65,7 @@ pub struct SlackAppSettings {
 }
 
 /// A channel for some news.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct ChannelRoute {
     /// What must hold of `severity`, `namespace`, `rule`, `kind` and `level` (of escalation).
     pub matchers: Vec<Matcher>,
@@ -226,7 +227,7 @@ impl SlackApp {
             ("severity", news.severity.as_deref()),
             ("namespace", news.namespace.as_deref()),
             ("rule", news.rule.as_deref()),
-            ("kind", Some(super::kind_name(news.kind))),
+            ("kind", Some(news.kind.name())),
             ("level", level.as_deref()),
         ]
         .into_iter()
