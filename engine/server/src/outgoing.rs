@@ -92,6 +92,15 @@ pub fn told(error: reqwest::Error) -> String {
     text
 }
 
+/// What lies at the bottom of an error, such as a refused connection: for people who are told the rest.
+pub fn cause(error: &reqwest::Error) -> String {
+    let mut last: &dyn std::error::Error = error;
+    while let Some(inner) = last.source() {
+        last = inner;
+    }
+    last.to_string()
+}
+
 /// The beginning of an answer's body as one printable line, for a message about a failure. Never more than `bytes_max` is read.
 pub async fn excerpt(mut response: Response, bytes_max: usize) -> String {
     let mut body = Vec::new();

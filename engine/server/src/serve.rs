@@ -39,7 +39,7 @@ pub enum ServeFault {
     #[error("{0}")]
     Journal(String),
     /// The directory of rules cannot be read.
-    #[error("rules: {0}")]
+    #[error("{0}")]
     Rules(#[from] watch::RulesUnreadable),
     /// The address cannot be used.
     #[error("cannot listen on {address}: {fault}")]

@@ -26,11 +26,23 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// Rules that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {problem}")]
-pub struct RulesUnreadable {
-    /// The directory or file.
-    path: String,
-    problem: String,
+pub enum RulesUnreadable {
+    /// Their directory cannot be listed.
+    #[error("the rules in {path} cannot be read: {problem}; name the directory that holds the *.rhai files")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// Why not.
+        problem: std::io::Error,
+    },
+    /// One of them cannot be read.
+    #[error("the rule {path} cannot be read: {problem}")]
+    Rule {
+        /// The file.
+        path: String,
+        /// Why not.
+        problem: std::io::Error,
+    },
 }
 
 /// Reads all rules of a directory, in the order of their names.
@@ -38,11 +50,12 @@ pub struct RulesUnreadable {
 /// # Errors
 /// The directory or one of its rules cannot be read. Then nothing is: a set without one of its rules is another set.
 pub fn read_rules(directory: &Path) -> Result<Vec<RuleFile>, RulesUnreadable> {
-    let unreadable =
-        |path: &Path, problem: String| RulesUnreadable { path: path.display().to_string(), problem };
     let mut files = Vec::new();
-    for path in rule_paths(directory).map_err(|fault| unreadable(directory, fault.to_string()))? {
-        let text = read_bounded(&path).map_err(|fault| unreadable(&path, fault.to_string()))?;
+    for path in rule_paths(directory)
+        .map_err(|problem| RulesUnreadable::Directory { path: directory.display().to_string(), problem })?
+    {
+        let text = read_bounded(&path)
+            .map_err(|problem| RulesUnreadable::Rule { path: path.display().to_string(), problem })?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         files.push(RuleFile::new(name, path.display().to_string(), text));
     }

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::arguments::{AnswerArguments, ApprovalsCommand};
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, moment, text};
@@ -12,6 +12,37 @@ use super::table::Table;
 
 /// How much of a plan's hash tells it apart for people.
 const HASH_CHARS: usize = 12;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ApprovalsCommand {
+    /// List plans that wait for a person
+    List {
+        /// Also those that were answered or have expired
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one plan with the previews of its steps
+    Show {
+        /// The approval's id
+        id: String,
+    },
+    /// Let a plan run
+    Grant(AnswerArguments),
+    /// Keep a plan from running
+    Refuse(AnswerArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AnswerArguments {
+    /// The approval's id
+    pub(super) id: String,
+    /// Why, for the record
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(super) reason: String,
+    /// Only if the plan's hash begins so, as it was shown
+    #[arg(long, value_name = "HASH")]
+    pub(super) plan: Option<String>,
+}
 
 pub(super) async fn run(
     command: ApprovalsCommand,

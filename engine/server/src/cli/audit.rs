@@ -2,21 +2,61 @@
 //! without a server, for who must be believed is not to be asked.
 
 use std::io::Write;
+use std::str::FromStr;
 
-use selfheal_core::audit::{Finding, Head, Key, Numbers, Verified};
+use clap::Subcommand;
+use selfheal_core::audit::{Checkpoint, Finding, Head, Key, NotAHead, Numbers, Verified};
 use selfheal_runtime::ports::journal::{Audit, AuditEntry, verify};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use selfheal_store::{PostgresAudit, SqliteAudit};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::arguments::{AuditCommand, JournalArguments, NotedHead};
+use super::arguments::JournalArguments;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use crate::{assemble, config, load};
 
 /// Links that are read at a time.
 const PAGE: usize = 1000;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Go over the whole audit chain and name what was altered, removed, swapped or cut off
+    ///
+    /// Reads the journal itself, also while selfheal serves it, and changes nothing. With audit.key in the configuration,
+    /// signatures are verified: nobody without the key can have made the chain anew, or have written that retention
+    /// forgot what somebody removed. What was changed since the last signature, or with everything after it, is whole in
+    /// itself: give a head that was noted elsewhere before, from the log or from `selfheal audit head`, and it is found
+    /// out. Ends with 1 when something was found.
+    Verify {
+        #[command(flatten)]
+        place: JournalArguments,
+        /// A head that the chain once had, with its signature or without; may be given several times
+        #[arg(long = "head", value_name = "SEQ:HASH[:KEY:SIGNATURE]")]
+        heads: Vec<NotedHead>,
+    },
+    /// Print where the chain ends, to be kept where nobody who can write the journal can change it; signed, if audit.key
+    /// is set
+    Head(JournalArguments),
+    /// Print every link with its record, as lines of JSON, oldest first
+    Export(JournalArguments),
+}
+
+/// A head that was noted elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotedHead {
+    Plain(Head),
+    Signed(Checkpoint),
+}
+
+impl FromStr for NotedHead {
+    type Err = NotAHead;
+
+    fn from_str(text: &str) -> Result<Self, NotAHead> {
+        text.parse().map(Self::Signed).or_else(|_| text.parse().map(Self::Plain))
+    }
+}
 
 pub(super) async fn run(command: AuditCommand, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
     match command {

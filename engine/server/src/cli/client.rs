@@ -5,6 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode, Url};
 use serde_json::Value;
 
+use super::arguments::ServerArguments;
 use super::exit::Failure;
 use super::output::{plain, plain_lines};
 use super::progress;
@@ -23,6 +24,14 @@ pub(super) struct Client {
 }
 
 impl Client {
+    /// A client for the server that was named, or the default; nothing is asked yet.
+    ///
+    /// # Errors
+    /// The address is none.
+    pub(super) fn of(server: &ServerArguments) -> Result<Self, Failure> {
+        Self::new(server.server.as_deref(), server.token.as_deref())
+    }
+
     /// A client for a server; nothing is asked yet.
     ///
     /// # Errors
@@ -110,8 +119,8 @@ impl Client {
         }
         let lost = |error: reqwest::Error| {
             let text = format!(
-                "{shown} cannot be asked: {}; is `selfheal serve` running there?",
-                outgoing::told(error)
+                "{shown} cannot be asked: {}; is `selfheal serve` running there? --server names another",
+                outgoing::cause(&error)
             );
             Failure::unreachable(text)
         };

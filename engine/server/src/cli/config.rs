@@ -2,12 +2,20 @@
 
 use std::io::Write;
 
-use super::arguments::ConfigCommand;
+use clap::Subcommand;
+
+use super::arguments::PlaceArguments;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use crate::config::Configuration;
 use crate::load::{self, LoadFault, Place};
 use crate::{assemble, checks};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Check the whole configuration and show what is in force
+    Check(PlaceArguments),
+}
 
 pub(super) fn run(command: &ConfigCommand, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
     let ConfigCommand::Check(place) = command;

@@ -1,36 +1,69 @@
 //! `dry-run`: what would be done about alerts, by a server or without one.
 
 use std::io::{Read as _, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use selfheal_runtime::dry_run::DryRunFault;
 use selfheal_script::RuleFile;
 use serde_json::{Map, Value, json};
 
 use super::approvals::previews;
-use super::arguments::DryRunArguments;
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, plain, text};
-use crate::config::Overrides;
+use crate::config::{FILE_VARIABLE, Overrides};
 use crate::load::Place;
 use crate::serve::{self, OfflineFault, ServeFault};
 
 /// The longest body and rule that are read, in bytes: what a server takes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+/// What the file should be.
+const EXPECTED: &str = "expected a file with what Alertmanager posts, or -";
 /// Rules that did not match and are still shown, for each alert.
 const UNMATCHED_SHOWN_MAX: usize = 10;
 
+#[derive(Debug, Args)]
+pub(super) struct DryRunArguments {
+    /// What Alertmanager posts: a file with the JSON body, or - for standard input
+    pub(super) file: PathBuf,
+    /// Try this rule in place of the one of its name, or beside the others
+    #[arg(long, value_name = "FILE")]
+    pub(super) rule: Option<PathBuf>,
+    /// The server that answers; without one, this process does
+    #[arg(long, env = "SELFHEAL_SERVER", value_name = "URL", help_heading = "Server")]
+    pub(super) server: Option<String>,
+    /// The API token; better given in the environment, where other users do not see it
+    #[arg(
+        long,
+        env = "SELFHEAL_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        help_heading = "Server"
+    )]
+    pub(super) token: Option<String>,
+    /// The configuration, without a server
+    #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// The directory of rules, without a server [default: ./rules]
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Option<String>,
+}
+
 pub(super) async fn run(
     arguments: DryRunArguments,
-    client: Option<Client>,
     output: Output,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let body = read(&arguments.file)?;
+    let body = read(&arguments.file).map_err(|fault| fault.with(EXPECTED))?;
     let edited = arguments.rule.as_deref().map(rule).transpose()?;
-    let answer = match client {
-        Some(client) => client.post(&["dry-run"], with_rule(body, edited.as_ref())?).await?,
+    let server = arguments.server.as_deref().filter(|server| !server.is_empty());
+    let answer = match server {
+        Some(server) => {
+            Client::new(Some(server), arguments.token.as_deref())?
+                .post(&["dry-run"], with_rule(body, edited.as_ref())?)
+                .await?
+        }
         None => offline(&arguments, &body, edited).await?,
     };
     match output {
@@ -51,10 +84,11 @@ async fn offline(
     let answer = serve::dry_run_offline(&Place { file, overrides }, body, edited).await.map_err(|fault| {
         let text = fault.to_string();
         match fault {
+            OfflineFault::DryRun(DryRunFault::Body(_)) => Failure::findings(text).with(EXPECTED),
             OfflineFault::Rules(_)
-            | OfflineFault::DryRun(
-                DryRunFault::Body(_) | DryRunFault::Rule(_) | DryRunFault::TooManyAlerts(_),
-            ) => Failure::findings(text),
+            | OfflineFault::DryRun(DryRunFault::Rule(_) | DryRunFault::TooManyAlerts(_)) => {
+                Failure::findings(text)
+            }
             OfflineFault::Serve(ServeFault::Journal(_)) | OfflineFault::DryRun(DryRunFault::Journal(_)) => {
                 Failure::internal(text)
             }

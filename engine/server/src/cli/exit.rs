@@ -60,6 +60,11 @@ impl Failure {
         Self::new(Exit::Internal, text)
     }
 
+    /// The same, with what else there is to say.
+    pub(super) fn with(self, more: &str) -> Self {
+        Self { text: format!("{}; {more}", self.text), ..self }
+    }
+
     /// Writes what happened. A page of faults stands for itself; one line says who speaks.
     pub(super) fn tell(&self, err: &mut dyn Write) -> io::Result<()> {
         let text = self.text.trim_end();

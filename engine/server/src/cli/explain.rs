@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use selfheal_core::issue::IssueId;
 use serde_json::{Value, json};
 
 use super::client::Client;
@@ -10,12 +11,12 @@ use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, moment, text};
 
 pub(super) async fn run(
-    issue: &str,
+    issue: IssueId,
     client: &Client,
     output: Output,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let story = client.get(&["issues", issue], &[]).await?;
+    let story = client.get(&["issues", &issue.to_string()], &[]).await?;
     match output {
         Output::Text => {
             for sentence in sentences(&story) {

@@ -2,13 +2,53 @@
 
 use std::io::Write;
 
+use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
+use selfheal_core::issue::{IssueId, Outcome, Phase};
 use serde_json::{Value, json};
 
-use super::arguments::IssuesCommand;
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, moment, text};
 use super::table::Table;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum IssuesCommand {
+    /// List issues, newest first
+    List {
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Only open ones (true) or closed ones (false)
+        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        open: Option<bool>,
+        /// Only in this phase
+        #[arg(long, value_parser = one_of(Phase::NAMES))]
+        phase: Option<String>,
+        /// Only with this outcome
+        #[arg(long, value_parser = one_of(Outcome::NAMES))]
+        outcome: Option<String>,
+        /// Only treated by this rule
+        #[arg(long)]
+        rule: Option<String>,
+        /// Only those before this one
+        #[arg(long, value_name = "ISSUE")]
+        before: Option<IssueId>,
+    },
+    /// Say that you have taken an issue in hand: nobody else is told about it then
+    Acknowledge {
+        /// The issue: issue-17, or 17
+        issue: IssueId,
+        /// Why, for the record
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
+    /// Tell an issue's whole story, from receipt to outcome
+    Show {
+        /// The issue: issue-17, or 17
+        issue: IssueId,
+    },
+}
 
 pub(super) async fn run(
     command: IssuesCommand,
@@ -19,6 +59,7 @@ pub(super) async fn run(
     match command {
         IssuesCommand::List { limit, open, phase, outcome, rule, before } => {
             let open = open.map(|open| open.to_string());
+            let before = before.map(|before| before.to_string());
             let optional =
                 [("open", open), ("phase", phase), ("outcome", outcome), ("rule", rule), ("before", before)];
             let mut query = vec![("limit", limit.to_string())];
@@ -31,14 +72,14 @@ pub(super) async fn run(
         }
         IssuesCommand::Acknowledge { issue, reason } => {
             let body = json!({ "reason": reason }).to_string().into_bytes();
-            let answer = client.post(&["issues", &issue, "acknowledge"], body).await?;
+            let answer = client.post(&["issues", &issue.to_string(), "acknowledge"], body).await?;
             match output {
                 Output::Text => writeln!(out, "{}: you have it in hand", text(&answer, "issue_id"))?,
                 Output::Json => output::json(out, &answer)?,
             }
         }
         IssuesCommand::Show { issue } => {
-            let story = client.get(&["issues", &issue], &[]).await?;
+            let story = client.get(&["issues", &issue.to_string()], &[]).await?;
             match output {
                 Output::Text => write!(out, "{}", page(&story))?,
                 Output::Json => output::json(out, &story)?,
@@ -46,6 +87,11 @@ pub(super) async fn run(
         }
     }
     Ok(Exit::Good)
+}
+
+/// One of these names.
+fn one_of<T>(names: &'static [(&'static str, T)]) -> PossibleValuesParser {
+    PossibleValuesParser::new(names.iter().map(|(name, _)| *name))
 }
 
 fn table(issues: &Value) -> Table {

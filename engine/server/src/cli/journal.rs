@@ -2,14 +2,26 @@
 
 use std::io::Write;
 
+use clap::Subcommand;
 use selfheal_store::{PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings};
 use serde_json::json;
 
+use super::arguments::JournalArguments;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use crate::assemble;
 use crate::config::Configuration;
 use crate::load::{self, Place};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JournalCommand {
+    /// Move the journal from SQLite to PostgreSQL
+    ///
+    /// Everything in the SQLite journal below the data directory is copied to the PostgreSQL database of journal.url,
+    /// which must be empty, in one transaction. Before that is committed, every table is read back, and its rows and
+    /// their hash are compared. The SQLite journal stays as it is. Stop selfheal first: a journal in use is refused.
+    Move(JournalArguments),
+}
 
 /// Brings the schema up to date.
 pub(super) async fn migrate(place: &Place, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {

@@ -35,9 +35,10 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::load::Place;
 use crate::serve::{self, ServeFault};
-use arguments::{Arguments, Command, JournalCommand};
+use arguments::{Arguments, Asking, Command};
 use client::Client;
 pub use exit::{Exit, Failure};
+use journal::JournalCommand;
 use output::Output;
 
 /// How long threads may take to end when the command has ended.
@@ -77,25 +78,25 @@ fn run(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
 }
 
 async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let Arguments { output, server, token, command } = arguments;
-    let client = || Client::new(server.as_deref(), token.as_deref());
+    let Arguments { output, command } = arguments;
     match command {
         Command::Serve(place) => serve(&place.into()).await,
-        Command::Rules(command) => rules::run(command, &client, output, out).await,
+        Command::Rules(command) => rules::run(command, output, out).await,
         Command::Config(command) => config::run(&command, output, out),
         Command::Migrate(place) => journal::migrate(&place.into(), output, out).await,
         Command::Journal(JournalCommand::Move(place)) => {
             journal::move_to_postgres(&place.into(), output, out).await
         }
         Command::Audit(command) => audit::run(command, output, out).await,
-        Command::DryRun(command) => {
-            let client = if server.is_some() { Some(client()?) } else { None };
-            dry_run::run(command, client, output, out).await
+        Command::DryRun(arguments) => dry_run::run(arguments, output, out).await,
+        Command::Issues(Asking { server, command }) => {
+            issues::run(command, &Client::of(&server)?, output, out).await
         }
-        Command::Issues(command) => issues::run(command, &client()?, output, out).await,
-        Command::Explain { issue } => explain::run(&issue, &client()?, output, out).await,
-        Command::Report { issue } => report::run(&issue, &client()?, output, out).await,
-        Command::Remediations(command) => remediations::run(command, &client()?, output, out).await,
+        Command::Explain { issue, server } => explain::run(issue, &Client::of(&server)?, output, out).await,
+        Command::Report { issue, server } => report::run(issue, &Client::of(&server)?, output, out).await,
+        Command::Remediations(Asking { server, command }) => {
+            remediations::run(command, &Client::of(&server)?, output, out).await
+        }
         Command::Completions { shell } => {
             // Into memory first: the generator does not expect that its reader goes away.
             let mut script = Vec::new();
@@ -103,10 +104,16 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
             out.write_all(&script)?;
             Ok(Exit::Good)
         }
-        Command::Approvals(command) => approvals::run(command, &client()?, output, out).await,
-        Command::Silences(command) => silences::run(command, &client()?, output, out).await,
-        Command::Ready => ready::run(&client()?, output, out).await,
-        Command::Switch(command) => switch::run(command, &client()?, output, out).await,
+        Command::Approvals(Asking { server, command }) => {
+            approvals::run(command, &Client::of(&server)?, output, out).await
+        }
+        Command::Silences(Asking { server, command }) => {
+            silences::run(command, &Client::of(&server)?, output, out).await
+        }
+        Command::Ready(server) => ready::run(&Client::of(&server)?, output, out).await,
+        Command::Switch(Asking { server, command }) => {
+            switch::run(command, &Client::of(&server)?, output, out).await
+        }
         Command::Rbac(arguments) => rbac::run(arguments, output, out),
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");

@@ -2,14 +2,48 @@
 
 use std::io::Write;
 
+use clap::Subcommand;
+use selfheal_core::issue::IssueId;
+use selfheal_core::remediation::RemediationId;
 use serde_json::{Value, json};
 
-use super::arguments::RemediationsCommand;
 use super::client::Client;
 use super::colour;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, moment, text};
 use super::table::Table;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RemediationsCommand {
+    /// List remediations, newest first
+    List {
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Only of this issue
+        #[arg(long)]
+        issue: Option<IssueId>,
+        /// Only running ones (true) or ended ones (false)
+        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+        running: Option<bool>,
+        /// Only those before this one
+        #[arg(long, value_name = "REMEDIATION")]
+        before: Option<RemediationId>,
+    },
+    /// Show one remediation with its steps
+    Show {
+        /// The remediation: remediation-17-1
+        remediation: RemediationId,
+    },
+    /// Take back what an ended remediation applied, last first
+    Rollback {
+        /// The remediation: remediation-17-1
+        remediation: RemediationId,
+        /// Why, for the record
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
+}
 
 pub(super) async fn run(
     command: RemediationsCommand,
@@ -20,6 +54,8 @@ pub(super) async fn run(
     let (answer, page) = match command {
         RemediationsCommand::List { limit, issue, running, before } => {
             let running = running.map(|running| running.to_string());
+            let (issue, before) =
+                (issue.map(|issue| issue.to_string()), before.map(|before| before.to_string()));
             let optional = [("issue", issue), ("running", running), ("before", before)];
             let mut query = vec![("limit", limit.to_string())];
             query.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
@@ -28,13 +64,13 @@ pub(super) async fn run(
             (answer, page)
         }
         RemediationsCommand::Show { remediation } => {
-            let answer = client.get(&["remediations", &remediation], &[]).await?;
+            let answer = client.get(&["remediations", &remediation.to_string()], &[]).await?;
             let page = page(&answer);
             (answer, page)
         }
         RemediationsCommand::Rollback { remediation, reason } => {
             let body = json!({ "reason": reason }).to_string().into_bytes();
-            let answer = client.post(&["remediations", &remediation, "rollback"], body).await?;
+            let answer = client.post(&["remediations", &remediation.to_string(), "rollback"], body).await?;
             let page = rolled_back(&answer);
             (answer, page)
         }

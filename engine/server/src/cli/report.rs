@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use selfheal_core::issue::IssueId;
 use serde_json::json;
 
 use super::client::Client;
@@ -9,15 +10,15 @@ use super::exit::{Exit, Failure};
 use super::output::{self, Output, plain_lines};
 
 pub(super) async fn run(
-    issue: &str,
+    issue: IssueId,
     client: &Client,
     output: Output,
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let report = client.get_text(&["issues", issue, "report"]).await?;
+    let report = client.get_text(&["issues", &issue.to_string(), "report"]).await?;
     match output {
         Output::Text => write!(out, "{}", plain_lines(&report))?,
-        Output::Json => output::json(out, &json!({ "issue": issue, "markdown": report }))?,
+        Output::Json => output::json(out, &json!({ "issue": issue.to_string(), "markdown": report }))?,
     }
     Ok(Exit::Good)
 }

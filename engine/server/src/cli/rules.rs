@@ -3,34 +3,73 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use clap::Subcommand;
 use selfheal_contract::Catalog;
 use selfheal_script::{Compiler, Diagnostic, Limits, RuleFile, RuleSet, Severity, definitions, reference};
 use serde_json::{Value, json};
 
-use super::arguments::RulesCommand;
+use super::arguments::ServerArguments;
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, plain, text};
-use super::rules_test;
+use super::rules_test::{self, TestArguments};
 use super::table::Table;
-use crate::config::{Configuration, Overrides};
+use crate::config::{Configuration, FILE_VARIABLE, Overrides};
 use crate::load::{self, Place};
 use crate::{assemble, watch};
 
-pub(super) async fn run(
-    command: RulesCommand,
-    client: &dyn Fn() -> Result<Client, Failure>,
-    output: Output,
-    out: &mut dyn Write,
-) -> Result<Exit, Failure> {
+#[derive(Debug, Subcommand)]
+pub(super) enum RulesCommand {
+    /// Compile all rules and say what is wrong with them, like a compiler
+    Check {
+        /// The directory of rules; the configured one, if not given
+        dir: Option<String>,
+        /// The configuration whose adapters and settings the rules use
+        #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Run the tests of rules, DIR/tests/*.yaml, and say which statements of the rules they do not reach
+    ///
+    /// Each test names alerts, what probes read, and what happened before; and expects which rules match, what they
+    /// plan, what the guards say, what is done and what people are told. The real engine runs it in virtual time; no
+    /// target is touched, and neither configuration nor environment is read. The form is documented in
+    /// rules/tests/README.md.
+    ///
+    /// Ends with 0 when all tests passed; 1 when one failed, a rule does not compile or coverage is too low; 2 when a
+    /// file of tests is faulty, or there is no test.
+    Test(TestArguments),
+    /// Print what rules can use: the language, actions, probes (Markdown)
+    Reference {
+        /// The configuration whose adapters are documented
+        #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Print the editor definitions of what rules can use (.d.rhai)
+    Definitions {
+        /// The configuration whose adapters are defined
+        #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Show the rules that a server has in use
+    List(ServerArguments),
+    /// Let a rule go on for an hour although it is flooded with new issues
+    Release {
+        /// The rule's name
+        rule: String,
+        #[command(flatten)]
+        server: ServerArguments,
+    },
+}
+
+pub(super) async fn run(command: RulesCommand, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
     match command {
         RulesCommand::Check { dir, config } => check(dir, config, output, out),
         RulesCommand::Test(arguments) => rules_test::run(arguments, output, out),
         RulesCommand::Reference { config } => page(&reference(&configured(config, None)?.1), output, out),
         RulesCommand::Definitions { config } => page(&definitions(&configured(config, None)?.1), output, out),
-        RulesCommand::List => show(&client()?.get(&["rules"], &[]).await?, output, out),
-        RulesCommand::Release { rule } => {
-            let answer = client()?.post(&["rules", &rule, "release"], Vec::new()).await?;
+        RulesCommand::List(server) => show(&Client::of(&server)?.get(&["rules"], &[]).await?, output, out),
+        RulesCommand::Release { rule, server } => {
+            let answer = Client::of(&server)?.post(&["rules", &rule, "release"], Vec::new()).await?;
             match output {
                 Output::Text => writeln!(out, "{}: {}", text(&answer, "rule"), text(&answer, "message"))?,
                 Output::Json => output::json(out, &answer)?,

@@ -3,10 +3,24 @@
 use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 
-use super::arguments::TestArguments;
+use clap::Args;
+
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use crate::rule_tests::{self, Report, Selection, TestsFault};
+
+#[derive(Debug, Args)]
+pub(super) struct TestArguments {
+    /// The directory of rules, with their tests in its folder `tests`
+    #[arg(default_value = "rules")]
+    pub(super) dir: String,
+    /// Only tests whose `file: name` contains this; coverage is not shown then
+    #[arg(long, value_name = "TEXT", conflicts_with = "coverage_min")]
+    pub(super) filter: Option<String>,
+    /// The least share of each rule's statements that the tests must reach, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub(super) coverage_min: Option<u8>,
+}
 
 pub(super) fn run(arguments: TestArguments, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
     let TestArguments { dir, filter, coverage_min } = arguments;

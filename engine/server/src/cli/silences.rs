@@ -2,13 +2,39 @@
 
 use std::io::Write;
 
+use clap::Subcommand;
+use selfheal_core::issue::IssueId;
+use selfheal_core::span::Span;
 use serde_json::{Value, json};
 
-use super::arguments::SilencesCommand;
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, moment, text};
 use super::table::Table;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SilencesCommand {
+    /// List the silences that stand at Alertmanager, whoever made them
+    List,
+    /// Keep the alert of an issue quiet: Alertmanager tells nobody of it, and selfheal does nothing about it
+    ///
+    /// Done again, it changes the end of the silence. It needs alertmanager.urls in the server's configuration.
+    Add {
+        /// The issue: issue-17, or 17
+        issue: IssueId,
+        /// For how long, from now on: 1m to 31d
+        #[arg(long = "for", value_name = "DURATION")]
+        duration: Span,
+        /// Why, for the record and for Alertmanager's comment
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
+    /// End the silence of an issue's alert before its time
+    End {
+        /// The issue: issue-17, or 17
+        issue: IssueId,
+    },
+}
 
 pub(super) async fn run(
     command: SilencesCommand,
@@ -24,14 +50,14 @@ pub(super) async fn run(
         }
         SilencesCommand::Add { issue, duration, reason } => {
             let body = json!({ "duration": duration, "reason": reason }).to_string().into_bytes();
-            let answer = client.post(&["issues", &issue, "silence"], body).await?;
+            let answer = client.post(&["issues", &issue.to_string(), "silence"], body).await?;
             let (id, issue, until) =
                 (text(&answer, "id"), text(&answer, "issue_id"), moment(&answer, "until"));
             let page = format!("{issue}: its alert is quiet until {until} (silence {id})\n");
             (answer, page)
         }
         SilencesCommand::End { issue } => {
-            let answer = client.delete(&["issues", &issue, "silence"]).await?;
+            let answer = client.delete(&["issues", &issue.to_string(), "silence"]).await?;
             let issue = text(&answer, "issue_id");
             let page = match list(&answer, "ended").len() {
                 0 => format!("{issue}: no silence stands\n"),

@@ -2,12 +2,30 @@
 
 use std::io::Write;
 
+use clap::Subcommand;
 use serde_json::json;
 
-use super::arguments::SwitchCommand;
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, moment, text};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SwitchCommand {
+    /// Show where the switch stands, who turned it, and why
+    Show,
+    /// Turn automatic remediation on
+    On {
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
+    /// Turn automatic remediation off; what is under way is finished
+    Off {
+        /// Why, for the record
+        #[arg(long)]
+        reason: String,
+    },
+}
 
 pub(super) async fn run(
     command: SwitchCommand,
