@@ -1,5 +1,5 @@
-//! selfheal's server: configuration, HTTP, command line, sinks, telemetry. Alone in the project it reads files, flags,
-//! the environment and the clock.
+//! selfheal's server: configuration, HTTP, command line, sinks, telemetry. Alone in the project it reads flags, the
+//! environment and the clock, and the files of configuration and rules; the others are given what they need.
 
 pub mod alertmanager;
 pub mod assemble;
