@@ -91,7 +91,7 @@ fn latest(row: &tokio_postgres::Row) -> Result<(Fingerprint, Latest), Trouble> {
 }
 
 fn alert_text(state: &State<'_>) -> Result<String, Trouble> {
-    serde_json::to_string(state.alert)
+    serde_json::to_string(&*state.alert)
         .map_err(|fault| Trouble::Value(format!("an alert has no form in JSON: {fault}")))
 }
 

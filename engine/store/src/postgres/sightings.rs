@@ -3,13 +3,14 @@
 //! An issue that is opened and changed by the same batch is written once, as it stands in the end; so is one that is
 //! changed several times.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use selfheal_core::alert::Alert;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::labels::Fingerprint;
-use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
+use selfheal_core::sighting::{LatestIssue, Meaning, kept, meaning};
 use selfheal_runtime::ports::journal::{Sighted, Sighting};
 
 use crate::nested::fingerprint_of_content;
@@ -43,11 +44,18 @@ pub(super) struct Opened<'a> {
 /// What a sighting changes about an issue.
 #[derive(Clone)]
 pub(super) struct State<'a> {
-    pub(super) alert: &'a Alert,
+    pub(super) alert: Cow<'a, Alert>,
     pub(super) seen: i64,
     pub(super) resolved_at: Option<Timestamp>,
     /// When it is to be looked at because of it; nothing leaves that as it is.
     pub(super) wake_at: Option<Timestamp>,
+}
+
+impl<'a> State<'a> {
+    /// A new issue's.
+    fn of(alert: &'a Alert, resolved_at: Option<Timestamp>, wake_at: Option<Timestamp>) -> Self {
+        Self { alert: Cow::Borrowed(alert), seen: fingerprint_of_content(alert), resolved_at, wake_at }
+    }
 }
 
 /// A fact for an issue's story.
@@ -104,17 +112,17 @@ pub(super) fn outcomes<'a>(sightings: &'a [Sighting], latest: &HashMap<Fingerpri
 
 impl<'a> Outcomes<'a> {
     fn see(&mut self, now: Option<&mut Current>, sighting: &'a Sighting) -> (Seen, Option<Current>) {
-        let alert = &sighting.alert;
-        let content = fingerprint_of_content(alert);
-        let meaning = meaning(now.as_ref().map(|now| now.known), alert, sighting.received_at);
+        let meaning = meaning(now.as_ref().map(|now| now.known), &sighting.alert, sighting.received_at);
         let Some(now) = now.filter(|_| !matches!(meaning, Meaning::Open | Meaning::OpenResolved)) else {
             return match meaning {
-                Meaning::Open => self.open(sighting, content),
-                Meaning::OpenResolved => self.open_resolved(sighting, content),
+                Meaning::Open => self.open(sighting),
+                Meaning::OpenResolved => self.open_resolved(sighting),
                 _ => (Seen::Stale, None),
             };
         };
         let place = now.place;
+        let alert = kept(now.known.starts_at, &sighting.alert);
+        let (starts_at, content) = (alert.starts_at, fingerprint_of_content(&alert));
         let state = |resolved_at, wake_at| State { alert, seen: content, resolved_at, wake_at };
         let seen = match meaning {
             Meaning::Refire => {
@@ -124,7 +132,7 @@ impl<'a> Outcomes<'a> {
                     place,
                     sighting,
                     "refired",
-                    format!("the alert fires again since {}", alert.starts_at),
+                    format!("the alert fires again since {}", sighting.alert.starts_at),
                 );
                 now.known.resolved_at = None;
                 Seen::Refired(place)
@@ -137,7 +145,8 @@ impl<'a> Outcomes<'a> {
                 Seen::Resolved(place)
             }
             Meaning::Known => {
-                let no_older = alert.starts_at.as_millisecond() >= now.known.starts_at.as_millisecond();
+                let no_older =
+                    sighting.alert.starts_at.as_millisecond() >= now.known.starts_at.as_millisecond();
                 if !no_older || now.seen == content {
                     return (Seen::Known(place), None);
                 }
@@ -146,22 +155,21 @@ impl<'a> Outcomes<'a> {
             }
             _ => return (Seen::Stale, None),
         };
-        (now.known.starts_at, now.seen) = (alert.starts_at, content);
+        (now.known.starts_at, now.seen) = (starts_at, content);
         (seen, None)
     }
 
-    fn open(&mut self, sighting: &'a Sighting, content: i64) -> (Seen, Option<Current>) {
+    fn open(&mut self, sighting: &'a Sighting) -> (Seen, Option<Current>) {
         let opening = &sighting.opening;
         let phase = if opening.wake_at.is_some() { Phase::Waiting } else { Phase::Rested };
         let outcome = opening.outcome.as_ref().filter(|_| opening.wake_at.is_none());
         let (outcome, why) = outcome.map_or((None, ""), |(outcome, why)| (Some(*outcome), why.as_str()));
-        let (alert, wake_at) = (&sighting.alert, opening.wake_at);
-        let state = State { alert, seen: content, resolved_at: None, wake_at };
+        let state = State::of(&sighting.alert, None, opening.wake_at);
         let current = self.add(Opened { sighting, phase, outcome, why, closed_at: None, state });
         (Seen::Opened(current.place), Some(current))
     }
 
-    fn open_resolved(&mut self, sighting: &'a Sighting, content: i64) -> (Seen, Option<Current>) {
+    fn open_resolved(&mut self, sighting: &'a Sighting) -> (Seen, Option<Current>) {
         let resolved_at = Some(resolved_at(sighting));
         let current = self.add(Opened {
             sighting,
@@ -169,7 +177,7 @@ impl<'a> Outcomes<'a> {
             outcome: Some(Outcome::Subsided),
             why: "the alert was resolved before it was seen to fire",
             closed_at: Some(sighting.received_at),
-            state: State { alert: &sighting.alert, seen: content, resolved_at, wake_at: None },
+            state: State::of(&sighting.alert, resolved_at, None),
         });
         (Seen::Stale, Some(current))
     }

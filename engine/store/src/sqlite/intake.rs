@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params};
 use selfheal_core::alert::Alert;
 use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
-use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
+use selfheal_core::sighting::{LatestIssue, Meaning, kept, meaning};
 use selfheal_runtime::ports::journal::{HOLD, Record, Sighted, Sighting};
 use serde_json::Value;
 
@@ -192,14 +192,14 @@ fn update(
              again = CASE WHEN ?6 IS NULL THEN again ELSE 1 END
          WHERE id = ?1",
     )?;
-    let alert = &sighting.alert;
-    let content = fingerprint_of_content(alert);
+    let alert = kept(latest.known.starts_at, &sighting.alert);
+    let content = fingerprint_of_content(&alert);
     update.execute(params![
         latest.id.0,
         Time(alert.starts_at),
         content,
         resolved_at.map(Time),
-        Json(alert),
+        Json(&*alert),
         wake_at.map(Time)
     ])?;
     Ok(())

@@ -178,6 +178,50 @@ pub async fn starts_are_told_apart_by_the_millisecond(journal: &dyn Journal) {
     assert!(matches!(see(journal, precise(6_000_000), 5).await, Sighted::Opened(_)));
 }
 
+/// Of what the Prometheus servers of a pair say, Alertmanager keeps the earliest start: the end may come with an earlier
+/// one than the alert that opened the issue.
+pub async fn an_end_with_an_earlier_start_ends_the_issue(journal: &dyn Journal) {
+    let a = match see(journal, alert("a", 10, None), 11).await {
+        Sighted::Opened(id) => id,
+        other => panic!("{other:?}"),
+    };
+    let cases = [
+        (0, None, Sighted::Stale),
+        (0, Some(10), Sighted::Stale),
+        (0, Some(20), Sighted::Resolved(a)),
+        // The start that was seen stays known: what is late does not fire again, and nothing is said twice.
+        (10, None, Sighted::Stale),
+        (0, None, Sighted::Stale),
+        (0, Some(20), Sighted::Known(a)),
+    ];
+    for (received, (starts, ends, expected)) in (21..).zip(cases) {
+        assert_eq!(see(journal, alert("a", starts, ends), received).await, expected, "{starts} {ends:?}");
+    }
+    let now = issue(journal, a).await;
+    assert_eq!((now.resolved_at, now.wake_at), (Some(at(20)), Some(at(23))));
+    assert_eq!(now.alert, alert("a", 10, Some(20)));
+    // Too late to be late, and with the start of the other server.
+    assert_eq!(see(journal, alert("a", 0, None), 319).await, Sighted::Stale);
+    assert_eq!(see(journal, alert("a", 0, None), 320).await, Sighted::Refired(a));
+    assert_eq!(see(journal, alert("a", 10, None), 321).await, Sighted::Known(a));
+    assert_eq!(issue(journal, a).await.alert, alert("a", 10, None));
+
+    // All of it in one transaction.
+    let first = journal.receive(receipt(1)).await.unwrap();
+    let batch = [(10, None, 11), (0, None, 12), (0, Some(20), 21), (10, None, 22), (0, Some(20), 23)];
+    let batch: Vec<Sighting> =
+        batch.into_iter().map(|(starts, ends, at)| sighting(alert("b", starts, ends), at)).collect();
+    let b = IssueId(a.0 + 1);
+    let known = [Sighted::Stale, Sighted::Resolved(b), Sighted::Stale, Sighted::Known(b)];
+    let expected: Vec<Sighted> = std::iter::once(Sighted::Opened(b)).chain(known).collect();
+    assert_eq!(journal.expand(batch.clone(), vec![finished(first, 5)]).await.unwrap(), expected);
+    let before = issue(journal, b).await;
+    assert_eq!((before.resolved_at, &before.alert), (Some(at(20)), &alert("b", 10, Some(20))));
+    let again = journal.expand(batch, Vec::new()).await.unwrap();
+    assert!(again.iter().all(|seen| matches!(seen, Sighted::Known(_) | Sighted::Stale)), "{again:?}");
+    assert_eq!(issue(journal, b).await, before, "expanding twice changes nothing");
+}
+
 async fn opened_by(journal: &dyn Journal, alert: Alert) -> IssueId {
     match see(journal, alert, 1).await {
         Sighted::Opened(id) => id,

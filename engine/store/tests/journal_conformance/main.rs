@@ -61,6 +61,7 @@ cases! {
     intake::an_alert_resolved_before_it_was_seen_is_closed_at_once,
     intake::what_is_said_about_a_known_alert_is_kept_up_to_date,
     intake::starts_are_told_apart_by_the_millisecond,
+    intake::an_end_with_an_earlier_start_ends_the_issue,
     intake::many_sightings_are_answered_in_their_order,
     issues::every_event_goes_by_the_table,
     issues::what_is_resolved_is_looked_at_until_it_is_closed,

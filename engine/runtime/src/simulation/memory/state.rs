@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use selfheal_core::alert::{Alert, AlertStatus};
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::labels::{Fingerprint, Labels};
-use selfheal_core::sighting::{LatestIssue, Meaning, meaning};
+use selfheal_core::sighting::{LatestIssue, Meaning, kept, meaning};
 use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ impl State {
                 issue.wake_at = Some(sighting.opening.wake_at.unwrap_or(sighting.received_at));
                 let summary = format!("the alert fires again since {}", sighting.alert.starts_at);
                 let record = told(issue.id, "refired", summary, sighting.received_at);
-                issue.alert = sighting.alert;
+                issue.alert = kept(issue.alert.starts_at, &sighting.alert).into_owned();
                 let id = issue.id;
                 self.records.push(record);
                 self.holds.call(id);
@@ -96,7 +96,7 @@ impl State {
                 issue.wake_at = Some(sighting.received_at);
                 let summary = format!("the alert was resolved at {resolved_at}");
                 let record = told(issue.id, "resolved", summary, sighting.received_at);
-                issue.alert = sighting.alert;
+                issue.alert = kept(issue.alert.starts_at, &sighting.alert).into_owned();
                 let id = issue.id;
                 self.records.push(record);
                 self.holds.call(id);
