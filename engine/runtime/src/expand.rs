@@ -3,8 +3,8 @@
 //! One task does it, in the order in which they came and many alerts in one transaction. What a crash leaves unexpanded is
 //! found in the journal at start; expanding twice changes nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,13 +12,14 @@ use selfheal_core::alert::Alert;
 use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::notification;
+use selfheal_core::sighting::LATE_MAX;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
 use crate::desk;
 use crate::engine::Engine;
 use crate::intake::{PARSE_IN_PLACE_BYTES_MAX, heard_by};
-use crate::known::Known;
+use crate::known::{Known, Place};
 use crate::news;
 use crate::ports::journal::{Issue, Opening, Progress, Receipt, ReceiptId, Sighted, Sighting, Tenure};
 use crate::ports::{JournalFault, JournalFaultKind};
@@ -53,19 +54,21 @@ pub(crate) struct Intake {
     pub(crate) known: Known,
     waiting: AtomicUsize,
     waiting_max: usize,
-    work: mpsc::UnboundedSender<Work>,
+    /// The place of the last that was handed on.
+    work: Mutex<(Place, mpsc::UnboundedSender<(Place, Work)>)>,
 }
 
 impl Intake {
-    /// At most `backlog_max` alerts wait; the channel is bounded by that count.
-    pub(crate) fn new(backlog_max: usize) -> (Self, mpsc::UnboundedReceiver<Work>) {
+    /// At most `backlog_max` alerts wait; the channel is bounded by that count. Where others expand alerts as well, what is
+    /// known is trusted for less time than after which an alert may fire again with the start of before.
+    pub(crate) fn new(backlog_max: usize, shared: bool) -> (Self, mpsc::UnboundedReceiver<(Place, Work)>) {
         let (work, receiver) = mpsc::unbounded_channel();
         let intake = Self {
-            known: Known::default(),
+            known: Known::new(if shared { LATE_MAX } else { Duration::MAX }),
             waiting: AtomicUsize::new(0),
             // Back-pressure begins at 80 % of what there is room for.
             waiting_max: backlog_max / 5 * 4,
-            work,
+            work: Mutex::new((Place::default(), work)),
         };
         (intake, receiver)
     }
@@ -96,15 +99,19 @@ impl Intake {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    /// Hands a stored notification on.
-    pub(crate) fn hand_on(&self, work: Work) {
+    /// Hands a notification on, which is expanded after all that were handed on before; gives its place.
+    pub(crate) fn hand_on(&self, work: Work) -> Place {
+        let mut handed = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Place(last), sender) = &mut *handed;
+        *last += 1;
         // The receiver lives as long as the rooms; without them, the journal has the notification.
-        let _ = self.work.send(work);
+        let _ = sender.send((Place(*last), work));
+        Place(*last)
     }
 }
 
 /// Expands for as long as the process runs, beginning with what an earlier process left.
-pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<Work>) {
+pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<(Place, Work)>) {
     while let Err(fault) = left_over(&engine).await {
         if fault.kind == JournalFaultKind::Broken {
             return engine.stop.broken(&fault);
@@ -130,9 +137,10 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
         }
         let mut batch = Batch::default();
         let mut next = first;
-        while let Some(piece) = next.take() {
+        while let Some((place, piece)) = next.take() {
             match piece {
                 Work::Alerts { receipt, received_at, trace, alerts } => {
+                    batch.place = place;
                     let expanded = u32::try_from(alerts.len()).unwrap_or(u32::MAX);
                     batch.admitted += alerts.len();
                     batch.add(&engine, received_at, &trace, alerts);
@@ -140,7 +148,7 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<W
                 }
                 Work::Stored { receipt, alerts } => {
                     batch.write(&engine).await;
-                    expand_stored(&engine, receipt).await;
+                    expand_stored(&engine, receipt, place).await;
                     engine.intake.take_back(alerts);
                 }
             }
@@ -162,18 +170,19 @@ async fn left_over(engine: &Arc<Engine>) -> Result<(), JournalFault> {
         }
         for receipt in page {
             tracing::info!(receipt = receipt.id.0, "expanding a notification that another process has left");
-            expand_stored(engine, receipt).await;
+            // Before all that this process has received.
+            expand_stored(engine, receipt, Place::default()).await;
         }
     }
 }
 
 /// Expands a stored body, piece by piece, so that it never sits in memory as a tree.
-async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt) {
+async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt, place: Place) {
     let Receipt { id: receipt, received_at, source, trace, body, expanded: skip } = receipt;
     let mut expanded = skip;
     let mut expand = async |alerts: Vec<Alert>| {
         expanded = expanded.saturating_add(u32::try_from(alerts.len()).unwrap_or(u32::MAX));
-        let mut batch = Batch::default();
+        let mut batch = Batch { place, ..Batch::default() };
         batch.add(engine, received_at, &trace, alerts);
         batch.progress.push(Progress { receipt, expanded, finished: false });
         batch.write(engine).await
@@ -250,6 +259,8 @@ struct Batch {
     coming: Vec<(oneshot::Receiver<ReceiptId>, u32)>,
     /// How many of the alerts the intake counts as waiting.
     admitted: usize,
+    /// The place of the last of the notifications.
+    place: Place,
     /// The oldest generation of rules that any of the alerts was matched against.
     generation: Option<u64>,
 }
@@ -322,7 +333,7 @@ impl Batch {
             if let (true, Sighted::Opened(id), None) = (reloaded, &sighted, sighting.opening.wake_at) {
                 unmatched.push(*id);
             }
-            hand_on(engine, sighting, sighted, began);
+            hand_on(engine, sighting, sighted, began, self.place);
         }
         // The rules changed meanwhile; one of the new ones may be for them.
         if let Err(fault) = engine.call(unmatched).await {
@@ -386,7 +397,7 @@ async fn tell_opened(engine: &Engine, sightings: &[Sighting], seen: &[Sighted]) 
 }
 
 /// What a sighting means for the desk.
-fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Duration) {
+fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Duration, place: Place) {
     let count = |result: &str| engine.metrics.alerts.with_label_values(&[result]).inc();
     let now = engine.clock.now();
     match sighted {
@@ -416,7 +427,7 @@ fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Du
         Sighted::Known(_) => count("known"),
         Sighted::Stale => {
             count("stale");
-            engine.intake.known.forget(sighting.alert.fingerprint);
+            engine.intake.known.forget(sighting.alert.fingerprint, place, engine.clock.monotonic());
         }
     }
 }

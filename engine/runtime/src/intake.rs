@@ -105,7 +105,7 @@ impl Engine {
         count("malformed", parsed.malformed);
         let received = Received {
             alerts: parsed.keys.len(),
-            known: self.intake.known.all(&parsed.keys),
+            known: self.intake.known.all(&parsed.keys, self.clock.monotonic()),
             malformed: parsed.malformed,
             faults: parsed.faults,
             truncated: parsed.envelope.truncated_alerts,
@@ -156,26 +156,34 @@ impl Engine {
         let (number, coming) = oneshot::channel();
         let expanding = alerts.map(|alerts| {
             let trace = trace.clone();
-            self.intake.hand_on(Work::Alerts { receipt: coming, received_at, trace, alerts });
+            self.intake.hand_on(Work::Alerts { receipt: coming, received_at, trace, alerts })
         });
         // The write goes on when the sender has gone away: what is on disk must be expanded, too.
         let engine = Arc::clone(self);
         let writing = tokio::spawn(async move {
             match engine.journal.receive(receipt).await {
                 Ok(id) => {
-                    engine.intake.known.add(&keys);
                     // Nobody waits for it when the process ends.
                     let _ = number.send(id);
-                    if let Some(body) = stored {
+                    let stored = stored.map(|body| {
                         let source = source.to_owned();
                         let receipt = Receipt { id, received_at, source, trace, body, expanded: 0 };
-                        engine.intake.hand_on(Work::Stored { receipt, alerts: count });
+                        engine.intake.hand_on(Work::Stored { receipt, alerts: count })
+                    });
+                    if let Some(place) = expanding.or(stored) {
+                        engine.intake.known.add(&keys, place, engine.clock.monotonic());
                     }
                     Ok(())
                 }
                 Err(fault) => {
-                    if expanding.is_none() {
-                        engine.intake.take_back(count);
+                    match expanding {
+                        // It is expanded all the same, so what was said before it was not said last.
+                        Some(place) => {
+                            let now = engine.clock.monotonic();
+                            keys.iter()
+                                .for_each(|key| engine.intake.known.forget(key.fingerprint, place, now));
+                        }
+                        None => engine.intake.take_back(count),
                     }
                     if fault.kind == JournalFaultKind::Broken {
                         engine.stop.broken(&fault);

@@ -104,7 +104,7 @@ impl Engine {
         let position = stored.map_or(initial, |value| switch::stored(value, now));
         let successes = parts.journal.successes().await?;
         let replica = parts.entropy.hex();
-        let (intake, work) = Intake::new(parts.backlog_max);
+        let (intake, work) = Intake::new(parts.backlog_max, parts.shared);
         let maintenance = Maintenance::restored(parts.journal.setting(maintenance::SETTING).await?);
         let feed = Feed::default();
         let bells = Arc::new(Bells::new(parts.sinks.iter().map(|sink| sink.name())));
