@@ -170,6 +170,21 @@ async fn a_storm_and_a_persons_word_about_it_outlive_the_process() {
 }
 
 #[tokio::test]
+async fn a_storm_is_told_whatever_else_holds_its_issues() {
+    let mut world = World::with_plan(OWN);
+    world.policy.storm_per_minute = 2;
+    let house = world.start().await;
+    world.ledger_down.store(true, Ordering::Relaxed);
+    let storm: Vec<_> = (0..4).map(|n| alert("load", &format!("n{n}"), house.now(), None)).collect();
+    house.send(&storm).await.unwrap();
+    let why = house.issue("load", "n0").await.why;
+    assert!(why.starts_with("duplicate, cooldown, rate, concurrency: the ledger cannot be asked"), "{why}");
+    assert!(why.contains(": connection refused; storm: "), "{why}");
+    house.advance(seconds(5)).await;
+    assert_eq!(world.sink.kinds(), [NewsKind::Storm]);
+}
+
+#[tokio::test]
 async fn a_storm_that_is_over_goes_on_by_itself() {
     let mut world = World::with_plan(OWN);
     world.policy.storm_per_minute = 2;

@@ -8,11 +8,11 @@ use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::remediation::IntentState;
 use selfheal_runtime::feed::Change;
 use selfheal_runtime::maintenance::Window;
-use selfheal_runtime::ports::{Claim, Ledger as _};
+use selfheal_runtime::ports::{Claim, Ledger as _, NewsKind};
 
 use crate::double::Turn;
 use crate::loss::Death;
-use crate::world::{World, minutes, rule, seconds};
+use crate::world::{House, World, alert, minutes, rule, seconds};
 
 /// Longer than an issue is held.
 const PAST_THE_LEASE: Duration = seconds(60);
@@ -48,6 +48,20 @@ async fn each_issue_is_treated_by_one() {
     assert_eq!(treated + held, 21, "{issues:#?}");
     assert_eq!(world.target.log().len(), treated);
     once(&world);
+}
+
+#[tokio::test]
+async fn what_one_has_heard_is_not_known_when_another_has_heard_the_end() {
+    let world = World::with_plan(r#"double::set("a", 1)"#).shared();
+    let (one, two) = (world.start().await, world.start().await);
+    let firing = [alert("load", "one", one.now(), None)];
+    one.send(&firing).await.unwrap();
+    assert!(one.send(&firing).await.unwrap().known);
+    two.resolve("load", "one").await;
+    one.advance(minutes(5)).await;
+    assert_eq!(one.only().await.phase, Phase::Closed);
+    assert!(!one.send(&firing).await.unwrap().known, "it fires again with the start of before");
+    assert_eq!(one.issues().await.len(), 2);
 }
 
 #[tokio::test]
@@ -230,6 +244,28 @@ async fn a_storm_is_counted_in_all() {
     two.advance(seconds(3)).await;
     let issues = one.issues().await;
     assert!(issues.iter().all(|issue| issue.outcome == Some(Outcome::Applied)), "{issues:#?}");
+}
+
+/// Whenever the one dies that was about to tell.
+#[tokio::test]
+async fn people_are_asked_about_a_storm_once() {
+    for write in 1..16 {
+        let mut world = World::with_plan(r#"double::set(alert.labels.instance, 1)"#).shared();
+        world.policy.storm_per_minute = 2;
+        let two = world.start().await;
+        let Some(one) = world.start_mortal(Death::Before(write)).await else { continue };
+        let storm = |house: &House<'_>, name: &str| -> Vec<_> {
+            (0..4).map(|number| alert("load", &format!("{name}{number}"), house.now(), None)).collect()
+        };
+        // Whether it was taken in before the one died does not matter.
+        let _ = one.send(&storm(&one, "first")).await;
+        one.life.end();
+        two.advance(PAST_THE_LEASE).await;
+        two.send(&storm(&two, "second")).await.unwrap();
+        two.advance(PAST_THE_LEASE / 2).await;
+        let told = world.sink.kinds().iter().filter(|kind| **kind == NewsKind::Storm).count();
+        assert_eq!(told, 1, "died before write {write}: {:#?}", world.sink.got());
+    }
 }
 
 #[tokio::test]

@@ -93,8 +93,11 @@ pub enum Ruling {
     Hold {
         /// When.
         until: Timestamp,
-        /// The guard and its reason.
+        /// The guards and their reasons.
         why: String,
+        /// Which guards hold it.
+        #[serde(skip)]
+        guards: Vec<Guard>,
     },
     /// The plan may not run.
     Refuse {
@@ -138,8 +141,6 @@ pub struct Facts<'a> {
     pub policy: &'a Policy,
     /// Whether automatic remediation is switched on, and if not, who said so and why.
     pub switch_off: Option<&'a str>,
-    /// The rule's name.
-    pub rule: &'a str,
     /// The mode that holds for the rule ([`Policy::mode_for`]).
     pub mode: Mode,
     /// The rule's cooldown.
@@ -207,13 +208,10 @@ fn ask(guard: Guard, facts: &Facts<'_>) -> (Says, String) {
             Some((reason, until)) => (Says::Hold { until }, format!("maintenance until {until}: {reason}")),
         },
         Guard::Storm => storm(facts),
-        Guard::Duplicate | Guard::Cooldown | Guard::Rate | Guard::Concurrency => match facts.ledger {
-            Ok(reading) => ask_ledger(guard, facts, reading),
-            Err(why) => {
-                let until = later(facts.now, LEDGER_RETRY);
-                (Says::Hold { until }, format!("the ledger cannot be asked, so nothing is done: {why}"))
-            }
-        },
+        Guard::Duplicate => by_ledger(facts, duplicate),
+        Guard::Cooldown => by_ledger(facts, cooldown),
+        Guard::Rate => by_ledger(facts, rate),
+        Guard::Concurrency => by_ledger(facts, concurrency),
         Guard::BlastRadius => blast_radius(facts),
         Guard::Breaker => match facts.breakers_open.iter().max_by_key(|(_, until)| *until) {
             None => (Says::Pass, "no circuit breaker is open".to_owned()),
@@ -240,43 +238,59 @@ fn storm(facts: &Facts<'_>) -> (Says, String) {
     }
 }
 
-fn ask_ledger(guard: Guard, facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
-    let (now, policy) = (facts.now, facts.policy);
-    match guard {
-        Guard::Duplicate => match &reading.duplicate {
-            None => (Says::Pass, "nobody else is treating this issue".to_owned()),
-            Some(holder) => (Says::Refuse, format!("{holder} is treating this issue")),
-        },
-        Guard::Cooldown => match reading.cooling_until {
-            None => (Says::Pass, format!("not treated in the last {:?}", facts.cooldown)),
-            Some(until) => (
-                Says::Hold { until },
-                format!("treated less than {:?} ago; cooling down until {until}", facts.cooldown),
-            ),
-        },
-        Guard::Rate => match (&reading.target_full, reading.all_full_until) {
-            (None, None) => (Says::Pass, "within the hourly limits".to_owned()),
-            (Some((target, until)), _) => (
-                Says::Hold { until: *until },
-                format!("{target} was treated {} times in the last hour", policy.per_target_per_hour),
-            ),
-            (None, Some(until)) => {
-                (Says::Hold { until }, format!("{} remediations in the last hour", policy.in_all_per_hour))
-            }
-        },
-        _ => match &reading.busy {
-            Some((target, holder)) => (
-                Says::Hold { until: later(now, CONCURRENCY_RETRY) },
-                format!("{holder} is at work on {target}; one at a time"),
-            ),
-            None if reading.running >= policy.concurrent => (
-                Says::Hold { until: later(now, CONCURRENCY_RETRY) },
-                format!("{} remediations are running, the most there may be", reading.running),
-            ),
-            None => {
-                (Says::Pass, format!("{} of {} remediations are running", reading.running, policy.concurrent))
-            }
-        },
+/// What a guard says that goes by the ledger.
+fn by_ledger(facts: &Facts<'_>, ask: fn(&Facts<'_>, &LedgerReading) -> (Says, String)) -> (Says, String) {
+    match facts.ledger {
+        Ok(reading) => ask(facts, reading),
+        Err(why) => {
+            let until = later(facts.now, LEDGER_RETRY);
+            (Says::Hold { until }, format!("the ledger cannot be asked, so nothing is done: {why}"))
+        }
+    }
+}
+
+fn duplicate(_: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
+    match &reading.duplicate {
+        None => (Says::Pass, "nobody else is treating this issue".to_owned()),
+        Some(holder) => (Says::Refuse, format!("{holder} is treating this issue")),
+    }
+}
+
+fn cooldown(facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
+    match reading.cooling_until {
+        None => (Says::Pass, format!("not treated in the last {:?}", facts.cooldown)),
+        Some(until) => (
+            Says::Hold { until },
+            format!("treated less than {:?} ago; cooling down until {until}", facts.cooldown),
+        ),
+    }
+}
+
+fn rate(facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
+    match (&reading.target_full, reading.all_full_until) {
+        (None, None) => (Says::Pass, "within the hourly limits".to_owned()),
+        (Some((target, until)), _) => (
+            Says::Hold { until: *until },
+            format!("{target} was treated {} times in the last hour", facts.policy.per_target_per_hour),
+        ),
+        (None, Some(until)) => {
+            (Says::Hold { until }, format!("{} remediations in the last hour", facts.policy.in_all_per_hour))
+        }
+    }
+}
+
+fn concurrency(facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
+    let most = facts.policy.concurrent;
+    let until = later(facts.now, CONCURRENCY_RETRY);
+    match &reading.busy {
+        Some((target, holder)) => {
+            (Says::Hold { until }, format!("{holder} is at work on {target}; one at a time"))
+        }
+        None if reading.running >= most => (
+            Says::Hold { until },
+            format!("{} remediations are running, the most there may be", reading.running),
+        ),
+        None => (Says::Pass, format!("{} of {most} remediations are running", reading.running)),
     }
 }
 
@@ -358,28 +372,42 @@ fn approval(facts: &Facts<'_>) -> (Says, String) {
 /// What follows from all verdicts.
 pub fn rule_on(verdicts: &[Verdict]) -> Ruling {
     let whys = |wanted: fn(&Says) -> bool| {
-        let said: Vec<String> = verdicts
-            .iter()
-            .filter(|verdict| wanted(&verdict.says))
-            .map(|verdict| format!("{}: {}", verdict.guard, verdict.why))
-            .collect();
-        (!said.is_empty()).then(|| said.join("; "))
+        let said: Vec<&Verdict> = verdicts.iter().filter(|verdict| wanted(&verdict.says)).collect();
+        (!said.is_empty()).then(|| summary(&said))
     };
-    let until = verdicts.iter().filter_map(|verdict| match verdict.says {
-        Says::Hold { until } => Some(until),
-        _ => None,
-    });
+    let (guards, untils): (Vec<Guard>, Vec<Timestamp>) = verdicts
+        .iter()
+        .filter_map(|verdict| match verdict.says {
+            Says::Hold { until } => Some((verdict.guard, until)),
+            _ => None,
+        })
+        .unzip();
     if let Some(why) = whys(|says| *says == Says::Refuse) {
         Ruling::Refuse { why }
     } else if let Some(why) = whys(|says| *says == Says::Shadow) {
         Ruling::Shadow { why }
-    } else if let (Some(until), Some(why)) = (until.max(), whys(|says| matches!(says, Says::Hold { .. }))) {
-        Ruling::Hold { until, why }
+    } else if let (Some(until), Some(why)) =
+        (untils.into_iter().max(), whys(|says| matches!(says, Says::Hold { .. })))
+    {
+        Ruling::Hold { until, why, guards }
     } else if let Some(why) = whys(|says| *says == Says::Ask) {
         Ruling::Ask { why }
     } else {
         Ruling::Admit
     }
+}
+
+/// The guards, each with its reason; what several say in the same words is said once.
+fn summary(said: &[&Verdict]) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for Verdict { guard, why, .. } in said {
+        match reasons.iter_mut().find(|(reason, _)| reason == why) {
+            Some((_, guards)) => guards.push(guard.name()),
+            None => reasons.push((why, vec![guard.name()])),
+        }
+    }
+    let texts = reasons.iter().map(|(why, guards)| format!("{}: {why}", guards.join(", ")));
+    texts.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -414,7 +442,6 @@ mod tests {
             now: Timestamp::UNIX_EPOCH,
             policy: &base,
             switch_off: None,
-            rule: "rule",
             mode: Mode::Auto,
             cooldown: Duration::from_secs(300),
             maintenance: None,
@@ -457,7 +484,11 @@ mod tests {
         assert_eq!(check(|f, _| f.maintenance = Some(("upgrade", soon)), None), "Hold maintenance");
         assert_eq!(check(|f, _| f.new_issues = 21, None), "Hold storm");
         assert_eq!(check(|f, _| (f.new_issues, f.storm_released) = (21, true), None), "Admit");
-        assert_eq!(check(|f, _| f.ledger = Err("refused"), None), "Hold duplicate");
+        assert_eq!(
+            check(|f, _| f.ledger = Err("refused"), None),
+            "Hold duplicate, cooldown, rate, concurrency",
+            "what they say in the same words is said once"
+        );
         assert_eq!(check(|f, _| f.breakers_open = open, None), "Hold breaker");
         let contested: &[(String, String)] = Box::leak(Box::new([("1".to_owned(), "by Flux".to_owned())]));
         for (says, wanted) in [
@@ -512,5 +543,24 @@ mod tests {
             check(|f, _| (f.mode, f.maintenance) = (Mode::Shadow, Some(("u", soon))), None),
             "Shadow mode"
         );
+    }
+
+    #[test]
+    fn a_hold_names_every_guard() {
+        let until = |seconds| Timestamp::from_second(seconds).unwrap();
+        let verdict = |guard, says, why: &str| Verdict { guard, says, why: why.to_owned() };
+        let verdicts = [
+            verdict(Guard::Switch, Says::Pass, "it is on"),
+            verdict(Guard::Duplicate, Says::Hold { until: until(10) }, "no ledger: refused"),
+            verdict(Guard::Storm, Says::Hold { until: until(60) }, "30 new issues"),
+            verdict(Guard::Rate, Says::Hold { until: until(10) }, "no ledger: refused"),
+            verdict(Guard::Approval, Says::Ask, "the mode is approve"),
+        ];
+        let wanted = Ruling::Hold {
+            until: until(60),
+            why: "duplicate, rate: no ledger: refused; storm: 30 new issues".to_owned(),
+            guards: vec![Guard::Duplicate, Guard::Storm, Guard::Rate],
+        };
+        assert_eq!(rule_on(&verdicts), wanted);
     }
 }

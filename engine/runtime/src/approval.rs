@@ -211,7 +211,7 @@ async fn run(
             let until = engine.clock.after(UNREADABLE_RETRY).min(approval.expires_at);
             return wait(engine, pen, &issue, until, why).await;
         }
-        Ending::Ruled { ruling: Ruling::Hold { until, why }, .. } if until < approval.expires_at => {
+        Ending::Ruled { ruling: Ruling::Hold { until, why, .. }, .. } if until < approval.expires_at => {
             // The approval holds until it expires; the issue keeps waiting with it.
             return wait(engine, pen, &issue, until, why).await;
         }

@@ -21,7 +21,6 @@ use crate::news;
 use crate::pen::Pen;
 use crate::ports::NewsKind;
 use crate::ports::journal::{DecisionFacts, Issue, JournalFault, Record, Tenure, Write};
-use crate::storm;
 
 /// When an alert that still fires is looked at again after its rule decided to do nothing, or a guard refused.
 pub(crate) const LOOK_AGAIN: Duration = Duration::from_secs(900);
@@ -162,8 +161,8 @@ async fn conclude(
             pen.note(decided(engine, &issue, summary, &facts));
             execute::begin(engine, pen, issue, &rule, &facts, plan, *claim, None).await
         }
-        Ending::Ruled { ruling: Ruling::Hold { until, why }, .. } => {
-            hold(engine, pen, &issue, &facts, until, why).await
+        Ending::Ruled { ruling: Ruling::Hold { until, why, guards }, .. } => {
+            hold(engine, pen, &issue, &facts, until, why, &guards).await
         }
         Ending::Ruled { ruling: Ruling::Ask { why }, .. } => {
             note_skipped(engine, &mut pen, &issue, skipped);
@@ -197,7 +196,7 @@ async fn conclude(
             if later(engine.unreadable.since(issue.id, now), engine.policy.target_wait) > now {
                 let until = engine.clock.after(UNREADABLE_RETRY);
                 let why = format!("cannot observe: {why}");
-                return hold(engine, pen, &issue, &facts, until, why).await;
+                return hold(engine, pen, &issue, &facts, until, why, &[]).await;
             }
             // The next time that it cannot be read is waited for anew.
             engine.unreadable.end(issue.id);
@@ -231,18 +230,17 @@ async fn hold(
     facts: &DecisionFacts,
     until: Timestamp,
     why: String,
+    guards: &[Guard],
 ) -> Result<(), JournalFault> {
     let now = engine.clock.now();
-    // A hold that goes on for the same reason is told once. Reasons begin with the guard's name.
-    let reason = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
-    if reason(&issue.why) != reason(&why) {
+    // A hold that goes on for the same reason is told once.
+    if !is_same_reason(&issue.why, &why) {
         pen.note(decided(engine, issue, format!("held until {until}: {why}"), facts));
     }
-    if reason(&why) == Guard::Storm.name()
-        && engine.storms.tell(&facts.rule, now)
-        && engine.leads_for(&format!("storm/{}", facts.rule), storm::RELEASE).await
-    {
+    let tells_storm = guards.contains(&Guard::Storm) && engine.tells_storm(&facts.rule, now).await;
+    if tells_storm {
         pen.note_all(news::storm(engine, issue, &facts.rule, &why));
+        pen.note(engine.told_everywhere(&facts.rule, now));
     }
     // In a storm, issues must not all come back in the same moment; their number spreads them over a second.
     let until = later(until, Duration::from_millis(issue.id.0.unsigned_abs() % 1000));
@@ -254,9 +252,19 @@ async fn hold(
         why,
         at: now,
     });
-    pen.finish().await?;
+    let written = pen.finish().await;
+    if written.is_err() && tells_storm {
+        engine.storms.not_told(&facts.rule);
+    }
+    written?;
     engine.desk.ring(until);
     Ok(())
+}
+
+/// Whether two texts say the same but for their numbers and times: a reason begins with the names of the guards.
+fn is_same_reason(one: &str, other: &str) -> bool {
+    let guards = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
+    guards(one) == guards(other)
 }
 
 /// Ends a look with an outcome.

@@ -11,7 +11,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use selfheal_contract::{Failure, FailureKind, Reading};
 use selfheal_core::alert::Alert;
-use selfheal_core::guard::{self, Facts, LedgerReading, Ruling, Verdict};
+use selfheal_core::guard::{self, Facts, Guard, LedgerReading, Ruling, Verdict};
 use selfheal_core::hash::ContentHash;
 use selfheal_core::plan::{Choice, Decision, Plan, Step};
 use selfheal_core::policy::{Assessment, RATE_WINDOW};
@@ -298,7 +298,6 @@ async fn rule_on(
         now,
         policy,
         switch_off: switch_off.as_deref(),
-        rule: &header.name,
         mode: policy.mode_for(&header.name, header.mode),
         cooldown: claim.cooldown,
         maintenance,
@@ -338,7 +337,8 @@ async fn rule_on(
     if ruling == Ruling::Admit && others_pass && question.purpose == Purpose::Act && !granted {
         // Only what the ledger granted may run, whatever its reading looks like.
         let until = engine.clock.after(LEDGER_RETRY);
-        ruling = Ruling::Hold { until, why: "duplicate: the ledger did not grant the claim".to_owned() };
+        let why = "duplicate: the ledger did not grant the claim".to_owned();
+        ruling = Ruling::Hold { until, why, guards: vec![Guard::Duplicate] };
     }
     Ending::Ruled { ruling, claim: Box::new(claim) }
 }

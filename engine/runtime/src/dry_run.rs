@@ -208,7 +208,7 @@ fn describe(deliberation: &Deliberation) -> String {
         Ending::Beyond { why } => format!("would call a person: {why}"),
         Ending::Ruled { ruling, .. } => match ruling {
             Ruling::Admit => format!("would run {}", plan()),
-            Ruling::Hold { until, why } => format!("would hold {} until {until}: {why}", plan()),
+            Ruling::Hold { until, why, .. } => format!("would hold {} until {until}: {why}", plan()),
             Ruling::Refuse { why } => format!("would refuse {}: {why}", plan()),
             Ruling::Shadow { why } => format!("would only show {}: {why}", plan()),
             Ruling::Ask { why } => format!("would ask a person to approve {}: {why}", plan()),

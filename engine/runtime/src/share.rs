@@ -62,19 +62,14 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 impl Engine {
     /// Whether a task is this process's to do: one at a time among those that share the journal.
     pub(crate) async fn leads(&self, task: &str) -> bool {
-        self.leads_for(task, LEASE).await
-    }
-
-    /// The same for a time of its own.
-    pub(crate) async fn leads_for(&self, task: &str, lease: Duration) -> bool {
         if !self.shared {
             return true;
         }
         let now = self.clock.monotonic();
-        if self.leads.age(task, now).is_some_and(|age| age < lease / 2) {
+        if self.leads.age(task, now).is_some_and(|age| age < LEASE / 2) {
             return true;
         }
-        let led = self.journal.lease(task, &self.replica, self.clock.now(), lease).await;
+        let led = self.journal.lease(task, &self.replica, self.clock.now(), LEASE).await;
         let mut leads = self.leads.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
         match led {
             Ok(true) => drop(leads.insert(task.to_owned(), now)),

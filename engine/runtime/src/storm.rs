@@ -83,6 +83,11 @@ impl Storms {
         self.with(rule, |state| state.released_until = Some(later(now, RELEASE)));
     }
 
+    /// What was to tell people of a storm has failed.
+    pub(crate) fn not_told(&self, rule: &str) {
+        self.with(rule, |state| state.told_at = None);
+    }
+
     /// Whether people are to be told now: once for each storm.
     pub(crate) fn tell(&self, rule: &str, now: Timestamp) -> bool {
         self.with(rule, |state| {
@@ -93,6 +98,11 @@ impl Storms {
             tell
         })
     }
+}
+
+/// The setting that holds when people were last told of a storm.
+fn told_key(rule: &str) -> String {
+    format!("storm_told/{rule}")
 }
 
 /// The setting that holds until when a person lets a rule go on despite a storm.
@@ -170,6 +180,30 @@ impl Engine {
         self.call_all(filter, |issue| issue.is_held(at)).await
     }
 
+    /// Whether people are to be told of a rule's storm now, and by this process: once for each storm. When that cannot be
+    /// written, [`Storms::not_told`] lets it be tried again.
+    pub(crate) async fn tells_storm(&self, rule: &str, now: Timestamp) -> bool {
+        if !self.storms.tell(rule, now) {
+            return false;
+        }
+        let told = self.journal.setting(&told_key(rule)).await;
+        let told = told.map(|at| at.and_then(|at| serde_json::from_value::<Timestamp>(at).ok()));
+        if told.as_ref().is_ok_and(|at| at.is_some_and(|at| later(at, RELEASE) > now)) {
+            return false;
+        }
+        // Of those that find nothing told, one tells.
+        let tells = told.is_ok() && self.leads(&format!("storm/{rule}")).await;
+        if !tells {
+            self.storms.not_told(rule);
+        }
+        tells
+    }
+
+    /// What makes it known to all processes, and to the next, that people were told of a storm.
+    pub(crate) fn told_everywhere(&self, rule: &str, at: Timestamp) -> Write {
+        Write::Set { key: told_key(rule), value: json!(at) }
+    }
+
     /// What makes a person's word about a storm known to all processes, and to the next.
     pub(crate) fn release_everywhere(&self, rule: &str, at: Timestamp) -> Write {
         let until = later(at, RELEASE);
@@ -191,6 +225,9 @@ mod tests {
         storms.count("set back", at(9000));
         assert_eq!(storms.read("set back", at(70)).new_issues, 0);
         assert!(storms.tell("r", at(70)));
+        assert!(!storms.tell("r", at(71)));
+        storms.not_told("r");
+        assert!(storms.tell("r", at(71)));
         assert!(!storms.tell("r", at(71)));
         storms.release("r", at(71));
         assert!(storms.read("r", at(72)).released);

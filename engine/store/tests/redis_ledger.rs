@@ -56,7 +56,7 @@ async fn it_comes_back_when_redis_does() {
     until_granted(&ledger, &claim("a")).await;
     server.stop();
     let fault = ledger.reserve(&claim("b"), Timestamp::UNIX_EPOCH).await.unwrap_err().to_string();
-    assert!(fault.starts_with("ledger: Redis"), "{fault}");
+    assert!(fault.starts_with("Redis"), "{fault}");
     assert!(ledger.check().await.is_err());
     server.restart().unwrap();
     // The new process knows neither the connection nor the scripts.

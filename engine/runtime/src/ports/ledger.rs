@@ -47,7 +47,7 @@ pub struct Reserved {
 
 /// The ledger could not be asked, or its answer was not understood. Nothing may be done then.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("ledger: {0}")]
+#[error("{0}")]
 pub struct LedgerFault(pub String);
 
 /// What a ledger remembers with at the moment: names it, so that what was restored counts only where it was restored.
