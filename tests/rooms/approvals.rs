@@ -179,3 +179,19 @@ async fn whoever_asks_for_approval_is_named() {
         assert!(world.target.did().is_empty());
     }
 }
+
+/// As while the folder of the rules is being replaced.
+#[tokio::test]
+async fn what_was_approved_while_its_rule_was_away_is_looked_at_again() {
+    let world = asking();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let asked = house.asked().await;
+    house.engine.load_rules(Vec::new()).await.unwrap();
+    house.engine.answer(&asked.id, asked.plan_hash, true, "anna", "go on").await.unwrap();
+    house.advance(seconds(2)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Refused));
+    house.engine.load_rules(world.rules.clone()).await.unwrap();
+    house.advance(minutes(16)).await;
+    assert_ne!(house.asked().await.id, asked.id, "a person is asked anew");
+}

@@ -184,7 +184,7 @@ async fn run(
     let rules = engine.rules.current();
     let Some(rule) = rules.rule(&approval.rule) else {
         let why = format!("rule {} is no longer loaded", approval.rule);
-        return case::rest(engine, pen, &issue, Outcome::Refused, why, None).await;
+        return case::rest(engine, pen, &issue, Outcome::Refused, why, Some(case::LOOK_AGAIN)).await;
     };
     let question = case::question(engine, &issue, Purpose::Act);
     let (verdicts, ending) = decide::admit_approved(engine, rule, &question, &approval.plan, by).await;
