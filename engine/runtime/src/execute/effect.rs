@@ -132,12 +132,12 @@ impl Run<'_> {
             if let Some(why) = engine.switch.off() {
                 return Ok(Some((Outcome::Refused, switched_off(&why))));
             }
-            // The claim was granted a moment ago, for an alert that fires.
+            // The claim was granted a moment ago. Whether the alert fires still is asked when the journal knows the claim.
             if self.grant.speaks(engine.clock.monotonic()) {
                 return Ok(None);
             }
             // What was begun is carried out to its end.
-            if self.applied.is_empty() && !matches!(self.grant, Grant::Journalled) {
+            if self.applied.is_empty() {
                 let issue = engine.journal.issue(self.remediation.id.issue).await?;
                 if issue.is_some_and(|issue| issue.resolved_at.is_some()) {
                     return Ok(Some(self.resolved()));
