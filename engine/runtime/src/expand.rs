@@ -44,15 +44,28 @@ pub(crate) enum Work {
         received_at: Timestamp,
         trace: String,
         alerts: Vec<Alert>,
+        admitted: Admitted,
     },
-    /// As it was stored, with the number of its alerts.
-    Stored { receipt: Receipt, alerts: usize },
+    /// As it was stored.
+    Stored { receipt: Receipt, admitted: Admitted },
+}
+
+/// Alerts for which there is room, until this is dropped: when they are expanded, or will not come.
+pub(crate) struct Admitted {
+    alerts: usize,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.alerts, Ordering::Relaxed);
+    }
 }
 
 /// What intake and expansion share: how much waits, and what is known.
 pub(crate) struct Intake {
     pub(crate) known: Known,
-    waiting: AtomicUsize,
+    waiting: Arc<AtomicUsize>,
     waiting_max: usize,
     /// The place of the last that was handed on.
     work: Mutex<(Place, mpsc::UnboundedSender<(Place, Work)>)>,
@@ -65,7 +78,7 @@ impl Intake {
         let (work, receiver) = mpsc::unbounded_channel();
         let intake = Self {
             known: Known::new(if shared { LATE_MAX } else { Duration::MAX }),
-            waiting: AtomicUsize::new(0),
+            waiting: Arc::default(),
             // Back-pressure begins at 80 % of what there is room for.
             waiting_max: backlog_max / 5 * 4,
             work: Mutex::new((Place::default(), work)),
@@ -74,19 +87,14 @@ impl Intake {
     }
 
     /// Makes room for alerts, or says how many wait and how many may.
-    pub(crate) fn admit(&self, alerts: usize, elsewhere: usize) -> Result<(), (usize, usize)> {
+    pub(crate) fn admit(&self, alerts: usize, elsewhere: usize) -> Result<Admitted, (usize, usize)> {
         let before = self.waiting.fetch_add(alerts, Ordering::Relaxed);
+        let admitted = Admitted { alerts, waiting: Arc::clone(&self.waiting) };
         // One notification always fits into an empty queue, however large it is.
         if before + elsewhere == 0 || before + elsewhere + alerts <= self.waiting_max {
-            return Ok(());
+            return Ok(admitted);
         }
-        self.take_back(alerts);
         Err((before + elsewhere, self.waiting_max))
-    }
-
-    /// Alerts that were admitted are done or will not come.
-    pub(crate) fn take_back(&self, alerts: usize) {
-        self.waiting.fetch_sub(alerts, Ordering::Relaxed);
     }
 
     /// How many alerts may wait.
@@ -139,17 +147,17 @@ pub(crate) async fn run(engine: Arc<Engine>, mut work: mpsc::UnboundedReceiver<(
         let mut next = first;
         while let Some((place, piece)) = next.take() {
             match piece {
-                Work::Alerts { receipt, received_at, trace, alerts } => {
+                Work::Alerts { receipt, received_at, trace, alerts, admitted } => {
                     batch.place = place;
                     let expanded = u32::try_from(alerts.len()).unwrap_or(u32::MAX);
-                    batch.admitted += alerts.len();
+                    batch.admitted.push(admitted);
                     batch.add(&engine, received_at, &trace, alerts);
                     batch.coming.push((receipt, expanded));
                 }
-                Work::Stored { receipt, alerts } => {
+                Work::Stored { receipt, admitted } => {
                     batch.write(&engine).await;
                     expand_stored(&engine, receipt, place).await;
-                    engine.intake.take_back(alerts);
+                    drop(admitted);
                 }
             }
             if batch.sightings.len() < BATCH {
@@ -257,8 +265,8 @@ struct Batch {
     progress: Vec<Progress>,
     /// Receipts that are done with this batch and may not have their numbers yet.
     coming: Vec<(oneshot::Receiver<ReceiptId>, u32)>,
-    /// How many of the alerts the intake counts as waiting.
-    admitted: usize,
+    /// What the intake counts as waiting.
+    admitted: Vec<Admitted>,
     /// The place of the last of the notifications.
     place: Place,
     /// The oldest generation of rules that any of the alerts was matched against.
@@ -325,7 +333,7 @@ impl Batch {
         let Some((seen, began)) = seen.instrument(span).await else { return false };
         note_later(engine, later);
         tell_opened(engine, &sightings, &seen).await;
-        engine.intake.take_back(std::mem::take(&mut self.admitted));
+        self.admitted.clear();
         let reloaded =
             self.generation.take().is_some_and(|matched| matched != engine.rules.current().generation);
         let mut unmatched = Vec::new();
@@ -454,5 +462,20 @@ fn opened(id: IssueId, sighting: Sighting) -> Issue {
         level_since: None,
         remediations: 0,
         trace,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_handed_on_leaves_nothing_waiting() {
+        let (intake, _work) = Intake::new(10, false);
+        let first = intake.admit(6, 0).ok().unwrap();
+        assert_eq!(intake.admit(3, 0).err(), Some((6, 8)));
+        assert_eq!(intake.waiting(), 6, "what was refused does not wait");
+        drop(first);
+        assert_eq!(intake.waiting(), 0);
     }
 }

@@ -132,12 +132,12 @@ impl Engine {
         trace: Option<String>,
         received_at: jiff::Timestamp,
     ) -> Result<(), NotReceived> {
-        self.intake.admit(keys.len(), self.desk.waiting()).map_err(|(waiting, most)| {
+        // Given back when the sender goes away before its notification is handed on.
+        let admitted = self.intake.admit(keys.len(), self.desk.waiting()).map_err(|(waiting, most)| {
             self.metrics.queue_overflow.inc();
             self.count_notification("unavailable");
             NotReceived::Overloaded { waiting, most }
         })?;
-        let count = keys.len();
         let trace = trace.unwrap_or_else(|| self.entropy.hex());
         let body = if body.len() > PARSE_IN_PLACE_BYTES_MAX {
             tokio::task::spawn_blocking(move || lz4_flex::compress_prepend_size(&body))
@@ -147,17 +147,20 @@ impl Engine {
             lz4_flex::compress_prepend_size(&body)
         };
         if body.is_empty() {
-            self.intake.take_back(count);
             return Err(NotReceived::Unavailable("the body could not be compressed".to_owned()));
         }
         // A body that is expanded from its stored form needs its copy; one that is handed on in memory does not.
         let stored = alerts.is_none().then(|| body.clone());
         let receipt = NewReceipt { received_at, source, trace: trace.clone(), body };
         let (number, coming) = oneshot::channel();
-        let expanding = alerts.map(|alerts| {
-            let trace = trace.clone();
-            self.intake.hand_on(Work::Alerts { receipt: coming, received_at, trace, alerts })
-        });
+        let (expanding, admitted) = match alerts {
+            Some(alerts) => {
+                let trace = trace.clone();
+                let work = Work::Alerts { receipt: coming, received_at, trace, alerts, admitted };
+                (Some(self.intake.hand_on(work)), None)
+            }
+            None => (None, Some(admitted)),
+        };
         // The write goes on when the sender has gone away: what is on disk must be expanded, too.
         let engine = Arc::clone(self);
         let writing = tokio::spawn(async move {
@@ -165,10 +168,10 @@ impl Engine {
                 Ok(id) => {
                     // Nobody waits for it when the process ends.
                     let _ = number.send(id);
-                    let stored = stored.map(|body| {
+                    let stored = stored.zip(admitted).map(|(body, admitted)| {
                         let source = source.to_owned();
                         let receipt = Receipt { id, received_at, source, trace, body, expanded: 0 };
-                        engine.intake.hand_on(Work::Stored { receipt, alerts: count })
+                        engine.intake.hand_on(Work::Stored { receipt, admitted })
                     });
                     if let Some(place) = expanding.or(stored) {
                         engine.intake.known.add(&keys, place, engine.clock.monotonic());
@@ -176,14 +179,10 @@ impl Engine {
                     Ok(())
                 }
                 Err(fault) => {
-                    match expanding {
+                    if let Some(place) = expanding {
                         // It is expanded all the same, so what was said before it was not said last.
-                        Some(place) => {
-                            let now = engine.clock.monotonic();
-                            keys.iter()
-                                .for_each(|key| engine.intake.known.forget(key.fingerprint, place, now));
-                        }
-                        None => engine.intake.take_back(count),
+                        let now = engine.clock.monotonic();
+                        keys.iter().for_each(|key| engine.intake.known.forget(key.fingerprint, place, now));
                     }
                     if fault.kind == JournalFaultKind::Broken {
                         engine.stop.broken(&fault);
