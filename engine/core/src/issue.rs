@@ -62,12 +62,14 @@ impl Phase {
     pub fn next(self, event: Event) -> Option<Self> {
         use Phase::{AwaitingApproval, Closed, Remediating, Rested, Waiting};
         Some(match (self, event) {
-            (Waiting | AwaitingApproval | Remediating | Rested, Event::Hold) => Waiting,
+            (Waiting | Rested, Event::Hold) => Waiting,
             (Waiting | AwaitingApproval | Rested, Event::Ask) => AwaitingApproval,
             (Waiting | AwaitingApproval | Rested, Event::Begin) => Remediating,
             (Waiting | AwaitingApproval | Remediating | Rested, Event::Rest) => Rested,
             (Waiting | AwaitingApproval | Rested, Event::Close) => Closed,
-            (Closed, _) | (Remediating, Event::Ask | Event::Begin | Event::Close) => return None,
+            (Closed, _)
+            | (AwaitingApproval, Event::Hold)
+            | (Remediating, Event::Hold | Event::Ask | Event::Begin | Event::Close) => return None,
         })
     }
 
@@ -166,10 +168,15 @@ mod tests {
     }
 
     #[test]
-    fn a_running_remediation_cannot_begin_again_or_be_closed() {
-        for event in [Event::Begin, Event::Close, Event::Ask] {
+    fn a_running_remediation_can_only_end() {
+        for event in [Event::Hold, Event::Begin, Event::Close, Event::Ask] {
             assert_eq!(Phase::Remediating.next(event), None, "{event:?}");
         }
+    }
+
+    #[test]
+    fn what_waits_for_an_approval_is_not_held_without_it() {
+        assert_eq!(Phase::AwaitingApproval.next(Event::Hold), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::case::by_person;
 use crate::engine::Engine;
 use crate::news;
 use crate::ports::journal::{Issue, Story, Write};
-use crate::ports::{JournalFault, SourceFault};
+use crate::ports::{JournalFault, JournalFaultKind, SourceFault};
 
 /// How long to wait for the decision that a person asked for.
 const DECISION_TIMEOUT: Duration = Duration::from_secs(15);
@@ -96,14 +96,21 @@ impl Engine {
         let at = self.clock.now();
         let why = format!("{by} asked for a remediation: {reason}");
         let (event, wake_at) = (Event::Hold, Some(at));
-        self.journal
-            .commit(vec![
-                by_person(id, by, at, ASKED, why.clone()),
-                // Were the process to end now, the next one would look at the issue at once.
-                Write::Move { issue: id, event, wake_at, outcome: None, why: why.clone(), at },
-                Write::Wake { issue: id, at },
-            ])
-            .await?;
+        let asked = vec![
+            by_person(id, by, at, ASKED, why.clone()),
+            // Were the process to end now, the next one would look at the issue at once.
+            Write::Move { issue: id, event, wake_at, outcome: None, why: why.clone(), at },
+            Write::Wake { issue: id, at },
+        ];
+        if let Err(fault) = self.journal.commit(asked).await {
+            // It has moved on meanwhile, to where it may not be asked for.
+            if fault.kind == JournalFaultKind::Conflict
+                && let Some(issue) = self.journal.issue(id).await?
+            {
+                may_be_asked_for(&issue)?;
+            }
+            return Err(fault.into());
+        }
         self.desk.called(id, at);
         let decided = async {
             loop {

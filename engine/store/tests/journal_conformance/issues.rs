@@ -70,7 +70,7 @@ pub async fn what_is_resolved_is_looked_at_until_it_is_closed(journal: &dyn Jour
     assert_eq!(wake_at().await, None);
     resolved(journal, "a").await;
     assert_eq!(wake_at().await, Some(at(6)), "when it was received");
-    for event in [Event::Begin, Event::Rest, Event::Ask, Event::Hold] {
+    for event in [Event::Begin, Event::Rest, Event::Hold, Event::Ask] {
         journal.commit(vec![step(id, event)]).await.unwrap();
         assert_eq!(wake_at().await, Some(at(100)), "{event:?}");
     }
