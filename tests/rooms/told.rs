@@ -1,8 +1,10 @@
 //! Who is told when something needs a person and nobody takes it in hand.
 
+use selfheal_core::issue::Phase;
 use selfheal_runtime::escalation::{Escalation, Level};
 use selfheal_runtime::ports::NewsKind;
 
+use crate::double::Turn;
 use crate::world::{Recorder, World, minutes, rule, seconds};
 
 const LEVELS: [(u64, &str); 3] = [(0, "first"), (15, "second"), (45, "third")];
@@ -83,4 +85,29 @@ async fn an_answer_is_an_acknowledgement() {
     house.engine.answer(&asked.id, asked.plan_hash, false, "ann", "not today").await.unwrap();
     house.advance(minutes(60)).await;
     assert_eq!(told(&sinks), [1, 0, 0]);
+}
+
+/// A change for a time that cannot be taken back stays at the target when the alert is long over.
+#[tokio::test]
+async fn what_was_left_behind_is_told_on_though_the_alert_is_over() {
+    for acknowledged in [false, true] {
+        let (mut world, sinks) = world();
+        world.rules = vec![rule("load", "", r#"double::set("a", 1).revert_after("30m")"#)];
+        // Nobody is told at once.
+        world.escalation = Escalation::new(world.escalation.levels()[1..].to_vec());
+        world.target.undoes("a", &[Turn::Refused]);
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        house.resolve("load", "one").await;
+        house.advance(minutes(31)).await;
+        let issue = house.only().await;
+        assert_eq!((issue.phase, told(&sinks)), (Phase::Closed, vec![0, 0, 0]));
+        house.advance(minutes(15)).await;
+        assert_eq!(told(&sinks), [0, 1, 0]);
+        if acknowledged {
+            house.engine.acknowledge(issue.id, "ann", "on it").await.unwrap();
+        }
+        house.advance(minutes(30)).await;
+        assert_eq!(told(&sinks), [0, 1, usize::from(!acknowledged)]);
+    }
 }

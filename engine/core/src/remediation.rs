@@ -89,6 +89,11 @@ names! {
 }
 
 impl IntentState {
+    /// Whether a person must look at what is left at the target.
+    pub fn needs_person(self) -> bool {
+        matches!(self, Self::Unknown | Self::UndoFailed)
+    }
+
     /// The one table: whether an intent may move from this state to another.
     pub fn may_become(self, next: Self) -> bool {
         use IntentState::{

@@ -61,14 +61,15 @@ impl Engine {
     /// told about it from then on.
     ///
     /// # Errors
-    /// There is no such issue, it is closed, or the journal cannot be written.
+    /// There is no such issue, it is closed and has left nothing behind, or the journal cannot be written.
     pub async fn acknowledge(&self, id: IssueId, by: &str, reason: &str) -> Result<Story, HandFault> {
         let story = self.journal.story(id).await?.ok_or_else(|| HandFault::Missing(id.to_string()))?;
         let latest = story.records.iter().rev().find(|record| record.kind == ACKNOWLEDGED);
         if latest.is_some_and(|record| record.actor == by) {
             return Ok(story);
         }
-        if story.issue.phase == Phase::Closed {
+        let left_behind = story.intents.iter().any(|intent| intent.state.needs_person());
+        if story.issue.phase == Phase::Closed && !left_behind {
             return Err(conflict(format!("{id} is closed"), "there is nothing left to take in hand"));
         }
         let at = self.clock.now();

@@ -57,12 +57,16 @@ impl Escalation {
 /// Why a message for a further level is not needed any more; `None` when it is.
 pub(crate) fn over(story: &Story, news: &News) -> Option<String> {
     let issue = &story.issue;
-    if issue.phase == Phase::Closed || issue.resolved_at.is_some() {
-        return Some("its alert was resolved".to_owned());
-    }
     let taken = story.records.iter().find(|record| in_hand(record, news));
     if let Some(record) = taken {
         return Some(format!("{} has it in hand", record.actor));
+    }
+    // What was left at the target stays there, whatever has become of the alert since.
+    if matches!(news.outcome, Some(Outcome::Stuck | Outcome::Unknown)) {
+        return None;
+    }
+    if issue.phase == Phase::Closed || issue.resolved_at.is_some() {
+        return Some("its alert was resolved".to_owned());
     }
     if issue.outcome.and_then(Outcome::success) == Some(true) {
         return Some("it was healed".to_owned());
