@@ -150,7 +150,7 @@ fn may_be_asked_for(issue: &Issue) -> Result<(), HandFault> {
         }
         Phase::AwaitingApproval => Err(conflict(
             format!("{id} waits for an approval"),
-            "grant or refuse it: GET /api/self-healing/approvals",
+            "grant or refuse it: selfheal approvals list, or GET /api/self-healing/approvals",
         )),
         Phase::Waiting | Phase::Rested if issue.resolved_at.is_some() => {
             Err(conflict(format!("the alert of {id} is resolved"), "there is nothing left to remediate"))
