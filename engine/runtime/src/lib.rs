@@ -52,5 +52,5 @@ mod tally;
 
 pub use engine::Engine;
 pub use execute::Rollback;
-pub use start::Parts;
+pub use start::{Asked, Parts};
 pub use stop::Stop;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use prometheus::Registry;
 use selfheal_contract::{Catalog, Publish};
-use selfheal_runtime::engine::{Asked, Parts};
 use selfheal_runtime::escalation::{Escalation, Level};
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::{Clock, Journal, Ledger, Sink};
 use selfheal_runtime::retention::Retention;
 use selfheal_runtime::scripts::Scripts;
+use selfheal_runtime::{Asked, Parts};
 use selfheal_script::{Compiler, Limits};
 use selfheal_store::{
     EmbeddedLedger, PostgresFaultKind, PostgresJournal, PostgresSettings, RedisLedger, SqliteJournal,
