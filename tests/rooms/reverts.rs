@@ -146,6 +146,25 @@ async fn a_rollback_in_between_goes_from_the_last_to_the_first() {
     assert_eq!(world.target.log().len(), 4);
 }
 
+/// A person has said no: what was rolled back is not done again while the alert goes on firing.
+#[tokio::test]
+async fn what_a_person_took_back_is_not_done_again() {
+    let world = World::with_plan(r#"double::set("a", 1)"#);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let done = RemediationId { issue: house.issue("load", "one").await.id, ordinal: 1 };
+    house.engine.roll_back(done, "anna", "it was the wrong one").await.unwrap();
+    assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
+    house.advance(minutes(180)).await;
+    let issue = house.issue("load", "one").await;
+    assert_eq!((issue.phase, issue.outcome), (Phase::Rested, Some(Outcome::Denied)), "{issue:#?}");
+    assert!(issue.why.contains("anna") && issue.why.contains("the wrong one"), "{}", issue.why);
+    assert_eq!(world.target.did().len(), 2, "{:?}", world.target.did());
+    house.engine.remediate_by_hand(issue.id, "anna", "now it is right").await.unwrap();
+    house.advance(minutes(1)).await;
+    assert_eq!(world.target.did().last().map(String::as_str), Some("set a=1"));
+}
+
 #[tokio::test]
 async fn what_a_dead_process_planned_is_taken_back_by_another() {
     let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#).shared();

@@ -2,13 +2,14 @@
 //! be kept.
 //!
 //! One that was cut short is found and finished by asking again. What is undone already is passed over: asking twice is
-//! asking once. The switch does not matter: it stops what selfheal does by itself.
+//! asking once. The switch does not matter: it stops what selfheal does by itself. And so that it does not do the same again,
+//! it leaves the issue alone for as long as its alert fires, unless a person asks.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use selfheal_contract::Reversal;
-use selfheal_core::issue::Outcome;
+use selfheal_core::issue::{Event, Outcome};
 use selfheal_core::remediation::{IntentState, RemediationId};
 use serde_json::json;
 
@@ -124,6 +125,20 @@ impl Engine {
                 }
             }
         }
+        let issue = self.journal.issue(id.issue).await?;
+        if !rollback.undone.is_empty()
+            && issue
+                .is_some_and(|issue| issue.resolved_at.is_none() && issue.phase.next(Event::Hold).is_some())
+        {
+            pen.note(Write::Move {
+                issue: id.issue,
+                event: Event::Rest,
+                wake_at: None,
+                outcome: Some(Outcome::Denied),
+                why: format!("{by} had {id} rolled back: {reason}; remediating by hand starts anew"),
+                at: self.clock.now(),
+            });
+        }
         pen.finish().await?;
         Ok(rollback)
     }
@@ -156,7 +171,9 @@ fn sort<'i>(engine: &Engine, intents: &'i [Intent]) -> (Rollback, Vec<&'i Intent
             }
             (IntentState::Unknown, _) => "it may or may not have happened: look at the target".to_owned(),
             (IntentState::UndoFailed, _) => format!("its undo has failed before: {}", intent.said),
-            (IntentState::Executing | IntentState::Applied, _) => Outcome::Unknown.to_string(),
+            (IntentState::Executing | IntentState::Applied, _) => {
+                "it was never settled: look at the target".to_owned()
+            }
             (_, None) => "there is no such action any more".to_owned(),
             (_, Some(Reversal::Irreversible)) => "it cannot be undone".to_owned(),
             (IntentState::Done | IntentState::Unhelpful | IntentState::Undoing, Some(_)) => {
