@@ -45,7 +45,7 @@ impl Status {
 
     fn words(&self) -> String {
         let words = if self.message.is_empty() { &self.reason } else { &self.message };
-        let words: String = words.trim().chars().flat_map(char::escape_debug).take(WORDS_CHARS_MAX).collect();
+        let words = one_line(words.trim());
         if words.is_empty() { "it gives no reason".to_owned() } else { words }
     }
 }
@@ -136,7 +136,19 @@ fn never_sent(fault: &(dyn Error + 'static)) -> bool {
 
 fn root_cause(fault: &(dyn Error + 'static)) -> String {
     let last = chain(fault).last().unwrap_or(fault);
-    last.to_string().chars().flat_map(char::escape_debug).take(WORDS_CHARS_MAX).collect()
+    one_line(&last.to_string())
+}
+
+/// The beginning of strangers' words on one line: quotes stay as they are, and nothing steers a terminal.
+fn one_line(words: &str) -> String {
+    let mut line = String::new();
+    for character in words.chars().take(WORDS_CHARS_MAX) {
+        match character {
+            '"' | '\'' | '\\' => line.push(character),
+            _ => line.extend(character.escape_debug()),
+        }
+    }
+    line
 }
 
 fn chain<'a>(fault: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

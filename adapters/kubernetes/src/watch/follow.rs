@@ -2,12 +2,14 @@
 //! for good. kube's watcher resumes from bookmarks and lists anew on 410; here the client is made anew on 401, the server's
 //! time is kept, and what was seen is handed on until it is on disk.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
 use jiff::Timestamp;
 use kube::Api;
+use kube::core::Status;
 use kube::runtime::watcher::{self, Event, watcher};
 use selfheal_cluster::{Cluster, Selection, kinds};
 use selfheal_contract::{Failure, Intake, NotTaken};
@@ -105,8 +107,14 @@ impl Follower<'_> {
                         return Err(Failure::transient(format!("{} does not accept the login: {fault}", self.cluster)));
                     }
                     Some(Err(fault)) => {
-                        // The watcher goes on by itself; how soon is decided here.
-                        tracing::info!(watch = NAME, cluster = self.cluster.name(), %fault, "the watch broke; resuming");
+                        // The watcher goes on by itself; how soon is decided here. A watch that ends now and then is nothing; one
+                        // that cannot begin again hears nothing.
+                        let (cluster, fault) = (self.cluster.name(), told(&fault));
+                        if failures == 0 {
+                            tracing::info!(watch = NAME, cluster, fault, "the watch broke; resuming");
+                        } else {
+                            tracing::warn!(watch = NAME, cluster, fault, "the watch hears nothing; trying again");
+                        }
                         failures += 1;
                         sleep((PAUSE_MIN * 2_u32.saturating_pow(failures.min(8) - 1)).min(PAUSE_MAX)).await;
                         Vec::new()
@@ -192,12 +200,28 @@ impl Follower<'_> {
 }
 
 fn is_unauthorized(fault: &watcher::Error) -> bool {
-    let kube = match fault {
-        watcher::Error::InitialListFailed(fault)
-        | watcher::Error::WatchStartFailed(fault)
-        | watcher::Error::WatchFailed(fault) => fault,
-        watcher::Error::WatchError(status) => return status.code == 401,
-        watcher::Error::NoResourceVersion => return false,
-    };
-    matches!(kube, kube::Error::Api(status) if status.code == 401)
+    status(fault).is_some_and(|status| status.code == 401)
+}
+
+/// What the server has answered, if it did.
+fn status(fault: &watcher::Error) -> Option<&Status> {
+    match fault {
+        watcher::Error::WatchError(status)
+        | watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => Some(status),
+        _ => None,
+    }
+}
+
+/// The fault in the server's words, or in those of its last cause.
+fn told(fault: &watcher::Error) -> String {
+    if let Some(status) = status(fault) {
+        return status.message.clone();
+    }
+    let mut last: &dyn Error = fault;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
 }
