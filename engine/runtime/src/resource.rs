@@ -10,6 +10,8 @@ const NAMES: &[&str] = &[
     "daemonset",
     "consumergroup",
     "persistentvolumeclaim",
+    "certificate",
+    "application",
     "pod",
     "database",
     "datname",

@@ -160,7 +160,7 @@ fn verification(page: &mut String, story: &Story) {
         );
     }
     if let Some(at) = story.issue.resolved_at {
-        line(page, &format!("- {at:.0} Alertmanager says that the alert is resolved"));
+        line(page, &format!("- {at:.0} the alert is resolved"));
     }
     line(page, "");
 }

@@ -88,10 +88,11 @@ pub async fn check(engine: Arc<Engine>) {
         match rights.missing(&needed).await {
             Ok(missing) => {
                 for (right, place) in &missing {
-                    let by: Vec<&str> =
+                    let by: BTreeSet<&str> =
                         needs.get(right).into_iter().flatten().map(|need| need.by.as_str()).collect();
+                    let needed_by = by.into_iter().collect::<Vec<_>>().join(", ");
                     tracing::warn!(
-                        adapter = adapter.name, %right, place, needed_by = by.join(", "),
+                        adapter = adapter.name, %right, place, needed_by,
                         "a right is missing: what needs it will be refused; `selfheal rbac` prints the roles"
                     );
                 }
