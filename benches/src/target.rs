@@ -155,7 +155,7 @@ mod tests {
             ("*2\r\n$6\r\nCLIENT\r\n$2\r\nID\r\n", ":1\r\n"),
             (
                 "*4\r\n$4\r\nEVAL\r\n$1\r\nx\r\n$1\r\n1\r\n$22\r\nbench-00000000000000ab\r\n",
-                "*2\r\n:12\r\n:2\r\n",
+                "*3\r\n:12\r\n:2\r\n:-1\r\n",
             ),
         ];
         for (question, expected) in exchanges {

@@ -11,7 +11,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Of the requests, the newest so many are kept.
@@ -88,6 +88,24 @@ impl Shared {
     }
 }
 
+/// How long a port that was free a moment ago may be in use, and how long to wait between two tries.
+const LISTEN_LIMIT: Duration = Duration::from_secs(5);
+const LISTEN_RETRY: Duration = Duration::from_millis(5);
+
+/// Listens on a reserved port. A process that another thread is just starting may still hold the socket by which the port was
+/// tried: it lets go of it with its exec.
+fn listen(port: u16) -> io::Result<TcpListener> {
+    let deadline = Instant::now() + LISTEN_LIMIT;
+    loop {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(fault) if fault.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline => {
+                thread::sleep(LISTEN_RETRY);
+            }
+            listening => return listening,
+        }
+    }
+}
+
 /// A listening server, from start to stop.
 pub(super) struct Serving {
     shared: Arc<Shared>,
@@ -97,8 +115,7 @@ pub(super) struct Serving {
 
 impl Serving {
     pub(super) fn start(port: u16, shared: Arc<Shared>) -> Result<Self, Error> {
-        let listener =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port)).doing(|| format!("listen on port {port}"))?;
+        let listener = listen(port).doing(|| format!("listen on port {port}"))?;
         let epoch = shared.state().stops;
         let acceptor = {
             let shared = Arc::clone(&shared);
