@@ -166,6 +166,9 @@ fn standing(issue: &Value) -> String {
         at => format!(" It is looked at again at {at}."),
     };
     let stands = match (phase.as_str(), outcome.as_str()) {
+        ("waiting", _) if why.is_empty() => {
+            "It waits out its priority's delay, as it may pass by itself".to_owned()
+        }
         ("waiting", _) => "It waits".to_owned(),
         ("awaiting_approval", _) => "It waits for a person".to_owned(),
         ("remediating", _) => "A plan is under way".to_owned(),

@@ -11,7 +11,7 @@ mod work;
 use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
-use selfheal_core::issue::Outcome;
+use selfheal_core::issue::{Outcome, Phase};
 use selfheal_runtime::ports::journal::{DecisionFacts, Record, Story};
 
 use text::{code, span, words};
@@ -49,6 +49,7 @@ fn summary(page: &mut String, story: &Story) {
     line(page, "## Summary\n");
     let outcome = match issue.outcome {
         Some(outcome) => said(outcome),
+        None if issue.phase == Phase::Remediating => "a plan is under way",
         None => "nothing has been decided yet",
     };
     let known = issue.why.is_empty() || issue.outcome == Some(Outcome::Unmatched);

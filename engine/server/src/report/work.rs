@@ -150,10 +150,11 @@ fn verification(page: &mut String, story: &Story) {
         line(page, &format!("- {:.0} {mark}: {}", record.at, words(&record.summary)));
     }
     if !any {
-        let outcome = story.issue.outcome;
+        let under_way = story.remediations.iter().any(|remediation| remediation.ended_at.is_none());
         line(
             page,
-            match outcome {
+            match story.issue.outcome {
+                _ if under_way => "Nothing has been verified yet.",
                 Some(Outcome::Applied) => "The plan names nothing to verify it by.",
                 _ => "There was nothing to verify.",
             },
