@@ -26,8 +26,9 @@ async fn refused_rules_degrade_and_do_not_stop() {
 #[actix_web::test]
 async fn metrics_tell_of_the_process_and_the_rooms() {
     let house = House::build(Plan::default()).await;
-    for name in ["Broken", "Delicate"] {
-        house.notify(firing(name, "a").to_string()).await;
+    // Each at a target of its own: at the same one, the second may come while the first is still under way.
+    for (name, job) in [("Broken", "a"), ("Delicate", "b")] {
+        house.notify(firing(name, job).to_string()).await;
     }
     house.rest().await;
     let answer = house.ask(TestRequest::get().uri("/metrics")).await;
