@@ -12,6 +12,7 @@ pub mod index;
 pub mod issue;
 pub mod labels;
 pub mod matcher;
+pub mod moment;
 pub mod notification;
 pub mod plan;
 pub mod policy;

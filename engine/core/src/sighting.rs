@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::alert::{Alert, AlertStatus};
-use crate::guard::later;
+use crate::moment::later;
 
 /// How late a notification may be: Alertmanager tries one again for as long as its `group_interval`, 5 minutes unless
 /// configured.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use selfheal_core::policy::Policy;
 
 /// How long the others wait for the result of a trial: longer than it takes to read a probe.
@@ -24,6 +24,15 @@ struct State {
     /// Failures since the last success.
     failures: u32,
     open_until: Option<Timestamp>,
+}
+
+/// What an exchange did to a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nobody asks its targets until then.
+    Opened { until: Timestamp, failures: u32 },
+    /// They answer again.
+    Closed,
 }
 
 /// A breaker as people see it.
@@ -51,19 +60,22 @@ impl Breakers {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one exchange with an adapter's target.
-    pub(crate) fn count(&self, adapter: &str, worked: bool, now: Timestamp) {
+    /// Counts one exchange with an adapter's target, and says what that did to the breaker.
+    pub(crate) fn count(&self, adapter: &str, worked: bool, now: Timestamp) -> Option<Turn> {
         let mut states = self.states();
         if worked {
-            states.remove(adapter);
-            return;
+            let before = states.remove(adapter)?;
+            return before.open_until.is_some().then_some(Turn::Closed);
         }
         let state = states.entry(adapter.to_owned()).or_default();
         state.failures = state.failures.saturating_add(1);
-        if self.failures_max > 0 && state.failures >= self.failures_max {
-            // A failed trial opens it again for the whole time.
-            state.open_until = Some(later(now, self.open_for));
+        if self.failures_max == 0 || state.failures < self.failures_max {
+            return None;
         }
+        // A failed trial opens it again for the whole time.
+        let until = later(now, self.open_for);
+        state.open_until = Some(until);
+        Some(Turn::Opened { until, failures: state.failures })
     }
 
     /// Admits an exchange, or says until when it has to wait. The one that comes first after a breaker was open is the trial;
@@ -106,10 +118,11 @@ mod tests {
         let breakers = Breakers::new(&Policy::default());
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         for _ in 0..4 {
-            breakers.count("pg", false, at(0));
+            assert_eq!(breakers.count("pg", false, at(0)), None);
         }
         assert_eq!(breakers.open_until("pg", at(0)), None);
-        breakers.count("pg", false, at(0));
+        let opened = Turn::Opened { until: at(300), failures: 5 };
+        assert_eq!(breakers.count("pg", false, at(0)), Some(opened));
         assert_eq!(breakers.open_until("pg", at(299)), Some(at(300)));
         assert_eq!(breakers.open_until("pg", at(300)), None, "time for a trial");
         assert_eq!(breakers.admit("pg", at(300)), None);
@@ -117,7 +130,8 @@ mod tests {
         assert_eq!(breakers.admit("pg", at(310)), None, "a trial without a result is not waited for");
         breakers.count("pg", false, at(300));
         assert_eq!(breakers.open_until("pg", at(599)), Some(at(600)), "one failed trial opens it again");
-        breakers.count("pg", true, at(600));
+        assert_eq!(breakers.count("pg", true, at(600)), Some(Turn::Closed));
+        assert_eq!(breakers.count("pg", true, at(600)), None, "it was closed");
         assert_eq!(breakers.open_until("pg", at(600)), None);
         assert!(breakers.list().is_empty());
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::{Guard, Ruling, later};
+use selfheal_core::guard::{Guard, Ruling};
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
+use selfheal_core::moment::later;
 use selfheal_core::remediation::RemediationId;
 use selfheal_script::Rule;
 use serde_json::{Value, json};

@@ -270,7 +270,7 @@ async fn take_some(engine: &Engine, now: Timestamp, room: usize) -> Result<(), J
     }
     engine.desk.state().ring(now);
     if recount {
-        let beyond = engine.journal.due(now, engine.intake.most()).await?;
+        let beyond = engine.journal.due(now, engine.backlog.most()).await?;
         let mut state = engine.desk.state();
         (state.beyond, state.counted_at) = (beyond, Some(began));
     }

@@ -11,11 +11,11 @@ use selfheal_core::issue::IssueId;
 use selfheal_core::policy::Policy;
 use tokio::sync::Notify;
 
+use crate::backlog::Backlog;
 use crate::breaker::Breakers;
 use crate::checkpoint::Checkpoints;
 use crate::desk::Desk;
 use crate::escalation::Escalation;
-use crate::expand::Intake;
 use crate::feed::Feed;
 use crate::hold::Holds;
 use crate::learnt::Learnt;
@@ -82,7 +82,7 @@ pub struct Engine {
     pub(crate) replica: String,
     pub(crate) leads: Leads,
     pub(crate) reverts: Reverts,
-    pub(crate) intake: Intake,
+    pub(crate) backlog: Backlog,
     pub(crate) maintenance: Maintenance,
     pub(crate) reconciler: Reconciler,
     pub(crate) checkpoints: Checkpoints,
@@ -109,12 +109,12 @@ impl Engine {
 
     /// Whether nothing is under way or due at this moment.
     pub fn is_idle(&self) -> bool {
-        self.intake.waiting() == 0 && !self.desk.is_busy(self.clock.now())
+        self.backlog.waiting() == 0 && !self.desk.is_busy(self.clock.now())
     }
 
     /// Alerts and issues that wait for a place.
-    pub fn backlog(&self) -> usize {
-        self.intake.waiting() + self.desk.waiting()
+    pub fn waiting(&self) -> usize {
+        self.backlog.waiting() + self.desk.waiting()
     }
 
     pub(crate) fn adopt(&self, span: &tracing::Span, trace: &str) {

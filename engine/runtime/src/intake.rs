@@ -11,8 +11,8 @@ use selfheal_core::alert::{Alert, AlertKey};
 use selfheal_core::notification::{self, AlertFault, BodyFault, Envelope};
 use tokio::sync::oneshot;
 
+use crate::backlog::Work;
 use crate::engine::Engine;
-use crate::expand::Work;
 use crate::ports::JournalFaultKind;
 use crate::ports::journal::{NewReceipt, Receipt};
 
@@ -105,7 +105,7 @@ impl Engine {
         count("malformed", parsed.malformed);
         let received = Received {
             alerts: parsed.keys.len(),
-            known: self.intake.known.all(&parsed.keys, self.clock.monotonic()),
+            known: self.backlog.known.all(&parsed.keys, self.clock.monotonic()),
             malformed: parsed.malformed,
             faults: parsed.faults,
             truncated: parsed.envelope.truncated_alerts,
@@ -133,7 +133,7 @@ impl Engine {
         received_at: jiff::Timestamp,
     ) -> Result<(), NotReceived> {
         // Given back when the sender goes away before its notification is handed on.
-        let admitted = self.intake.admit(keys.len(), self.desk.waiting()).map_err(|(waiting, most)| {
+        let admitted = self.backlog.admit(keys.len(), self.desk.waiting()).map_err(|(waiting, most)| {
             self.metrics.queue_overflow.inc();
             self.count_notification("unavailable");
             NotReceived::Overloaded { waiting, most }
@@ -157,7 +157,7 @@ impl Engine {
             Some(alerts) => {
                 let trace = trace.clone();
                 let work = Work::Alerts { receipt: coming, received_at, trace, alerts, admitted };
-                (Some(self.intake.hand_on(work)), None)
+                (Some(self.backlog.hand_on(work)), None)
             }
             None => (None, Some(admitted)),
         };
@@ -171,10 +171,10 @@ impl Engine {
                     let stored = stored.zip(admitted).map(|(body, admitted)| {
                         let source = source.to_owned();
                         let receipt = Receipt { id, received_at, source, trace, body, expanded: 0 };
-                        engine.intake.hand_on(Work::Stored { receipt, admitted })
+                        engine.backlog.hand_on(Work::Stored { receipt, admitted })
                     });
                     if let Some(place) = expanding.or(stored) {
-                        engine.intake.known.add(&keys, place, engine.clock.monotonic());
+                        engine.backlog.known.add(&keys, place, engine.clock.monotonic());
                     }
                     Ok(())
                 }
@@ -182,7 +182,7 @@ impl Engine {
                     if let Some(place) = expanding {
                         // It is expanded all the same, so what was said before it was not said last.
                         let now = engine.clock.monotonic();
-                        keys.iter().for_each(|key| engine.intake.known.forget(key.fingerprint, place, now));
+                        keys.iter().for_each(|key| engine.backlog.known.forget(key.fingerprint, place, now));
                     }
                     if fault.kind == JournalFaultKind::Broken {
                         engine.stop.broken(&fault);

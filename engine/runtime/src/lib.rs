@@ -26,6 +26,7 @@ pub mod simulation;
 pub mod switch;
 
 mod approval;
+mod backlog;
 mod case;
 mod desk;
 pub mod escalation;

@@ -1,7 +1,7 @@
 //! What people are told, and which sinks want to hear it. Everything goes through the outbox.
 
-use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::moment::later;
 use selfheal_core::remediation::RemediationId;
 
 use crate::case::news_kind;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::{join, join_all};
 use jiff::{SignedDuration, Timestamp};
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use tokio::sync::watch;
 
 use crate::engine::Engine;

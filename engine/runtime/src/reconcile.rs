@@ -11,8 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use selfheal_core::alert::{Alert, AlertStatus};
-use selfheal_core::guard::later;
 use selfheal_core::labels::Fingerprint;
+use selfheal_core::moment::later;
 use serde_json::json;
 use tokio::sync::Notify;
 

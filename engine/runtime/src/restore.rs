@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::earlier;
 use selfheal_core::issue::Outcome;
+use selfheal_core::moment::earlier;
 use selfheal_core::policy::RATE_WINDOW;
 
 use crate::engine::Engine;

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Phase};
+use selfheal_core::moment::later;
 use serde_json::{Value, json};
 
 use crate::by_hand::{HandFault, conflict};

@@ -10,12 +10,13 @@ use selfheal_script::{Compiler, RuleFile};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::backlog::Backlog;
 use crate::breaker::Breakers;
 use crate::checkpoint::{self, Checkpoints};
 use crate::desk::{self, Desk};
 use crate::engine::{Adopt, Engine};
 use crate::escalation::Escalation;
-use crate::expand::{self, Intake};
+use crate::expand;
 use crate::feed::{Feed, Telling};
 use crate::hold::{self, Holds};
 use crate::learnt::Learnt;
@@ -104,7 +105,7 @@ impl Engine {
         let position = stored.map_or(initial, |value| switch::stored(value, now));
         let successes = parts.journal.successes().await?;
         let replica = parts.entropy.hex();
-        let (intake, work) = Intake::new(parts.backlog_max, parts.shared);
+        let (backlog, work) = Backlog::new(parts.backlog_max, parts.shared);
         let maintenance = Maintenance::restored(parts.journal.setting(maintenance::SETTING).await?);
         let feed = Feed::default();
         let bells = Arc::new(Bells::new(parts.sinks.iter().map(|sink| sink.name())));
@@ -140,7 +141,7 @@ impl Engine {
             replica,
             leads: Leads::default(),
             reverts: Reverts::default(),
-            intake,
+            backlog,
             reconciler: Reconciler::new(parts.source.is_some()),
             checkpoints: Checkpoints::new(parts.audit_key),
             source: parts.source.as_ref().map(|(source, _)| Arc::clone(source)),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::{earlier, later};
+use selfheal_core::moment::{earlier, later};
 use serde_json::json;
 
 use crate::engine::{Engine, PAGE};

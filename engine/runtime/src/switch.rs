@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use selfheal_core::guard::{earlier, later};
 use selfheal_core::issue::Outcome;
+use selfheal_core::moment::{earlier, later};
 use selfheal_core::policy::{Policy, RATE_WINDOW};
 use serde::{Deserialize, Serialize};
 

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use selfheal_core::guard::{Guard, Says, Verdict};
 use selfheal_core::issue::Outcome;
 
+use crate::breaker::Turn;
 use crate::engine::Engine;
 
 impl Engine {
@@ -19,7 +20,18 @@ impl Engine {
     /// Counts an exchange with an adapter's target.
     pub(crate) fn count_exchange(&self, adapter: &str, worked: bool) {
         let now = self.clock.now();
-        self.breakers.count(adapter, worked, now);
+        match self.breakers.count(adapter, worked, now) {
+            Some(Turn::Opened { until, failures }) => tracing::warn!(
+                adapter,
+                failures,
+                %until,
+                "the circuit breaker is open: its targets did not answer, and what needs them waits until one is tried again"
+            ),
+            Some(Turn::Closed) => {
+                tracing::info!(adapter, "the circuit breaker is closed: a target answers again")
+            }
+            None => {}
+        }
         if !worked {
             self.metrics.breaker_failures.with_label_values(&[adapter]).inc();
         }

@@ -47,7 +47,7 @@ pub struct Feed {
 }
 
 fn later(at: Timestamp, by: Duration) -> Timestamp {
-    selfheal_core::guard::later(at, by)
+    selfheal_core::moment::later(at, by)
 }
 
 impl Feed {

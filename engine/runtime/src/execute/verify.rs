@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use selfheal_core::condition::{Judgement, Readings};
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use selfheal_core::plan::{Step, Verify};
 use selfheal_core::remediation::IntentState;
 use serde_json::json;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 
 /// The clock that everything goes by.
 #[async_trait]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use tokio::sync::oneshot;
 
 use super::pulse::Pulse;

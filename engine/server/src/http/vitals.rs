@@ -146,7 +146,7 @@ async fn metrics(app: Data<App>) -> HttpResponse {
 async fn refresh(app: &App) {
     let engine = &app.engine;
     app.vitals.uptime.set(uptime(app).as_secs_f64());
-    engine.metrics.queue_size.set(i64::try_from(engine.backlog()).unwrap_or(i64::MAX));
+    engine.metrics.queue_size.set(i64::try_from(engine.waiting()).unwrap_or(i64::MAX));
     let now = engine.clock.now();
     for breaker in engine.breakers.list() {
         let is_open = breaker.open_until.is_some_and(|until| until > now);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use selfheal_contract::settings::{Collector, Key, Node, Section, Value, suggest};
 use selfheal_contract::{Catalog, Reading};
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use selfheal_core::policy::{MaintenanceWindow, Policy, Schedule};
 use selfheal_script::RuleFile;
 use serde_json::Value as Json;

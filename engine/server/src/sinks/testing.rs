@@ -69,7 +69,7 @@ impl Moving {
 
     pub(crate) fn advance(&self, by: Duration) {
         let mut time = self.0.lock().unwrap();
-        time.0 = selfheal_core::guard::later(time.0, by);
+        time.0 = selfheal_core::moment::later(time.0, by);
         time.1 += by;
     }
 }

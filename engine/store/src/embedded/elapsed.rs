@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use selfheal_runtime::ports::Clock;
 
 /// How far the ledger's time is ahead of the monotonic clock, so that what an earlier process was granted has a place

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use jiff::Timestamp;
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use selfheal_runtime::ports::journal::{NewReceipt, Progress, RECEIPT_HOLD, Receipt, ReceiptId};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use tokio::sync::{mpsc, oneshot};

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use selfheal_runtime::ports::ledger::{LedgerReading, Memory};
 use selfheal_runtime::ports::{Claim, Ledger, LedgerFault, Reserved};
 

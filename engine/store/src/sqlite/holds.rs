@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
-use selfheal_core::guard::later;
 use selfheal_core::issue::IssueId;
+use selfheal_core::moment::later;
 use selfheal_runtime::ports::journal::{HOLD, Issue, Tenure};
 
 use super::columns::Time;

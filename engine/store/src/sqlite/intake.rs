@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use selfheal_core::alert::Alert;
-use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
+use selfheal_core::moment::later;
 use selfheal_core::sighting::{LatestIssue, Meaning, kept, meaning};
 use selfheal_runtime::ports::journal::{HOLD, Record, Sighted, Sighting};
 use serde_json::Value;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::later;
 use selfheal_core::issue::{IssueId, Phase};
+use selfheal_core::moment::later;
 
 use super::state::State;
 use crate::ports::journal::{HOLD, Issue, RECEIPT_HOLD, Receipt, ReceiptId, Tenure};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::later;
+use selfheal_core::moment::later;
 use selfheal_runtime::ports::News;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};

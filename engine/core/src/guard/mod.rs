@@ -4,13 +4,17 @@
 //! the first thing that stood in the way. The ruling follows from all verdicts: a refusal outweighs shadow mode, which
 //! outweighs a hold, which outweighs the need to ask.
 
+mod asked;
+mod ruling;
+
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use self::ruling::{Ruling, rule_on};
 use crate::plan::Plan;
-use crate::policy::{Assessment, Contested, Policy, covers};
+use crate::policy::{Assessment, Policy};
 use crate::rule::{Mode, names};
 
 /// A guard's name.
@@ -83,39 +87,6 @@ pub enum Says {
     Ask,
 }
 
-/// What follows from all verdicts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "ruling", rename_all = "snake_case")]
-pub enum Ruling {
-    /// The plan may run.
-    Admit,
-    /// Ask again at this time.
-    Hold {
-        /// When.
-        until: Timestamp,
-        /// The guards and their reasons.
-        why: String,
-        /// Which guards hold it.
-        #[serde(skip)]
-        guards: Vec<Guard>,
-    },
-    /// The plan may not run.
-    Refuse {
-        /// The guards and their reasons.
-        why: String,
-    },
-    /// The plan is only shown.
-    Shadow {
-        /// The reason.
-        why: String,
-    },
-    /// A person must approve the plan.
-    Ask {
-        /// The reasons.
-        why: String,
-    },
-}
-
 /// What the ledger holds that bears on a claim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LedgerReading {
@@ -165,256 +136,22 @@ pub struct Facts<'a> {
     pub approved_by: Option<&'a str>,
 }
 
-/// How long to wait before asking again for a place among the running remediations.
-const CONCURRENCY_RETRY: Duration = Duration::from_secs(5);
-/// How long to wait before asking a ledger again that could not be reached.
-const LEDGER_RETRY: Duration = Duration::from_secs(10);
-/// How long a rule in a storm is held before it is looked at again.
-const STORM_HOLD: Duration = Duration::from_secs(60);
-
-/// The moment some time after another, or the end of time.
-pub fn later(now: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| now.checked_add(by).ok()).unwrap_or(Timestamp::MAX)
-}
-
-/// The moment some time before another, or the beginning of time.
-pub fn earlier(now: Timestamp, by: Duration) -> Timestamp {
-    SignedDuration::try_from(by).ok().and_then(|by| now.checked_sub(by).ok()).unwrap_or(Timestamp::MIN)
-}
-
 /// Asks every guard.
 pub fn judge(facts: &Facts<'_>) -> Vec<Verdict> {
     Guard::NAMES
         .iter()
         .map(|(_, guard)| {
-            let (says, why) = ask(*guard, facts);
+            let (says, why) = asked::ask(*guard, facts);
             Verdict { guard: *guard, says, why }
         })
         .collect()
-}
-
-fn ask(guard: Guard, facts: &Facts<'_>) -> (Says, String) {
-    match guard {
-        Guard::Switch => match facts.switch_off {
-            None => (Says::Pass, "automatic remediation is on".to_owned()),
-            Some(why) => (Says::Refuse, format!("automatic remediation is off: {why}")),
-        },
-        Guard::Mode => match facts.mode {
-            Mode::Shadow => (Says::Shadow, "the mode is shadow: nothing is changed".to_owned()),
-            mode => (Says::Pass, format!("the mode is {mode}")),
-        },
-        Guard::Maintenance => match facts.maintenance {
-            None => (Says::Pass, "no maintenance window covers the alert".to_owned()),
-            Some((reason, until)) => (Says::Hold { until }, format!("maintenance until {until}: {reason}")),
-        },
-        Guard::Storm => storm(facts),
-        Guard::Duplicate => by_ledger(facts, duplicate),
-        Guard::Cooldown => by_ledger(facts, cooldown),
-        Guard::Rate => by_ledger(facts, rate),
-        Guard::Concurrency => by_ledger(facts, concurrency),
-        Guard::BlastRadius => blast_radius(facts),
-        Guard::Breaker => match facts.breakers_open.iter().max_by_key(|(_, until)| *until) {
-            None => (Says::Pass, "no circuit breaker is open".to_owned()),
-            Some((adapter, until)) => (
-                Says::Hold { until: *until },
-                format!("the circuit breaker of {adapter} is open until {until}, after repeated failures"),
-            ),
-        },
-        Guard::Ownership => ownership(facts),
-        Guard::Policy => limits(facts),
-        Guard::Approval => approval(facts),
-    }
-}
-
-fn storm(facts: &Facts<'_>) -> (Says, String) {
-    let most = facts.policy.storm_per_minute;
-    let count = format!("{} new issues of this rule in the last minute", facts.new_issues);
-    if most == 0 || facts.new_issues <= most {
-        (Says::Pass, count)
-    } else if facts.storm_released {
-        (Says::Pass, format!("at least {count}; a person let the rule go on"))
-    } else {
-        (Says::Hold { until: later(facts.now, STORM_HOLD) }, format!("at least {count}, more than {most}"))
-    }
-}
-
-/// What a guard says that goes by the ledger.
-fn by_ledger(facts: &Facts<'_>, ask: fn(&Facts<'_>, &LedgerReading) -> (Says, String)) -> (Says, String) {
-    match facts.ledger {
-        Ok(reading) => ask(facts, reading),
-        Err(why) => {
-            let until = later(facts.now, LEDGER_RETRY);
-            (Says::Hold { until }, format!("the ledger cannot be asked, so nothing is done: {why}"))
-        }
-    }
-}
-
-fn duplicate(_: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
-    match &reading.duplicate {
-        None => (Says::Pass, "nobody else is treating this issue".to_owned()),
-        Some(holder) => (Says::Refuse, format!("{holder} is treating this issue")),
-    }
-}
-
-fn cooldown(facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
-    match reading.cooling_until {
-        None => (Says::Pass, format!("not treated in the last {:?}", facts.cooldown)),
-        Some(until) => (
-            Says::Hold { until },
-            format!("treated less than {:?} ago; cooling down until {until}", facts.cooldown),
-        ),
-    }
-}
-
-fn rate(facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
-    match (&reading.target_full, reading.all_full_until) {
-        (None, None) => (Says::Pass, "within the hourly limits".to_owned()),
-        (Some((target, until)), _) => (
-            Says::Hold { until: *until },
-            format!("{target} was treated {} times in the last hour", facts.policy.per_target_per_hour),
-        ),
-        (None, Some(until)) => {
-            (Says::Hold { until }, format!("{} remediations in the last hour", facts.policy.in_all_per_hour))
-        }
-    }
-}
-
-fn concurrency(facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
-    let most = facts.policy.concurrent;
-    let until = later(facts.now, CONCURRENCY_RETRY);
-    match &reading.busy {
-        Some((target, holder)) => {
-            (Says::Hold { until }, format!("{holder} is at work on {target}; one at a time"))
-        }
-        None if reading.running >= most => (
-            Says::Hold { until },
-            format!("{} remediations are running, the most there may be", reading.running),
-        ),
-        None => (Says::Pass, format!("{} of {most} remediations are running", reading.running)),
-    }
-}
-
-fn blast_radius(facts: &Facts<'_>) -> (Says, String) {
-    let most = facts.policy.blast_radius;
-    match facts.assessments.iter().max_by_key(|assessment| assessment.blast_radius) {
-        Some(widest) if widest.blast_radius > most => (
-            Says::Refuse,
-            format!(
-                "the blast radius of {} is {}; the policy allows {most} at most",
-                widest.target, widest.blast_radius
-            ),
-        ),
-        Some(widest) => (Says::Pass, format!("the widest blast radius is {}", widest.blast_radius)),
-        None => (Says::Pass, "affects nothing".to_owned()),
-    }
-}
-
-fn ownership(facts: &Facts<'_>) -> (Says, String) {
-    if facts.contested.is_empty() {
-        return (Says::Pass, "nobody else is known to decide about what is changed".to_owned());
-    }
-    let contested: Vec<String> =
-        facts.contested.iter().map(|(step, by)| format!("step {step}: {by}")).collect();
-    let why = contested.join("; ");
-    match facts.policy.contested {
-        Contested::Act => (Says::Pass, format!("{why}; the policy says to act all the same")),
-        Contested::Ask => match facts.approved_by {
-            Some(who) => (Says::Pass, format!("{why}; approved by {who}")),
-            None => (Says::Ask, why),
-        },
-        Contested::Refuse => (Says::Refuse, why),
-    }
-}
-
-fn limits(facts: &Facts<'_>) -> (Says, String) {
-    let policy = facts.policy;
-    let steps = facts.plan.steps();
-    let mut faults = Vec::new();
-    if steps.len() > policy.steps as usize {
-        faults.push(format!("the plan has {} steps, more than {}", steps.len(), policy.steps));
-    }
-    for (step, assessment) in steps.iter().zip(facts.assessments) {
-        let action = step.action.name();
-        if policy.forbidden.iter().any(|pattern| covers(pattern, &action)) {
-            faults.push(format!("step {}: the policy forbids {action}", step.path));
-        }
-        let (least, most) = (policy.replicas_min, policy.replicas_max);
-        if let Some(replicas) = assessment.replicas.filter(|replicas| !(least..=most).contains(replicas)) {
-            faults.push(format!("step {}: {replicas} replicas, allowed are {least} to {most}", step.path));
-        }
-    }
-    if faults.is_empty() {
-        (Says::Pass, format!("{} step(s), within the policy", steps.len()))
-    } else {
-        (Says::Refuse, faults.join("; "))
-    }
-}
-
-fn approval(facts: &Facts<'_>) -> (Says, String) {
-    let mut reasons = Vec::new();
-    if facts.mode == Mode::Approve {
-        reasons.push("the mode is approve".to_owned());
-    }
-    for (step, assessment) in facts.plan.steps().iter().zip(facts.assessments) {
-        let action = step.action.name();
-        let by_policy = facts.policy.needs_approval.iter().any(|pattern| covers(pattern, &action));
-        let by_policy = by_policy.then(|| format!("the policy asks for it for {action}"));
-        let own = [step.options.needs_approval.clone(), assessment.approval.clone(), by_policy];
-        reasons.extend(own.into_iter().flatten().map(|why| format!("step {}: {why}", step.path)));
-    }
-    match (reasons.is_empty(), facts.approved_by) {
-        (true, _) => (Says::Pass, "no approval is needed".to_owned()),
-        (false, Some(who)) => (Says::Pass, format!("approved by {who}")),
-        (false, None) => (Says::Ask, reasons.join("; ")),
-    }
-}
-
-/// What follows from all verdicts.
-pub fn rule_on(verdicts: &[Verdict]) -> Ruling {
-    let whys = |wanted: fn(&Says) -> bool| {
-        let said: Vec<&Verdict> = verdicts.iter().filter(|verdict| wanted(&verdict.says)).collect();
-        (!said.is_empty()).then(|| summary(&said))
-    };
-    let (guards, untils): (Vec<Guard>, Vec<Timestamp>) = verdicts
-        .iter()
-        .filter_map(|verdict| match verdict.says {
-            Says::Hold { until } => Some((verdict.guard, until)),
-            _ => None,
-        })
-        .unzip();
-    if let Some(why) = whys(|says| *says == Says::Refuse) {
-        Ruling::Refuse { why }
-    } else if let Some(why) = whys(|says| *says == Says::Shadow) {
-        Ruling::Shadow { why }
-    } else if let (Some(until), Some(why)) =
-        (untils.into_iter().max(), whys(|says| matches!(says, Says::Hold { .. })))
-    {
-        Ruling::Hold { until, why, guards }
-    } else if let Some(why) = whys(|says| *says == Says::Ask) {
-        Ruling::Ask { why }
-    } else {
-        Ruling::Admit
-    }
-}
-
-/// The guards, each with its reason; what several say in the same words is said once.
-fn summary(said: &[&Verdict]) -> String {
-    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for Verdict { guard, why, .. } in said {
-        match reasons.iter_mut().find(|(reason, _)| reason == why) {
-            Some((_, guards)) => guards.push(guard.name()),
-            None => reasons.push((why, vec![guard.name()])),
-        }
-    }
-    let texts = reasons.iter().map(|(why, guards)| format!("{}: {why}", guards.join(", ")));
-    texts.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::{ActionCall, Draft, StepDraft, StepOptions};
-    use crate::policy::{BlastRadius, Reversal};
+    use crate::policy::{BlastRadius, Contested, Reversal};
     use crate::success::SuccessRecord;
 
     fn plan() -> Plan {

@@ -1,0 +1,235 @@
+//! A batch: alerts that become issues in one transaction, and what follows from it for the desk, the sinks and the notifications
+//! that they came in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use selfheal_core::alert::Alert;
+use selfheal_core::issue::{IssueId, Outcome, Phase};
+use selfheal_core::moment::later;
+use tokio::sync::oneshot;
+use tracing::Instrument as _;
+
+use super::RETRY;
+use crate::backlog::Admitted;
+use crate::desk;
+use crate::engine::Engine;
+use crate::known::Place;
+use crate::news;
+use crate::ports::JournalFaultKind;
+use crate::ports::journal::{Issue, Opening, Progress, ReceiptId, Sighted, Sighting, Tenure};
+use crate::resource::resource;
+use crate::rules::Generation;
+
+/// Alerts that go into one transaction.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) sightings: Vec<Sighting>,
+    pub(super) progress: Vec<Progress>,
+    /// Receipts that are done with this batch and may not have their numbers yet.
+    pub(super) coming: Vec<(oneshot::Receiver<ReceiptId>, u32)>,
+    /// What the intake counts as waiting.
+    pub(super) admitted: Vec<Admitted>,
+    /// The place of the last of the notifications.
+    pub(super) place: Place,
+    /// The oldest generation of rules that any of the alerts was matched against.
+    generation: Option<u64>,
+}
+
+impl Batch {
+    /// One whose last notification is at a place.
+    pub(super) fn at(place: Place) -> Self {
+        Self { place, ..Self::default() }
+    }
+
+    pub(super) fn add(&mut self, engine: &Engine, received_at: Timestamp, trace: &str, alerts: Vec<Alert>) {
+        let rules = engine.rules.current();
+        self.generation.get_or_insert(rules.generation);
+        self.sightings.extend(alerts.into_iter().map(|alert| Sighting {
+            received_at,
+            trace: trace.to_owned(),
+            opening: opening(engine, &rules, &alert, received_at),
+            alert,
+            take_at: None,
+        }));
+    }
+
+    /// Notes those receipts as done whose numbers are there; gives the others.
+    fn arrived(&mut self) -> Vec<(oneshot::Receiver<ReceiptId>, u32)> {
+        let mut later = Vec::new();
+        for (mut receipt, expanded) in self.coming.drain(..) {
+            match receipt.try_recv() {
+                Ok(receipt) => self.progress.push(Progress { receipt, expanded, finished: true }),
+                Err(oneshot::error::TryRecvError::Empty) => later.push((receipt, expanded)),
+                Err(oneshot::error::TryRecvError::Closed) => {}
+            }
+        }
+        later
+    }
+
+    /// Writes the batch, however long the journal cannot be written, and hands the issues on. False when the journal is
+    /// broken: then nothing of it may be noted as done.
+    pub(super) async fn write(&mut self, engine: &Arc<Engine>) -> bool {
+        if self.sightings.is_empty() && self.progress.is_empty() && self.coming.is_empty() {
+            return true;
+        }
+        let later = self.arrived();
+        let (mut sightings, progress) =
+            (std::mem::take(&mut self.sightings), std::mem::take(&mut self.progress));
+        let now = engine.clock.now();
+        let is_due = |sighting: &&mut Sighting| sighting.opening.wake_at.is_some_and(|at| at <= now);
+        // What is to be looked at once is taken with its opening, as far as there are places.
+        let places = engine.desk.places(desk::most(engine));
+        sightings.iter_mut().filter(is_due).take(places).for_each(|sighting| sighting.take_at = Some(now));
+        let span = tracing::info_span!("expand", alerts = sightings.len());
+        let seen = async {
+            loop {
+                let began = engine.clock.monotonic();
+                match engine.journal.expand(sightings.clone(), progress.clone()).await {
+                    Ok(seen) => return Some((seen, began)),
+                    Err(fault) if fault.kind == JournalFaultKind::Broken => {
+                        engine.stop.broken(&fault);
+                        return None;
+                    }
+                    Err(fault) => {
+                        tracing::error!(%fault, "alerts wait: the journal cannot be written");
+                        engine.clock.sleep(RETRY).await;
+                    }
+                }
+            }
+        };
+        let Some((seen, began)) = seen.instrument(span).await else { return false };
+        note_later(engine, later);
+        tell_opened(engine, &sightings, &seen).await;
+        self.admitted.clear();
+        let reloaded =
+            self.generation.take().is_some_and(|matched| matched != engine.rules.current().generation);
+        let mut unmatched = Vec::new();
+        for (sighting, sighted) in sightings.into_iter().zip(seen) {
+            if let (true, Sighted::Opened(id), None) = (reloaded, &sighted, sighting.opening.wake_at) {
+                unmatched.push(*id);
+            }
+            hand_on(engine, sighting, sighted, began, self.place);
+        }
+        // The rules changed meanwhile; one of the new ones may be for them.
+        if let Err(fault) = engine.call(unmatched).await {
+            tracing::warn!(%fault, "issues without a rule could not be matched again");
+        }
+        true
+    }
+}
+
+/// Notes receipts as done when they are on the disk.
+fn note_later(engine: &Arc<Engine>, coming: Vec<(oneshot::Receiver<ReceiptId>, u32)>) {
+    if coming.is_empty() {
+        return;
+    }
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move {
+        let mut progress = Vec::with_capacity(coming.len());
+        for (receipt, expanded) in coming {
+            // One that could not be stored was not acknowledged, and there is nothing to note.
+            let Ok(receipt) = receipt.await else { continue };
+            progress.push(Progress { receipt, expanded, finished: true });
+        }
+        // What is not noted is expanded again after a crash, which changes nothing.
+        if let Err(fault) = engine.journal.expand(Vec::new(), progress).await {
+            tracing::warn!(%fault, "notifications that are expanded are kept until the next start");
+        }
+    });
+}
+
+/// How an alert's issue begins, if it opens one.
+fn opening(engine: &Engine, rules: &Generation, alert: &Alert, received_at: Timestamp) -> Opening {
+    let matching = rules.matching(&alert.labels);
+    let first = matching.first().map(|rule| rule.header());
+    Opening {
+        rule: first.map(|header| header.name.clone()),
+        priority: first.map(|header| header.priority),
+        component: first.map(|header| header.component),
+        resource: resource(&alert.labels),
+        wake_at: first.map(|header| later(received_at, engine.policy.delay(header.priority))),
+        outcome: first.is_none().then(|| (Outcome::Unmatched, "no rule is for this alert".to_owned())),
+    }
+}
+
+/// Tells the sinks that want to hear of it which issues opened. A crash before this is written leaves such a message
+/// out; what follows for the issue is told all the same.
+async fn tell_opened(engine: &Engine, sightings: &[Sighting], seen: &[Sighted]) {
+    if !news::tells_opened(engine) {
+        return;
+    }
+    let told = sightings.iter().zip(seen).filter_map(|(sighting, sighted)| match sighted {
+        Sighted::Opened(id) => Some(news::opened(engine, &opened(*id, sighting.clone()))),
+        _ => None,
+    });
+    let writes: Vec<_> = told.flatten().collect();
+    if writes.is_empty() {
+        return;
+    }
+    if let Err(fault) = engine.journal.commit(writes).await {
+        tracing::error!(%fault, "issues have opened, and the sinks are not told");
+    }
+}
+
+/// What a sighting means for the desk.
+fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Duration, place: Place) {
+    let count = |result: &str| engine.metrics.alerts.with_label_values(&[result]).inc();
+    let now = engine.clock.now();
+    match sighted {
+        Sighted::Opened(id) => {
+            count("opened");
+            let rule = sighting.opening.rule.clone().unwrap_or_default();
+            engine.metrics.issues_detected.with_label_values(&[rule.as_str()]).inc();
+            let Some(wake_at) = sighting.opening.wake_at else { return };
+            engine.storms.count(&rule, now);
+            if sighting.take_at.is_some() {
+                engine.holds.add(Tenure::first(id), began);
+                engine.desk.look_at_new(opened(id, sighting));
+            } else if wake_at <= now {
+                engine.desk.left(now);
+            } else {
+                engine.desk.ring(wake_at);
+            }
+        }
+        Sighted::Refired(id) => {
+            count("refired");
+            engine.desk.called(id, sighting.opening.wake_at.unwrap_or(now));
+        }
+        Sighted::Resolved(id) => {
+            count("resolved");
+            engine.desk.called(id, now);
+        }
+        Sighted::Known(_) => count("known"),
+        Sighted::Stale => {
+            count("stale");
+            engine.backlog.known.forget(sighting.alert.fingerprint, place, engine.clock.monotonic());
+        }
+    }
+}
+
+/// The issue that the journal has just opened, without reading it back.
+fn opened(id: IssueId, sighting: Sighting) -> Issue {
+    let Sighting { received_at, trace, alert, opening, .. } = sighting;
+    Issue {
+        id,
+        fingerprint: alert.fingerprint,
+        phase: Phase::Waiting,
+        outcome: None,
+        why: String::new(),
+        rule: opening.rule,
+        priority: opening.priority,
+        component: opening.component,
+        resource: opening.resource,
+        alert,
+        received_at,
+        resolved_at: None,
+        closed_at: None,
+        wake_at: opening.wake_at,
+        level: 0,
+        level_since: None,
+        remediations: 0,
+        trace,
+    }
+}
