@@ -1,6 +1,7 @@
 //! Guards: what holds a plan back, for how long, and what lets it go on.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::policy::{Contested, MaintenanceWindow, Schedule};
@@ -96,6 +97,24 @@ async fn only_so_many_at_a_time() {
     assert_eq!(world.target.log().len(), 2);
     house.advance(seconds(45)).await;
     assert_eq!(world.target.log().len(), 3);
+}
+
+/// Nobody waits for the next try when a place is given back in the same process.
+#[tokio::test]
+async fn who_waits_for_a_place_has_it_when_it_is_free() {
+    let mut world = World::with_plan(SLOW);
+    world.policy.concurrent = 1;
+    let house = world.start().await;
+    for instance in ["one", "two", "three"] {
+        house.fire("load", instance).await;
+    }
+    for (treated, next) in [("one", "two"), ("two", "three")] {
+        held(&house, next, "concurrency").await;
+        while house.issue("load", treated).await.phase == Phase::Remediating {
+            house.advance(Duration::from_millis(100)).await;
+        }
+        assert_eq!(house.issue("load", next).await.phase, Phase::Remediating, "{next}");
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ pub(crate) const UNREADABLE_RETRY: Duration = Duration::from_secs(10);
 /// Looks at an issue once.
 pub(crate) async fn look_at(engine: &Arc<Engine>, issue: Issue, tenure: Tenure) -> Result<(), JournalFault> {
     let pen = Pen::new(engine, tenure);
+    engine.waiters.remove(&issue);
     match issue.phase {
         Phase::Closed => Ok(()),
         Phase::Remediating => execute::take_up(engine, pen, issue).await,
@@ -162,8 +163,12 @@ async fn conclude(
             pen.note(decided(engine, &issue, summary, &facts));
             execute::begin(engine, pen, issue, &rule, &facts, plan, *claim, None).await
         }
-        Ending::Ruled { ruling: Ruling::Hold { until, why, guards }, .. } => {
-            hold(engine, pen, &issue, &facts, until, why, &guards).await
+        Ending::Ruled { ruling: Ruling::Hold { until, why, guards }, claim } => {
+            hold(engine, pen, &issue, &facts, until, why, &guards).await?;
+            if guards == [Guard::Concurrency] {
+                engine.waiters.add(&issue, claim.targets);
+            }
+            Ok(())
         }
         Ending::Ruled { ruling: Ruling::Ask { why }, .. } => {
             note_skipped(engine, &mut pen, &issue, skipped);

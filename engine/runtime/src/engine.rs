@@ -35,6 +35,7 @@ use crate::steady::Steady;
 use crate::stop::Stop;
 use crate::storm::Storms;
 use crate::switch::Switch;
+use crate::waiters::Waiters;
 
 /// Issues read at a time, where all are gone through.
 pub(crate) const PAGE: u32 = 1000;
@@ -83,6 +84,7 @@ pub struct Engine {
     pub(crate) leads: Leads,
     pub(crate) reverts: Reverts,
     pub(crate) backlog: Backlog,
+    pub(crate) waiters: Waiters,
     pub(crate) maintenance: Maintenance,
     pub(crate) reconciler: Reconciler,
     pub(crate) checkpoints: Checkpoints,

@@ -50,6 +50,7 @@ mod steady;
 mod stop;
 mod storm;
 mod tally;
+mod waiters;
 
 pub use engine::Engine;
 pub use execute::Rollback;

@@ -118,18 +118,29 @@ impl Engine {
 impl Engine {
     /// Gives a claim back.
     pub(crate) async fn release(&self, claim: &Claim) {
-        if let Err(fault) = self.ledger.release(claim, self.clock.now()).await {
+        match self.ledger.release(claim, self.clock.now()).await {
+            Ok(()) => self.released(claim).await,
             // The lease ends by itself.
-            tracing::warn!(holder = claim.holder, %fault, "a claim could not be given back");
+            Err(fault) => tracing::warn!(holder = claim.holder, %fault, "a claim could not be given back"),
         }
     }
 
     /// Gives back what an ended remediation has claimed, now or later. Nobody claims by its name again, so that it does no
     /// harm when that comes late.
     pub(crate) async fn release_ended(&self, claim: &Claim) {
-        if let Err(fault) = self.ledger.release(claim, self.clock.now()).await {
-            tracing::warn!(holder = claim.holder, %fault, "a claim could not be given back yet");
-            self.owed.all().push((claim.clone(), self.clock.after(claim.lease)));
+        match self.ledger.release(claim, self.clock.now()).await {
+            Ok(()) => self.released(claim).await,
+            Err(fault) => {
+                tracing::warn!(holder = claim.holder, %fault, "a claim could not be given back yet");
+                self.owed.all().push((claim.clone(), self.clock.after(claim.lease)));
+            }
+        }
+    }
+
+    /// Who has waited for what was given back is looked at.
+    async fn released(&self, claim: &Claim) {
+        if let Err(fault) = self.call(self.waiters.next(&claim.targets)).await {
+            tracing::warn!(%fault, "issues that wait for a place are only looked at when their time comes");
         }
     }
 

@@ -37,6 +37,7 @@ use crate::steady::Steady;
 use crate::stop::Stop;
 use crate::storm::Storms;
 use crate::switch::{self, Position, Switch};
+use crate::waiters::Waiters;
 use crate::{follow, listen};
 
 /// Where alerts can be asked for, and how often that is done.
@@ -142,6 +143,7 @@ impl Engine {
             leads: Leads::default(),
             reverts: Reverts::default(),
             backlog,
+            waiters: Waiters::default(),
             reconciler: Reconciler::new(parts.source.is_some()),
             checkpoints: Checkpoints::new(parts.audit_key),
             source: parts.source.as_ref().map(|(source, _)| Arc::clone(source)),

@@ -26,7 +26,7 @@ const DAY: Span = Span::from_hours(24);
 /// | `cooldown_min` | duration, 0 to 7 d | 5 m |
 /// | `per_target_per_hour` | remediations, 1 to 10 000 | 10 |
 /// | `in_all_per_hour` | remediations, 1 to 1 000 000 | 100 |
-/// | `concurrent` | remediations, 1 to 1000 | 10 |
+/// | `concurrent` | remediations, 1 to 10 000 | 10 |
 /// | `steps` | steps of a plan, 1 to 64 | 16 |
 /// | `blast_radius` | `item`, `object`, `service`, `cluster` | `service` |
 /// | `replicas_min`, `replicas_max` | replicas, 0 and 1 to 10 000 | 1, 10 |
@@ -55,7 +55,7 @@ pub(super) fn check(section: &mut Section<'_>) -> Policy {
             1..=10_000,
         ),
         in_all_per_hour: section.integer_or("in_all_per_hour", default.in_all_per_hour, 1..=1_000_000),
-        concurrent: section.integer_or("concurrent", default.concurrent, 1..=1000),
+        concurrent: section.integer_or("concurrent", default.concurrent, 1..=10_000),
         steps: section.integer_or("steps", default.steps, 1..=64),
         blast_radius: section.one_of("blast_radius", BlastRadius::NAMES, default.blast_radius),
         replicas_min: section.integer_or("replicas_min", default.replicas_min, 0..=10_000),
