@@ -4,7 +4,7 @@ use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::remediation::IntentState;
 use selfheal_runtime::ports::NewsKind;
 
-use crate::world::{World, alert, minutes, notification, rule, seconds};
+use crate::world::{World, alert, minutes, notification, observing, rule, seconds};
 
 const HELPS: &str = r#"double::set("a", 1).verify(double::read("load").below(50), "30s")"#;
 
@@ -165,4 +165,30 @@ async fn the_most_urgent_rule_that_does_not_skip_decides() {
     assert_eq!(issue.rule.as_deref(), Some("a"));
     let story = house.story(issue.id).await;
     assert!(story.records[0].summary.contains("c: not for me"), "{:#?}", story.records);
+}
+
+/// What was done is not made undone by a later look that finds nothing to do.
+#[tokio::test]
+async fn what_was_healed_stays_so_when_later_looks_do_nothing() {
+    let plan = r#"if is_known(seen.a) { skip("all is well") } else { double::set("a", 1).verify(double::read("a").below(2), "5s") }"#;
+    let world = World::new(vec![observing("load", "", r#"a: double::read("a")"#, plan)]);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(minutes(1)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Recovered));
+    let healed = house.only().await.why;
+    house.advance(minutes(60)).await;
+    let issue = house.only().await;
+    assert_eq!(issue.outcome, Some(Outcome::Recovered));
+    assert_eq!(issue.why, format!("{healed}; since then skipped: load: all is well"));
+    let kinds = house.kinds(issue.id).await;
+    assert_eq!(kinds.iter().filter(|kind| *kind == "decided").count(), 2, "said once: {kinds:?}");
+    house.engine.turn_switch(false, "ann", "enough").await.unwrap();
+    house.engine.call([issue.id]).await.unwrap();
+    house.advance(minutes(20)).await;
+    house.resolve("load", "one").await;
+    house.advance(minutes(5)).await;
+    let issue = house.only().await;
+    assert_eq!((issue.phase, issue.outcome), (Phase::Closed, Some(Outcome::Recovered)));
+    assert_eq!(world.sink.kinds().iter().filter(|kind| **kind == NewsKind::Outcome).count(), 1);
 }

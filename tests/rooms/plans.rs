@@ -191,12 +191,12 @@ cases! {
     what_is_not_known_is_for_the_rule_to_judge: {
         observe: r#"gone: double::read("nowhere")"#,
         plan: r#"if is_known(seen.gone) { double::set("a", 1) } else { skip(seen.gone.inconclusive) }"#,
-        outcome: Outcome::Skipped, did: &[], told: &[], why: "there is no nowhere",
+        outcome: Outcome::Skipped, did: &[], told: &[NewsKind::Outcome], why: "there is no nowhere",
     }
     the_rule_decides_to_do_nothing: {
         observe: r#"load: double::read("load")"#,
         plan: r#"if seen.load.value < 95 { skip(`${seen.load.value} is not much`) } else { double::set("a", 1) }"#,
-        outcome: Outcome::Skipped, did: &[], told: &[], why: "load: 90 is not much",
+        outcome: Outcome::Skipped, did: &[], told: &[NewsKind::Outcome], why: "load: 90 is not much",
     }
     in_shadow_mode_nothing_is_changed: {
         world: |world| world.policy.mode = Mode::Shadow,

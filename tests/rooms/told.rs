@@ -2,10 +2,11 @@
 
 use selfheal_core::issue::Phase;
 use selfheal_runtime::escalation::{Escalation, Level};
+use selfheal_runtime::intake::ALERTMANAGER;
 use selfheal_runtime::ports::NewsKind;
 
 use crate::double::Turn;
-use crate::world::{Recorder, World, minutes, rule, seconds};
+use crate::world::{Recorder, World, alert, minutes, notification, observing, rule, seconds};
 
 const LEVELS: [(u64, &str); 3] = [(0, "first"), (15, "second"), (45, "third")];
 
@@ -109,5 +110,48 @@ async fn what_was_left_behind_is_told_on_though_the_alert_is_over() {
         }
         house.advance(minutes(30)).await;
         assert_eq!(told(&sinks), [0, 1, usize::from(!acknowledged)]);
+    }
+}
+
+/// What was healed once is not healed for ever: an approval for the same issue is a question of its own.
+#[tokio::test]
+async fn a_question_after_a_success_or_an_acknowledgement_is_told_level_by_level() {
+    let (mut world, sinks) = world();
+    let plan =
+        r#"if is_known(seen.a) { double::set("b", 1).needs_approval("twice") } else { double::set("a", 1) }"#;
+    world.rules = vec![observing("load", r#"cooldown: "1m""#, r#"a: double::read("a")"#, plan)];
+    world.policy.cooldown_min = minutes(1);
+    world.policy.approval_ttl = minutes(600);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    let id = house.only().await.id;
+    house.engine.acknowledge(id, "ann", "I see").await.unwrap();
+    house.advance(minutes(2)).await;
+    assert_eq!(house.only().await.phase, Phase::AwaitingApproval);
+    assert_eq!(told(&sinks), [1, 0, 0]);
+    house.advance(minutes(60)).await;
+    assert_eq!(told(&sinks), [1, 1, 1]);
+}
+
+/// Alertmanager's other receivers do not know of what selfheal has raised itself.
+#[tokio::test]
+async fn that_nothing_is_done_is_told_where_it_is_critical_or_nobody_else_knows() {
+    for (severity, source, expected) in [
+        ("critical", ALERTMANAGER, 1),
+        ("warning", ALERTMANAGER, 0),
+        ("warning", "double", 1),
+        ("warning", "scheduled_checks", 1),
+    ] {
+        for (rule_for, said) in [("load", "skipped"), ("other", "unmatched")] {
+            let world = World::new(vec![rule(rule_for, "", r#"skip("all is well")"#)]);
+            let house = world.start().await;
+            let mut alert = alert("load", "one", house.now(), None);
+            alert["labels"]["severity"] = severity.into();
+            let body = notification(&[alert], 0).to_string().into_bytes();
+            house.engine.receive(body, source, None).await.unwrap();
+            house.advance(minutes(40)).await;
+            let told: Vec<String> = world.sink.got().iter().map(|news| news.title.clone()).collect();
+            assert_eq!(told, vec![format!("load: {said}"); expected], "{severity} from {source}");
+        }
     }
 }

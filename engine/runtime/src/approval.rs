@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::Ruling;
+use selfheal_core::guard::{Guard, Ruling};
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use serde_json::{Value, json};
@@ -211,9 +211,19 @@ async fn run(
             let until = engine.clock.after(UNREADABLE_RETRY).min(approval.expires_at);
             return wait(engine, pen, &issue, until, why).await;
         }
-        Ending::Ruled { ruling: Ruling::Hold { until, why, .. }, .. } if until < approval.expires_at => {
+        Ending::Ruled { ruling: Ruling::Hold { until, why, guards }, claim }
+            if until < approval.expires_at =>
+        {
             // The approval holds until it expires; the issue keeps waiting with it.
-            return wait(engine, pen, &issue, until, why).await;
+            if !case::is_same_reason(&issue.why, &why) {
+                let summary = format!("approved by {by}, and held until {until}: {why}");
+                pen.note(case::decided(engine, &issue, summary, &facts));
+            }
+            wait(engine, pen, &issue, until, why).await?;
+            if guards == [Guard::Concurrency] {
+                engine.waiters.add(&issue, claim.targets);
+            }
+            return Ok(());
         }
         Ending::Ruled { ruling: Ruling::Hold { why, .. }, .. } => {
             format!("held beyond the approval's time: {why}")

@@ -149,8 +149,8 @@ fn may_be_asked_for(issue: &Issue) -> Result<(), HandFault> {
             Err(conflict(format!("a remediation of {id} is under way"), "wait until it has ended"))
         }
         Phase::AwaitingApproval => Err(conflict(
-            format!("{id} waits for an approval"),
-            "grant or refuse it: selfheal approvals list, or GET /api/self-healing/approvals",
+            format!("{id} waits for an approval, or for what holds an approved plan back"),
+            "see which: selfheal explain, selfheal approvals list, or GET /api/self-healing/approvals",
         )),
         Phase::Waiting | Phase::Rested if issue.resolved_at.is_some() => {
             Err(conflict(format!("the alert of {id} is resolved"), "there is nothing left to remediate"))

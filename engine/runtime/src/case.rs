@@ -109,8 +109,9 @@ async fn decide(engine: &Arc<Engine>, mut pen: Pen<'_>, issue: Issue) -> Result<
     }
     let whys: Vec<String> = skipped.iter().map(|(why, _)| why.clone()).collect();
     let why = whys.join("; ");
-    if issue.outcome != Some(Outcome::Skipped) || issue.why != why {
+    if !says(&issue, Outcome::Skipped, &why) {
         note_skipped(engine, &mut pen, &issue, skipped);
+        pen.note_all(news::skipped(engine, &issue, &why));
     }
     rest(engine, pen, &issue, Outcome::Skipped, why, Some(LOOK_AGAIN)).await
 }
@@ -186,7 +187,7 @@ async fn conclude(
             rest(engine, pen, &issue, Outcome::Shadowed, why, None).await
         }
         Ending::Ruled { ruling: Ruling::Refuse { why }, .. } => {
-            if issue.outcome != Some(Outcome::Refused) || issue.why != why {
+            if !says(&issue, Outcome::Refused, &why) {
                 note_skipped(engine, &mut pen, &issue, skipped);
                 pen.note(decided(engine, &issue, format!("refused: {why}"), &facts));
                 pen.note_all(news::outcome(engine, &issue, Outcome::Refused, &why));
@@ -222,7 +223,7 @@ async fn fail(
     why: String,
     again: Duration,
 ) -> Result<(), JournalFault> {
-    if issue.outcome != Some(Outcome::Failed) || issue.why != why {
+    if !says(issue, Outcome::Failed, &why) {
         pen.note(decided(engine, issue, format!("failed: {why}"), facts));
         pen.note_all(news::outcome(engine, issue, Outcome::Failed, &why));
     }
@@ -268,12 +269,12 @@ async fn hold(
 }
 
 /// Whether two texts say the same but for their numbers and times: a reason begins with the names of the guards.
-fn is_same_reason(one: &str, other: &str) -> bool {
+pub(crate) fn is_same_reason(one: &str, other: &str) -> bool {
     let guards = |text: &str| text.split(':').next().unwrap_or_default().to_owned();
     guards(one) == guards(other)
 }
 
-/// Ends a look with an outcome.
+/// Ends a look with an outcome. That nothing more is done does not take the place of what was done before.
 pub(crate) async fn rest(
     engine: &Engine,
     mut pen: Pen<'_>,
@@ -284,12 +285,40 @@ pub(crate) async fn rest(
 ) -> Result<(), JournalFault> {
     let wake_at = again.map(|again| engine.clock.after(again));
     let at = engine.clock.now();
+    let (outcome, why) = match issue.outcome.filter(|before| stands(issue, *before, outcome)) {
+        None => (outcome, why),
+        Some(before) => (before, format!("{}{}", treated(engine, issue).await?, since(outcome, &why))),
+    };
     pen.note(Write::Move { issue: issue.id, event: Event::Rest, wake_at, outcome: Some(outcome), why, at });
     pen.finish().await?;
     if let Some(wake_at) = wake_at {
         engine.desk.ring(wake_at);
     }
     Ok(())
+}
+
+/// Whether an outcome of before stands when a later look only says that nothing is done.
+fn stands(issue: &Issue, before: Outcome, now: Outcome) -> bool {
+    let nothing = matches!(now, Outcome::Skipped | Outcome::Refused | Outcome::Shadowed | Outcome::Unmatched);
+    let treated = before.helped().is_some() || before == Outcome::Denied;
+    issue.remediations > 0 && nothing && treated
+}
+
+/// What the last remediation of an issue came to.
+async fn treated(engine: &Engine, issue: &Issue) -> Result<String, JournalFault> {
+    let id = RemediationId { issue: issue.id, ordinal: issue.remediations };
+    let last = engine.journal.remediation(id).await?;
+    Ok(last.map_or_else(|| id.to_string(), |(remediation, _)| remediation.why))
+}
+
+/// What a look that did nothing adds to what was done before.
+fn since(outcome: Outcome, why: &str) -> String {
+    format!("; since then {outcome}: {why}")
+}
+
+/// Whether an issue says already that nothing was done, and why.
+fn says(issue: &Issue, outcome: Outcome, why: &str) -> bool {
+    (issue.outcome == Some(outcome) && issue.why == why) || issue.why.ends_with(&since(outcome, why))
 }
 
 /// The question that an issue puts to a rule.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use selfheal_contract::{Catalog, Failure};
+use selfheal_core::alert::Alert;
 use selfheal_core::issue::IssueId;
 use selfheal_core::policy::Policy;
 use tokio::sync::Notify;
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 use crate::backlog::Backlog;
 use crate::breaker::Breakers;
 use crate::checkpoint::Checkpoints;
+use crate::checks;
 use crate::desk::Desk;
 use crate::escalation::Escalation;
 use crate::feed::Feed;
@@ -117,6 +119,13 @@ impl Engine {
     /// Alerts and issues that wait for a place.
     pub fn waiting(&self) -> usize {
         self.backlog.waiting() + self.desk.waiting()
+    }
+
+    /// Which watch has raised an alert, or that a check has; `None` when it came from outside, where others know of it.
+    pub(crate) fn raised_here(&self, alert: &Alert) -> Option<&str> {
+        let watches = self.catalog.adapters().flat_map(|adapter| &adapter.watches);
+        let mut here = watches.map(|watch| watch.about().name).chain([checks::SOURCE]);
+        here.find(|name| alert.heard_by.as_deref() == Some(*name))
     }
 
     pub(crate) fn adopt(&self, span: &tracing::Span, trace: &str) {

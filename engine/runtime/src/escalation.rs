@@ -62,13 +62,17 @@ pub(crate) fn over(story: &Story, news: &News) -> Option<String> {
         return Some(format!("{} has it in hand", record.actor));
     }
     // What was left at the target stays there, whatever has become of the alert since.
-    if matches!(news.outcome, Some(Outcome::Stuck | Outcome::Unknown)) {
+    if left_behind(news) {
         return None;
     }
     if issue.phase == Phase::Closed || issue.resolved_at.is_some() {
         return Some("its alert was resolved".to_owned());
     }
-    if issue.outcome.and_then(Outcome::success) == Some(true) {
+    let healed = story.remediations.iter().any(|remediation| {
+        let since = remediation.ended_at.is_some_and(|at| at >= news.at);
+        since && remediation.outcome.and_then(Outcome::success) == Some(true)
+    });
+    if healed {
         return Some("it was healed".to_owned());
     }
     let asked = news.approval.as_ref().filter(|_| news.kind == NewsKind::Approval)?;
@@ -77,10 +81,21 @@ pub(crate) fn over(story: &Story, news: &News) -> Option<String> {
     approval.answer.as_ref().map(|_| "the approval has its answer".to_owned())
 }
 
-/// Whether a record says that a person has the issue in hand: once for all, or by an answer after the message.
+/// Whether a record says that a person has the issue in hand. Who took it on before has it for what goes on as before, and
+/// not for a question or a danger that came later.
 fn in_hand(record: &Record, news: &News) -> bool {
-    matches!(record.kind.as_str(), ACKNOWLEDGED | SILENCED)
-        || (record.kind == ANSWERED && record.actor != SELFHEAL && record.at >= news.at)
+    let is_new = news.kind == NewsKind::Approval || left_behind(news);
+    let since = record.at >= news.at;
+    match record.kind.as_str() {
+        ACKNOWLEDGED | SILENCED => since || !is_new,
+        ANSWERED => since && record.actor != SELFHEAL,
+        _ => false,
+    }
+}
+
+/// Whether something was left at the target that should not be there, or may not be.
+fn left_behind(news: &News) -> bool {
+    matches!(news.outcome, Some(Outcome::Stuck | Outcome::Unknown))
 }
 
 /// Tells a level, unless that is not needed any more.

@@ -1,8 +1,11 @@
 //! What people are told, and which sinks want to hear it. Everything goes through the outbox.
 
+use selfheal_core::alert::Alert;
+use selfheal_core::health::Gravity;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::moment::later;
 use selfheal_core::remediation::RemediationId;
+use selfheal_core::rule::Priority;
 
 use crate::case::news_kind;
 use crate::engine::Engine;
@@ -74,14 +77,20 @@ pub(crate) fn tells_opened(engine: &Engine) -> bool {
     engine.sinks.iter().any(|sink| sink.wants(&sample))
 }
 
-/// An issue opened.
+/// An issue opened, perhaps without a rule.
 pub(crate) fn opened(engine: &Engine, issue: &Issue) -> Vec<Write> {
     let title = format!("{}: opened", issue.alert.name());
     let text = match &issue.rule {
         Some(rule) => format!("the rule {rule} is asked what to do"),
         None => "no rule is for this alert".to_owned(),
     };
-    send(engine, about_issue(engine, NewsKind::Opened, issue, title, text))
+    let mut writes = send(engine, about_issue(engine, NewsKind::Opened, issue, title, text));
+    if let Some(said) = issue.outcome
+        && tells_nothing_done(engine, &issue.alert, issue.priority)
+    {
+        writes.extend(outcome(engine, issue, said, &issue.why));
+    }
+    writes
 }
 
 /// A remediation begins.
@@ -105,6 +114,19 @@ pub(crate) fn outcome(engine: &Engine, issue: &Issue, outcome: Outcome, why: &st
     let title = format!("{}: {outcome}", issue.alert.name());
     let news = about_issue(engine, news_kind(outcome), issue, title, why.to_owned());
     send(engine, News { outcome: Some(outcome), ..news })
+}
+
+/// A rule decided to do nothing about an issue that had no outcome yet.
+pub(crate) fn skipped(engine: &Engine, issue: &Issue, why: &str) -> Vec<Write> {
+    let is_told = issue.outcome.is_none() && tells_nothing_done(engine, &issue.alert, issue.priority);
+    if is_told { outcome(engine, issue, Outcome::Skipped, why) } else { Vec::new() }
+}
+
+/// Whether people are to hear that nothing is done about an alert: when it is critical, and when selfheal has raised it itself, so
+/// that nobody else knows of it. Most other alerts that no rule is for are none of its business.
+pub(crate) fn tells_nothing_done(engine: &Engine, alert: &Alert, priority: Option<Priority>) -> bool {
+    let gravity = Gravity::of(alert.labels.get("severity"), priority);
+    gravity == Gravity::Critical || engine.raised_here(alert).is_some()
 }
 
 /// A remediation ended.

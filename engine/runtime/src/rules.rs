@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use selfheal_core::issue::Outcome;
+use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::labels::Labels;
 use selfheal_script::{Compiler, Diagnostic, Rule, RuleFile, RuleSet};
 
 use crate::engine::Engine;
 use crate::feed::Change;
 use crate::ports::JournalFault;
-use crate::ports::journal::{Issue, IssueFilter};
+use crate::ports::journal::IssueFilter;
 
 /// A rule set with its place in the order of rule sets.
 pub struct Generation {
@@ -138,12 +138,14 @@ impl Engine {
         }
     }
 
-    /// An issue that no rule was for may have one now.
+    /// An issue that no rule was for may have one now; the outcome of one that was treated before does not tell.
     async fn match_again(&self, generation: &Generation) -> Result<(), JournalFault> {
-        let filter = IssueFilter { outcome: Some(Outcome::Unmatched), ..IssueFilter::default() };
-        let matched = |issue: &Issue| {
-            issue.resolved_at.is_none() && !generation.matching(&issue.alert.labels).is_empty()
-        };
-        self.call_all(filter, matched).await
+        self.call_all(IssueFilter::default(), |issue| {
+            let treated = issue.remediations > 0 && issue.phase == Phase::Rested && issue.wake_at.is_none();
+            let asks_nobody = issue.outcome == Some(Outcome::Unmatched) || treated;
+            let fires = issue.resolved_at.is_none();
+            asks_nobody && fires && !generation.matching(&issue.alert.labels).is_empty()
+        })
+        .await
     }
 }

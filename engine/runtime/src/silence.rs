@@ -12,7 +12,6 @@ use selfheal_core::moment::later;
 use serde_json::{Value, json};
 
 use crate::by_hand::{HandFault, conflict};
-use crate::checks;
 use crate::engine::Engine;
 use crate::news;
 use crate::ports::journal::{Issue, Record, Write};
@@ -159,9 +158,7 @@ impl Engine {
         if issue.phase == Phase::Closed {
             return Err(conflict(format!("{id} is closed"), "there is nothing left to silence"));
         }
-        let watches = self.catalog.adapters().flat_map(|adapter| &adapter.watches);
-        let here = watches.map(|watch| watch.about().name).chain([checks::SOURCE]);
-        match here.into_iter().find(|name| issue.alert.heard_by.as_deref() == Some(*name)) {
+        match self.raised_here(&issue.alert) {
             None => Ok(()),
             Some(name) => Err(conflict(
                 format!("the alert of {id} was raised by {name}, and Alertmanager does not know it"),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
-use selfheal_core::issue::Outcome;
+use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::moment::{earlier, later};
 use selfheal_core::policy::{Policy, RATE_WINDOW};
 use serde::{Deserialize, Serialize};
@@ -227,10 +227,13 @@ impl Engine {
         Ok(position)
     }
 
-    /// What was refused while the switch was off is looked at again.
+    /// What was refused while the switch was off is looked at again; the outcome of what was treated before does not tell.
     async fn look_at_refused(&self) -> Result<(), JournalFault> {
-        let filter = IssueFilter { outcome: Some(Outcome::Refused), ..IssueFilter::default() };
-        self.call_all(filter, |_| true).await
+        self.call_all(IssueFilter::default(), |issue| {
+            let rests = issue.phase == Phase::Rested && issue.resolved_at.is_none();
+            rests && (issue.outcome == Some(Outcome::Refused) || issue.remediations > 0)
+        })
+        .await
     }
 }
 

@@ -157,11 +157,14 @@ fn opening(engine: &Engine, rules: &Generation, alert: &Alert, received_at: Time
 /// Tells the sinks that want to hear of it which issues opened. A crash before this is written leaves such a message
 /// out; what follows for the issue is told all the same.
 async fn tell_opened(engine: &Engine, sightings: &[Sighting], seen: &[Sighted]) {
-    if !news::tells_opened(engine) {
-        return;
-    }
+    let all = news::tells_opened(engine);
+    let is_told = |Sighting { opening, alert, .. }: &Sighting| {
+        all || (opening.outcome.is_some() && news::tells_nothing_done(engine, alert, opening.priority))
+    };
     let told = sightings.iter().zip(seen).filter_map(|(sighting, sighted)| match sighted {
-        Sighted::Opened(id) => Some(news::opened(engine, &opened(*id, sighting.clone()))),
+        Sighted::Opened(id) if is_told(sighting) => {
+            Some(news::opened(engine, &opened(*id, sighting.clone())))
+        }
         _ => None,
     });
     let writes: Vec<_> = told.flatten().collect();
@@ -212,12 +215,13 @@ fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Du
 /// The issue that the journal has just opened, without reading it back.
 fn opened(id: IssueId, sighting: Sighting) -> Issue {
     let Sighting { received_at, trace, alert, opening, .. } = sighting;
+    let (outcome, why) = opening.outcome.map_or_else(Default::default, |(outcome, why)| (Some(outcome), why));
     Issue {
         id,
         fingerprint: alert.fingerprint,
-        phase: Phase::Waiting,
-        outcome: None,
-        why: String::new(),
+        phase: if outcome.is_some() { Phase::Rested } else { Phase::Waiting },
+        outcome,
+        why,
         rule: opening.rule,
         priority: opening.priority,
         component: opening.component,

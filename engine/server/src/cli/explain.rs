@@ -82,7 +82,7 @@ fn sentences(story: &Value) -> Vec<String> {
             _ => {}
         }
     }
-    said.push(standing(issue));
+    said.push(standing(story));
     said
 }
 
@@ -156,10 +156,13 @@ fn approval(approval: &Value) -> String {
 }
 
 /// How it stands.
-fn standing(issue: &Value) -> String {
+fn standing(story: &Value) -> String {
+    let issue = &story["issue"];
+    let approved = list(story, "approvals").last().is_some_and(|approval| approval["state"] == "granted");
     let (phase, outcome, why) = (text(issue, "phase"), text(issue, "outcome"), text(issue, "why"));
     // What is said above already is not said again.
-    let known = why.is_empty() || phase == "awaiting_approval" || outcome == "unmatched";
+    let asked = phase == "awaiting_approval" && !approved;
+    let known = why.is_empty() || asked || outcome == "unmatched";
     let because = if known { String::new() } else { format!(" ({why})") };
     let next = match moment(issue, "wake_at") {
         at if at.is_empty() => String::new(),
@@ -170,15 +173,31 @@ fn standing(issue: &Value) -> String {
             "It waits out its priority's delay, as it may pass by itself".to_owned()
         }
         ("waiting", _) => "It waits".to_owned(),
+        ("awaiting_approval", _) if approved => "It is approved, and held".to_owned(),
         ("awaiting_approval", _) => "It waits for a person".to_owned(),
         ("remediating", _) => "A plan is under way".to_owned(),
         (_, "") => format!("It is {phase}"),
-        (_, name) => match name.parse().map(crate::report::said) {
-            Ok(sentence) => format!("So {sentence}"),
-            Err(_) => format!("So the outcome is {name}"),
-        },
+        (_, "denied") if any_intent(story, "undone") => "So what was done has been taken back".to_owned(),
+        (_, name) => {
+            let taken_back =
+                any_intent(story, "undone") && !any_intent(story, "applied") && name != "unwound";
+            let then = if taken_back { "; the change has been taken back since" } else { "" };
+            match name.parse().map(crate::report::said) {
+                Ok(sentence) => format!("So {sentence}{then}"),
+                Err(_) => format!("So the outcome is {name}{then}"),
+            }
+        }
     };
     format!("{stands}{because}.{next}")
+}
+
+/// Whether a change of a remediation is in a state, such as `applied` or `undone`.
+fn has_intent(remediation: &Value, state: &str) -> bool {
+    list(remediation, "intents").iter().any(|intent| intent["state"] == state)
+}
+
+fn any_intent(story: &Value, state: &str) -> bool {
+    list(story, "remediations").iter().any(|remediation| has_intent(remediation, state))
 }
 
 /// What one can do now, as commands.
@@ -198,9 +217,10 @@ fn hints(story: &Value) -> Vec<String> {
         }
         _ => {}
     }
-    let done = |remediation: &&Value| remediation["success"] == true;
+    let done = |remediation: &&Value| remediation["success"] == true && has_intent(remediation, "applied");
     if let Some(done) = list(story, "remediations").iter().rev().find(done) {
-        hints.push((format!("selfheal remediations rollback {}", text(done, "id")), "take it back"));
+        let rollback = format!("selfheal remediations rollback {}", text(done, "id"));
+        hints.push((rollback, "take it back, as far as that can be done"));
     }
     if text(issue, "phase") != "closed" {
         hints.push((format!("selfheal issues acknowledge {id}"), "say that you look after it"));
@@ -230,7 +250,7 @@ mod tests {
             issue
         };
         let decided = |summary: &str, verdicts: Value| json!([{ "kind": "decided", "at": "2026-11-22T12:00:01.5Z", "summary": summary, "facts": { "verdicts": verdicts } }]);
-        let cases: [(Value, &[&str], &str); 4] = [
+        let cases: [(Value, &[&str], &str); 7] = [
             (
                 json!({ "issue": issue(json!({ "rule": null, "outcome": "unmatched", "why": "no rule is for this alert" })) }),
                 &["No rule in use is for this alert.", "So nothing was done: no rule is for this alert."],
@@ -261,7 +281,8 @@ mod tests {
             (
                 json!({
                     "issue": issue(json!({ "phase": "closed", "outcome": "recovered", "resolved_at": "2026-11-22T12:02:00Z" })),
-                    "remediations": [{ "id": "remediation-7-1", "status": "success", "success": true, "description": "pg::kill()", "why": "idle\u{7}" }],
+                    "remediations": [{ "id": "remediation-7-1", "status": "success", "success": true, "description": "pg::kill()", "why": "idle\u{7}",
+                        "intents": [{ "state": "applied" }] }],
                 }),
                 &[
                     "fired until 2026-11-22T12:02:00Z",
@@ -270,13 +291,43 @@ mod tests {
                 ],
                 "rollback remediation-7-1",
             ),
+            (
+                json!({
+                    "issue": issue(json!({ "phase": "awaiting_approval", "why": "cooldown: 5 m", "wake_at": "2026-11-22T12:05:00Z" })),
+                    "approvals": [{ "id": "abc", "state": "granted", "description": "pg::kill()", "answer": { "by": "ann", "reason": "go" } }],
+                }),
+                &[
+                    "pg::kill() was granted by ann",
+                    "It is approved, and held (cooldown: 5 m). It is looked at again at 2026-11-22T12:05:00Z.",
+                ],
+                "acknowledge issue-7",
+            ),
+            (
+                json!({
+                    "issue": issue(json!({ "outcome": "recovered" })),
+                    "remediations": [{ "id": "remediation-7-1", "success": true, "intents": [{ "state": "undone" }] }],
+                }),
+                &["So it was healed, and that was verified; the change has been taken back since."],
+                "report issue-7",
+            ),
+            (
+                json!({
+                    "issue": issue(json!({ "outcome": "denied", "why": "ann had it rolled back" })),
+                    "remediations": [{ "id": "remediation-7-1", "success": true, "intents": [{ "state": "undone" }] }],
+                }),
+                &["So what was done has been taken back (ann had it rolled back)."],
+                "report issue-7",
+            ),
         ];
         for (story, parts, hint) in cases {
             let page = sentences(&story).join("\n");
             for part in parts {
                 assert!(page.contains(part), "{part}:\n{page}");
             }
-            assert!(hints(&story).join("\n").contains(hint), "{hint}");
+            let hints = hints(&story).join("\n");
+            assert!(hints.contains(hint), "{hint}");
+            let applied = page.contains("success, because idle");
+            assert_eq!(hints.contains("rollback"), applied, "only what stands can be taken back:\n{page}");
         }
     }
 }
