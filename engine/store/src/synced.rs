@@ -21,23 +21,20 @@ impl Synced {
         transaction <= self.on_disk.load(Ordering::Acquire)
     }
 
-    /// A further transaction is committed, and with `on_disk` it and all before it are there. For the one thread that writes,
-    /// before anybody is answered.
-    pub(crate) fn commit(&self, on_disk: bool) {
-        let number = self.committed() + 1;
-        self.committed.store(number, Ordering::Release);
-        if on_disk {
-            self.on_disk.store(number, Ordering::Release);
-        }
+    /// A further transaction is committed. For the one thread that writes, before anybody is answered.
+    pub(crate) fn commit(&self) {
+        self.committed.fetch_add(1, Ordering::Release);
     }
 
     /// How many transactions are not certain to be on the disk.
     pub(crate) fn behind(&self) -> u64 {
-        self.committed() - self.on_disk.load(Ordering::Acquire)
+        // In this order, since what is on the disk never overtakes what is committed.
+        let on_disk = self.on_disk.load(Ordering::Acquire);
+        self.committed() - on_disk
     }
 
-    /// All that is committed has come to the disk.
-    pub(crate) fn catch_up(&self) {
-        self.on_disk.store(self.committed(), Ordering::Release);
+    /// This transaction and all before it are on the disk.
+    pub(crate) fn reach(&self, transaction: u64) {
+        self.on_disk.fetch_max(transaction, Ordering::Release);
     }
 }

@@ -12,6 +12,7 @@ use selfheal_runtime::ports::JournalFault;
 
 use super::open::{self, OpenFault, Schema};
 use super::readers::Readers;
+use super::syncer;
 use super::writer::{self, Queue, Work};
 use crate::breakage::Breakage;
 use crate::synced::Synced;
@@ -37,11 +38,16 @@ impl Database {
         let open::Opened { writer, checkpointer, readers } = open::open(path, schema, readers)?;
         let readers = Readers::new(readers, Arc::clone(lock));
         let (nudge, nudged) = sync_channel(1);
-        let started = checkpoints(checkpointer, nudged).and_then(|moving| {
-            Ok((writer::start(writer, nudge, Arc::clone(synced), Arc::clone(breakage))?, moving))
-        });
-        let ((queue, writing), moving) = started.map_err(|error| open::no_thread(path, &error))?;
-        Ok(Self { queue: Some(queue), threads: vec![writing, moving], readers })
+        let log = syncer::log_of(path).map_err(|error| open::no_log(path, &error))?;
+        let started = || {
+            let moving = checkpoints(checkpointer, nudged)?;
+            let (disk, syncing) = syncer::start(log, Arc::clone(synced), Arc::clone(breakage))?;
+            let (queue, writing) =
+                writer::start(writer, nudge, disk, Arc::clone(synced), Arc::clone(breakage))?;
+            Ok((queue, vec![writing, syncing, moving]))
+        };
+        let (queue, threads) = started().map_err(|error| open::no_thread(path, &error))?;
+        Ok(Self { queue: Some(queue), threads, readers })
     }
 
     /// The way to the thread that writes.

@@ -23,6 +23,7 @@ mod readers;
 mod retention;
 mod rows;
 mod statements;
+mod syncer;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -61,7 +62,7 @@ const READERS: usize = 4;
 /// The journal in a SQLite file and the inbox in a folder beside it, each written by one thread, locked together against
 /// other processes.
 ///
-/// - What a call has answered is on disk (WAL, synced at the commit), and every later question sees it. Only what `expand`
+/// - What a call has answered is on disk (WAL, synced after the commit), and every later question sees it. Only what `expand`
 ///   has answered may be lost with the machine's power, while the inbox still has the notifications that it came from.
 /// - Changes take effect in the order in which they are handed over, whole transactions at a time. A call whose caller
 ///   stops waiting is carried out all the same.

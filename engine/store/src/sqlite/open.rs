@@ -104,10 +104,10 @@ pub(super) fn open_to_audit(path: &Path) -> Result<Connection, OpenFault> {
 
 fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
     set_up(connection)?;
-    // FULL syncs the log at every commit: that is what makes an answer a promise.
+    // NORMAL syncs the log before its pages are moved into place; `syncer` does so before an answer, which is then a promise.
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;
+         PRAGMA synchronous = NORMAL;
          PRAGMA wal_autocheckpoint = 16000; -- pages of 4 KiB, where the other thread has not kept up
          PRAGMA journal_size_limit = 67108864; -- what a storm has left behind is given back
          PRAGMA cache_size = -16384; -- KiB
@@ -160,6 +160,12 @@ pub(super) fn no_inbox(path: &Path, error: &std::io::Error) -> OpenFault {
     let damaged = error.kind() == std::io::ErrorKind::InvalidData;
     let kind = if damaged { OpenFaultKind::Damaged } else { OpenFaultKind::Unusable };
     OpenFault { kind, path: path.to_owned(), what: error.to_string() }
+}
+
+/// The log of the file could not be opened.
+pub(super) fn no_log(path: &Path, error: &std::io::Error) -> OpenFault {
+    let what = format!("cannot open the log beside it: {error}");
+    OpenFault { kind: OpenFaultKind::Unusable, path: path.to_owned(), what }
 }
 
 /// A thread could not be started.

@@ -1,7 +1,5 @@
-//! The one thread that writes: it takes all that is queued, carries it out in order in one transaction, commits once,
-//! and then answers everybody. While one commit waits for the disk, the next batch gathers; nothing lingers.
-//!
-//! A batch in which nobody needs the disk does not wait for it: what it wrote is there with the next one that does.
+//! The one thread that writes: it takes all that is queued, carries it out in order in one transaction, and commits once. Who
+//! need not wait for the disk is answered then, the others by `syncer`, when it is there. Nothing lingers.
 //!
 //! A batch first runs without savepoints, which almost always succeeds. When a request in it cannot be carried out, the
 //! batch is rolled back and run again with a savepoint around each request, so that only that request is undone. A
@@ -16,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::database::Nudge;
 use super::fault::{Reach, Trouble, commit_is_unknown, unavailable};
 use super::statements::Statements;
+use super::syncer::ToDisk;
 use crate::breakage::{self, BreakOnPanic, Breakage, broken};
 use crate::synced::Synced;
 
@@ -25,7 +24,7 @@ const BATCH_REQUESTS_MAX: usize = 512;
 const BATCH_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How many commits the log gathers before the other thread is told to move them into place.
 const COMMITS_BETWEEN_CHECKPOINTS: u32 = 64;
-/// After so many transactions that did not wait for the disk, one does: the inbox must not grow without end.
+/// After so many transactions for which nobody waited, the disk is brought up to date: the inbox must not grow without end.
 const BEHIND_MAX: u64 = 64;
 /// The most requests that wait for the next transaction; further ones wait in their callers.
 const QUEUE_REQUESTS_MAX: usize = 4096;
@@ -71,7 +70,7 @@ impl Queue {
 }
 
 /// A piece of work on its way through the writer, whatever its answer is.
-trait Job: Send {
+pub(super) trait Job: Send {
     fn run(&mut self, statements: &Statements<'_>) -> Result<(), Trouble>;
     fn refuse(&mut self, fault: JournalFault);
     fn waits_for_disk(&self) -> bool;
@@ -116,6 +115,7 @@ impl<W: Work> Job for Task<W> {
 pub(super) fn start(
     connection: Connection,
     checkpoints: Nudge,
+    disk: ToDisk,
     synced: Arc<Synced>,
     breakage: Breakage,
 ) -> std::io::Result<(Queue, std::thread::JoinHandle<()>)> {
@@ -123,7 +123,7 @@ pub(super) fn start(
     let shared = Arc::clone(&breakage);
     let thread = std::thread::Builder::new()
         .name("journal".to_owned())
-        .spawn(move || write_all(&connection, receiver, &shared, &checkpoints, &synced))?;
+        .spawn(move || write_all(&connection, receiver, &shared, &checkpoints, &disk, &synced))?;
     Ok((Queue { sender, breakage }, thread))
 }
 
@@ -133,19 +133,24 @@ fn write_all(
     mut receiver: mpsc::Receiver<Box<dyn Job>>,
     breakage: &Breakage,
     checkpoints: &Nudge,
+    disk: &ToDisk,
     synced: &Synced,
 ) {
     let mut commits = 0_u32;
     let _on_panic = BreakOnPanic(Arc::clone(breakage));
     let statements = Statements::on(connection);
     let mut batch: Vec<Box<dyn Job>> = Vec::with_capacity(BATCH_REQUESTS_MAX);
-    let mut waiting = true;
     while breakage.get().is_none() && gather(&mut receiver, &mut batch) {
-        let wait = batch.iter().any(|job| job.waits_for_disk()) || synced.behind() >= BEHIND_MAX;
-        let written =
-            wait_for_disk(connection, &mut waiting, wait).and_then(|()| transact(&statements, &mut batch));
-        match written {
-            Ok(()) => synced.commit(wait),
+        match transact(&statements, &mut batch) {
+            Ok(()) => {
+                synced.commit();
+                let (wait, ready): (Vec<_>, Vec<_>) = batch.drain(..).partition(|job| job.waits_for_disk());
+                ready.into_iter().for_each(Job::answer);
+                // The thread is there for as long as this one is; if it has panicked, the journal is broken and its jobs say so.
+                if !wait.is_empty() || synced.behind() >= BEHIND_MAX {
+                    let _ = disk.send(wait);
+                }
+            }
             Err(Failure { reach, fault }) => {
                 if reach == Reach::Journal {
                     tracing::error!(%fault, "the journal stops: what is on disk is not known");
@@ -155,33 +160,16 @@ fn write_all(
                     tracing::warn!(%fault, requests = batch.len(), "nothing was written");
                 }
                 batch.iter_mut().for_each(|job| job.refuse(fault.clone()));
+                batch.drain(..).for_each(Job::answer);
             }
         }
-        batch.drain(..).for_each(Job::answer);
         commits += 1;
         if commits >= COMMITS_BETWEEN_CHECKPOINTS && checkpoints.try_send(()).is_ok() {
             commits = 0;
         }
     }
-    // A checkpoint syncs what it moves into place.
-    let moved =
-        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)));
-    if moved.is_ok_and(|(log, moved): (i64, i64)| log == moved) {
-        synced.catch_up();
-    }
-}
-
-/// Has the commits from here on wait for the disk, or not.
-fn wait_for_disk(connection: &Connection, waiting: &mut bool, wait: bool) -> Result<(), Failure> {
-    if *waiting != wait {
-        connection.execute_batch(if wait {
-            "PRAGMA synchronous = FULL"
-        } else {
-            "PRAGMA synchronous = NORMAL"
-        })?;
-        *waiting = wait;
-    }
-    Ok(())
+    // What nobody waited for is there as well when the process ends.
+    let _ = disk.send(Vec::new());
 }
 
 /// Waits for a request and takes all that came with it. False when there will be no more.
