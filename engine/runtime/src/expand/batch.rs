@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use selfheal_core::alert::Alert;
-use selfheal_core::issue::{IssueId, Outcome, Phase};
+use selfheal_core::issue::Outcome;
 use selfheal_core::moment::later;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -18,7 +18,7 @@ use crate::engine::Engine;
 use crate::known::Place;
 use crate::news;
 use crate::ports::JournalFaultKind;
-use crate::ports::journal::{Issue, Opening, Progress, ReceiptId, Sighted, Sighting, Tenure};
+use crate::ports::journal::{Opening, Progress, ReceiptId, Sighted, Sighting, Tenure};
 use crate::resource::resource;
 use crate::rules::Generation;
 
@@ -163,7 +163,7 @@ async fn tell_opened(engine: &Engine, sightings: &[Sighting], seen: &[Sighted]) 
     };
     let told = sightings.iter().zip(seen).filter_map(|(sighting, sighted)| match sighted {
         Sighted::Opened(id) if is_told(sighting) => {
-            Some(news::opened(engine, &opened(*id, sighting.clone())))
+            Some(news::opened(engine, &sighting.clone().opened(*id, None)))
         }
         _ => None,
     });
@@ -189,7 +189,7 @@ fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Du
             engine.storms.count(&rule, now);
             if sighting.take_at.is_some() {
                 engine.holds.add(Tenure::first(id), began);
-                engine.desk.look_at_new(opened(id, sighting));
+                engine.desk.look_at_new(sighting.opened(id, None));
             } else if wake_at <= now {
                 engine.desk.left(now);
             } else {
@@ -209,31 +209,5 @@ fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Du
             count("stale");
             engine.backlog.known.forget(sighting.alert.fingerprint, place, engine.clock.monotonic());
         }
-    }
-}
-
-/// The issue that the journal has just opened, without reading it back.
-fn opened(id: IssueId, sighting: Sighting) -> Issue {
-    let Sighting { received_at, trace, alert, opening, .. } = sighting;
-    let (outcome, why) = opening.outcome.map_or_else(Default::default, |(outcome, why)| (Some(outcome), why));
-    Issue {
-        id,
-        fingerprint: alert.fingerprint,
-        phase: if outcome.is_some() { Phase::Rested } else { Phase::Waiting },
-        outcome,
-        why,
-        rule: opening.rule,
-        priority: opening.priority,
-        component: opening.component,
-        resource: opening.resource,
-        alert,
-        received_at,
-        resolved_at: None,
-        closed_at: None,
-        wake_at: opening.wake_at,
-        level: 0,
-        level_since: None,
-        remediations: 0,
-        trace,
     }
 }

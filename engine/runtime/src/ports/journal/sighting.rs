@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use selfheal_core::alert::Alert;
-use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::rule::{Component, Priority};
+
+use super::Issue;
 
 /// One alert of a notification, with what matching it gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +20,43 @@ pub struct Sighting {
     pub opening: Opening,
     /// When whoever expands it takes the issue that it opens, if so: with [`Tenure::first`](super::Tenure::first).
     pub take_at: Option<Timestamp>,
+}
+
+impl Sighting {
+    /// The issue that it opens; one whose alert is resolved already is closed at once.
+    pub fn opened(self, id: IssueId, resolved_at: Option<Timestamp>) -> Issue {
+        let Self { received_at, trace, alert, opening, .. } = self;
+        let wake_at = opening.wake_at.filter(|_| resolved_at.is_none());
+        let (phase, ended) = match (resolved_at, wake_at) {
+            (Some(_), _) => {
+                let why = "the alert was resolved before it was seen to fire".to_owned();
+                (Phase::Closed, Some((Outcome::Subsided, why)))
+            }
+            (None, Some(_)) => (Phase::Waiting, None),
+            (None, None) => (Phase::Rested, opening.outcome),
+        };
+        let (outcome, why) = ended.map_or((None, String::new()), |(outcome, why)| (Some(outcome), why));
+        Issue {
+            id,
+            fingerprint: alert.fingerprint,
+            phase,
+            outcome,
+            why,
+            rule: opening.rule,
+            priority: opening.priority,
+            component: opening.component,
+            resource: opening.resource,
+            alert,
+            received_at,
+            resolved_at,
+            closed_at: resolved_at.map(|_| received_at),
+            wake_at,
+            level: 0,
+            level_since: None,
+            remediations: 0,
+            trace,
+        }
+    }
 }
 
 /// How a new issue begins.

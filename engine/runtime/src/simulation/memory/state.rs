@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use selfheal_core::alert::{Alert, AlertStatus};
-use selfheal_core::issue::{IssueId, Outcome, Phase};
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::{Fingerprint, Labels};
 use selfheal_core::sighting::{LatestIssue, Meaning, kept, meaning};
 use selfheal_core::success::SuccessRecord;
@@ -119,44 +119,12 @@ impl State {
     fn open(&mut self, sighting: Sighting, resolved_at: Option<Timestamp>) -> IssueId {
         self.opened += 1;
         let id = IssueId(self.opened);
-        let Sighting { received_at, trace, alert, opening, take_at } = sighting;
-        if let Some(at) = take_at.filter(|_| resolved_at.is_none()) {
+        if let Some(at) = sighting.take_at.filter(|_| resolved_at.is_none()) {
             self.holds.take_new(id, at);
         }
-        let wake_at = opening.wake_at.filter(|_| resolved_at.is_none());
-        let (phase, ended) = match (resolved_at, wake_at) {
-            (Some(_), _) => {
-                let why = "the alert was resolved before it was seen to fire".to_owned();
-                (Phase::Closed, Some((Outcome::Subsided, why)))
-            }
-            (None, Some(_)) => (Phase::Waiting, None),
-            (None, None) => (Phase::Rested, opening.outcome),
-        };
-        let (outcome, why) = ended.map_or((None, String::new()), |(outcome, why)| (Some(outcome), why));
-        self.latest.insert(alert.fingerprint, id);
-        self.issues.insert(
-            id,
-            Issue {
-                id,
-                fingerprint: alert.fingerprint,
-                phase,
-                outcome,
-                why,
-                rule: opening.rule,
-                priority: opening.priority,
-                component: opening.component,
-                resource: opening.resource,
-                alert,
-                received_at,
-                resolved_at,
-                closed_at: resolved_at.map(|_| received_at),
-                wake_at,
-                level: 0,
-                level_since: None,
-                remediations: 0,
-                trace,
-            },
-        );
+        let issue = sighting.opened(id, resolved_at);
+        self.latest.insert(issue.fingerprint, id);
+        self.issues.insert(id, issue);
         id
     }
 
