@@ -57,7 +57,15 @@ async fn an_undo_after_its_time_that_fails_calls_a_person() {
     house.resolve("load", "one").await;
     house.advance(minutes(31)).await;
     assert_eq!(world.sink.kinds(), [NewsKind::Outcome, NewsKind::Person]);
-    assert_eq!(world.sink.got()[1].outcome, Some(Outcome::Stuck));
+    // It says as much as any news of the issue, so that it finds the same people.
+    let told = &world.sink.got()[1];
+    let issue = house.only().await;
+    assert_eq!((told.outcome, told.issue), (Some(Outcome::Stuck), Some(issue.id)));
+    assert_eq!(told.title, "load: a change could not be taken back");
+    assert_eq!((told.severity.as_deref(), told.rule.as_deref()), (Some("critical"), Some("load")));
+    let fact = |name: &str| told.facts.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str());
+    assert_eq!(fact("Resource"), Some(issue.resource.as_str()));
+    assert!(fact("Change").is_some_and(|change| change.starts_with("double.set at ")), "{told:?}");
 }
 
 /// Two rules for one number, each with its value and for how long.

@@ -1,4 +1,4 @@
-//! Who is told when something needs a person and nobody takes it in hand.
+//! What is told, and to whom when something needs a person and nobody takes it in hand.
 
 use selfheal_core::issue::Phase;
 use selfheal_runtime::escalation::{Escalation, Level};
@@ -154,4 +154,22 @@ async fn that_nothing_is_done_is_told_where_it_is_critical_or_nobody_else_knows(
             assert_eq!(told, vec![format!("load: {said}"); expected], "{severity} from {source}");
         }
     }
+}
+
+#[tokio::test]
+async fn addresses_of_the_alert_go_with_what_is_told() {
+    let world = World::with_plan(r#"double::set("a", 1)"#);
+    let house = world.start().await;
+    let mut alert = alert("load", "one", house.now(), None);
+    for (name, text) in [
+        ("runbook_url", "https://example.org/load"),
+        ("dashboard", "http://grafana/d/1"),
+        ("owner", "https is spoken here"),
+    ] {
+        alert["annotations"][name] = text.into();
+    }
+    house.send(&[alert]).await.unwrap();
+    let links = [("dashboard", "http://grafana/d/1"), ("runbook_url", "https://example.org/load")];
+    let links = links.map(|(name, url)| (name.to_owned(), url.to_owned()));
+    assert_eq!(world.sink.got()[0].links, links);
 }

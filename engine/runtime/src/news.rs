@@ -2,16 +2,18 @@
 
 use selfheal_core::alert::Alert;
 use selfheal_core::health::Gravity;
-use selfheal_core::issue::{IssueId, Outcome};
+use selfheal_core::issue::Outcome;
 use selfheal_core::moment::later;
-use selfheal_core::remediation::RemediationId;
 use selfheal_core::rule::Priority;
 
 use crate::case::news_kind;
 use crate::engine::Engine;
-use crate::ports::journal::{Approval, Issue, Remediation, Write};
+use crate::ports::journal::{Approval, Intent, Issue, Remediation, Write};
 use crate::ports::{ESCALATION, News, NewsApproval, NewsKind};
 use crate::switch::Position;
+
+/// Addresses of an alert that are told, at most.
+const LINKS_MAX: usize = 4;
 
 /// One message for each sink that wants it. What needs a person is told to the sinks of an escalation by its levels.
 fn send(engine: &Engine, news: News) -> Vec<Write> {
@@ -45,6 +47,7 @@ fn about(engine: &Engine, kind: NewsKind, title: String, text: String) -> News {
         title,
         text,
         facts: Vec::new(),
+        links: Vec::new(),
         issue: None,
         remediation: None,
         outcome: None,
@@ -63,12 +66,20 @@ fn about_issue(engine: &Engine, kind: NewsKind, issue: &Issue, title: String, te
     facts.extend(issue.alert.annotations.get("summary").map(|text| ("Summary".to_owned(), text.to_owned())));
     News {
         facts,
+        links: links(issue),
         issue: Some(issue.id),
         severity: issue.alert.labels.get("severity").map(str::to_owned),
         rule: issue.rule.clone(),
         namespace: issue.alert.labels.get("namespace").map(str::to_owned),
         ..about(engine, kind, title, text)
     }
+}
+
+/// The annotations that are an address, such as `runbook_url`.
+fn links(issue: &Issue) -> Vec<(String, String)> {
+    let is_address = |text: &str| text.starts_with("https://") || text.starts_with("http://");
+    let found = issue.alert.annotations.iter().filter(|(_, text)| is_address(text));
+    found.take(LINKS_MAX).map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
 }
 
 /// Whether any sink wants to hear of issues that open; there may be very many.
@@ -201,14 +212,11 @@ pub(crate) fn switch(engine: &Engine, position: &Position) -> Vec<Write> {
     send(engine, about(engine, NewsKind::Switch, title, text))
 }
 
-/// An undo after a time did not work.
-pub(crate) fn revert_failed(
-    engine: &Engine,
-    issue: IssueId,
-    remediation: RemediationId,
-    why: &str,
-) -> Vec<Write> {
-    let news = about(engine, NewsKind::Person, "a change could not be taken back".to_owned(), why.to_owned());
+/// A change of a remediation that has ended could not be taken back.
+pub(crate) fn revert_failed(engine: &Engine, issue: &Issue, intent: &Intent, why: &str) -> Vec<Write> {
+    let title = format!("{}: a change could not be taken back", issue.alert.name());
+    let mut news = about_issue(engine, NewsKind::Person, issue, title, why.to_owned());
+    news.facts.push(("Change".to_owned(), format!("{} at {}", intent.action, intent.target)));
     let outcome = Some(Outcome::Stuck);
-    send(engine, News { issue: Some(issue), remediation: Some(remediation), outcome, ..news })
+    send(engine, News { remediation: Some(intent.remediation), outcome, ..news })
 }

@@ -120,7 +120,10 @@ pub(crate) async fn take_back(
     }));
     // A remediation tells by its outcome that it is stuck.
     if undone.is_err() && !matches!(cause, Cause::Unwound) {
-        pen.note_all(news::revert_failed(engine, remediation.issue, remediation, said));
+        // The journal forgets no issue that has a change to be taken back.
+        if let Some(issue) = engine.journal.issue(remediation.issue).await? {
+            pen.note_all(news::revert_failed(engine, &issue, intent, said));
+        }
     }
     Ok(undone)
 }

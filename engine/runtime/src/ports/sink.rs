@@ -106,6 +106,9 @@ pub struct News {
     pub text: String,
     /// Facts by name, in the order in which they are to be shown.
     pub facts: Vec<(String, String)>,
+    /// Where the alert says that more is to be read, such as its runbook: addresses by the annotations' names, as they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<(String, String)>,
     /// The issue, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issue: Option<IssueId>,

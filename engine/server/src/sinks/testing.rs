@@ -30,6 +30,7 @@ pub(crate) fn news() -> News {
         title: "pg_connections: recovered".into(),
         text: "terminated 12 idle sessions".into(),
         facts: vec![("namespace".into(), "production".into())],
+        links: vec![("runbook_url".into(), "https://example.org/pg".into())],
         issue: Some(IssueId(17)),
         remediation: Some(RemediationId { issue: IssueId(17), ordinal: 1 }),
         outcome: Some(Outcome::Recovered),

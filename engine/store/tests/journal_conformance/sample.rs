@@ -226,6 +226,7 @@ pub fn news(title: &str) -> News {
         title: title.to_owned(),
         text: "<!channel>\n".to_owned(),
         facts: vec![("rule".to_owned(), "connections".to_owned()), ("a".to_owned(), "b".to_owned())],
+        links: vec![("runbook_url".to_owned(), "https://example.org/1".to_owned())],
         issue: Some(IssueId(1)),
         remediation: None,
         outcome: Some(Outcome::Recovered),
