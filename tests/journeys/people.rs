@@ -55,6 +55,7 @@ fn a_plan_is_approved_in_slack_and_others_are_told_where_nobody_answers() {
             },
             "escalation": [{ "sinks": ["ops"] }, { "after": "2s", "sinks": ["pager"] }],
             "slack": { "signing_secret": SECRET, "users": [{ "id": "UANN", "name": "ann", "role": "approver" }] },
+            "policy": { "settle": "1s" },
         }),
         &[("delicate", RULE)],
     );
@@ -83,6 +84,11 @@ fn a_plan_is_approved_in_slack_and_others_are_told_where_nobody_answers() {
     assert!(told.read().contains("ann granted it"), "{}", told.read());
     let paged = |action: &str| pager.requests().iter().any(|request| request.text().contains(action));
     wait_until("the pager knows that somebody has it in hand", PATIENCE, || paged("\"acknowledge\""));
+    // Nothing has verified that it helped, and the alert fires.
+    assert!(!paged("\"resolve\""));
+    let mut over = alert("Delicate", "one", "2026-11-22T12:00:00Z");
+    (over["status"], over["endsAt"]) = ("resolved".into(), "2026-11-22T12:30:00Z".into());
+    selfheal.send(&[over]).unwrap();
     wait_until("the pager knows that it is over", PATIENCE, || paged("\"resolve\""));
     assert_eq!((slack.refusals(), slack.whispers()), (vec![], vec![]));
 }

@@ -51,9 +51,14 @@ impl SinkSettingsFault {
     }
 }
 
-/// Whether it says that the issue was healed.
+/// Whether it says that the issue was healed, and that this was verified.
 fn heals(news: &News) -> bool {
-    news.kind == NewsKind::Outcome && news.outcome.and_then(Outcome::success) == Some(true)
+    news.kind == NewsKind::Outcome && news.outcome == Some(Outcome::Recovered)
+}
+
+/// Whether it says that something was changed, without a word on whether that helped. It alarms nobody and calms nobody.
+fn leaves_open(news: &News) -> bool {
+    news.kind == NewsKind::Outcome && news.outcome == Some(Outcome::Applied)
 }
 
 /// A text of at most so many characters, with an ellipsis where something was cut.

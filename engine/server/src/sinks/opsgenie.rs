@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::known::Known;
 use super::post::{Refusal, authorization, post};
-use super::{SinkSettingsFault, cut, heals, issue_link};
+use super::{SinkSettingsFault, cut, heals, issue_link, leaves_open};
 use crate::outgoing;
 
 /// Where Opsgenie takes alerts; accounts in Europe have another.
@@ -137,7 +137,7 @@ impl Sink for Opsgenie {
     }
 
     async fn deliver(&self, news: &News, _key: &str) -> Result<(), SinkFault> {
-        let Some(issue) = news.issue else { return Ok(()) };
+        let Some(issue) = news.issue.filter(|_| !leaves_open(news)) else { return Ok(()) };
         let alias = format!("selfheal-{issue}");
         let step = match news.kind {
             NewsKind::Acknowledged | NewsKind::Answered => Some("acknowledge"),

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::known::Known;
 use super::post::{Refusal, post};
-use super::{SinkSettingsFault, cut, heals, issue_link};
+use super::{SinkSettingsFault, cut, heals, issue_link, leaves_open};
 use crate::outgoing;
 
 /// Where PagerDuty takes events.
@@ -61,12 +61,14 @@ enum Event {
 }
 
 impl Event {
-    fn of(news: &News) -> Self {
+    /// What a message means for the alert there, if anything.
+    fn of(news: &News) -> Option<Self> {
         match news.kind {
-            NewsKind::Acknowledged | NewsKind::Answered => Self::Acknowledge,
-            NewsKind::Closed => Self::Resolve,
-            _ if heals(news) => Self::Resolve,
-            _ => Self::Trigger,
+            NewsKind::Acknowledged | NewsKind::Answered => Some(Self::Acknowledge),
+            NewsKind::Closed => Some(Self::Resolve),
+            _ if heals(news) => Some(Self::Resolve),
+            _ if leaves_open(news) => None,
+            _ => Some(Self::Trigger),
         }
     }
 
@@ -167,7 +169,7 @@ impl Sink for PagerDuty {
     async fn deliver(&self, news: &News, _key: &str) -> Result<(), SinkFault> {
         // What is about no issue has no end either, and would stay triggered for ever.
         let Some(issue) = news.issue else { return Ok(()) };
-        let event = Event::of(news);
+        let Some(event) = Event::of(news) else { return Ok(()) };
         let dedup_key = format!("selfheal/{issue}");
         let stands: Option<bool> = self.known.of_issue(issue).await?;
         if event != Event::Trigger && stands != Some(true) {

@@ -82,6 +82,8 @@ async fn one_issue_is_one_alert() {
         (of(NewsKind::Person, Some(Outcome::Failed)), Some("triggered"), 1),
         (of(NewsKind::Person, Some(Outcome::Failed)), Some("triggered"), 2),
         (of(NewsKind::Acknowledged, None), Some("acknowledged"), 3),
+        // Whether that helped is not known: the alert there stands.
+        (of(NewsKind::Outcome, Some(Outcome::Applied)), Some("acknowledged"), 3),
         (of(NewsKind::Outcome, Some(Outcome::Recovered)), Some("resolved"), 4),
         (of(NewsKind::Closed, Some(Outcome::Recovered)), Some("resolved"), 4),
         (of(NewsKind::Person, Some(Outcome::Stuck)), Some("triggered"), 5),
@@ -92,6 +94,8 @@ async fn one_issue_is_one_alert() {
         let stands = alerts.lock().unwrap().get("selfheal/issue-17").cloned();
         assert_eq!((stands.as_deref(), server.count()), (expected, requests), "{news:?}");
     }
+    assert!(!sink.wants(&of(NewsKind::Outcome, Some(Outcome::Applied))));
+    assert!(sink.wants(&of(NewsKind::Outcome, Some(Outcome::Recovered))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
