@@ -6,7 +6,7 @@ use selfheal_core::issue::Outcome;
 use selfheal_runtime::ports::{News, NewsKind};
 use serde::Serialize;
 
-use super::issue_link;
+use super::{Link, alert_links, issue_link};
 
 /// The media type of an event.
 pub(super) const CONTENT_TYPE: &str = "application/cloudevents+json; charset=UTF-8";
@@ -42,6 +42,8 @@ struct Data<'n> {
     severity: Option<&'n str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link>,
 }
 
 /// A fact: a list, because its order has a meaning and names may repeat.
@@ -87,6 +89,7 @@ pub(super) fn encode(news: &News, id: &str, external_url: Option<&str>) -> Vec<u
             outcome: news.outcome,
             severity: news.severity.as_deref(),
             link: issue_link(news, external_url),
+            links: alert_links(news),
         },
     };
     serde_json::to_vec(&event).expect("strings and numbers are always JSON")
@@ -121,7 +124,8 @@ mod tests {
                     "remediation": "remediation-17-1",
                     "outcome": "recovered",
                     "severity": "critical",
-                    "link": "https://heal.example.com/api/self-healing/issues/issue-17",
+                    "link": "https://heal.example.com/#/issues/issue-17",
+                    "links": [{ "name": "runbook", "url": "https://example.org/pg" }],
                 },
             })
         );

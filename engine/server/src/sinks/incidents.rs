@@ -9,7 +9,8 @@
 //!
 //! {"title":"...","description":"...",     {"status":"closed","resolution":"..."}
 //!  "severity":"critical","status":"open",
-//!  "reference":"issue-17","link":"...","facts":[{"name":"...","value":"..."}]}
+//!  "reference":"issue-17","link":"...","links":[{"name":"runbook","url":"..."}],
+//!  "facts":[{"name":"...","value":"..."}]}
 //! ```
 //!
 //! A 2xx means done. The answer to the first is JSON with the ticket's `id`, a text or a number, which is kept. 409 says that
@@ -29,7 +30,7 @@ use serde_json::{Value, json};
 
 use super::known::Known;
 use super::post::{Refusal, authorization, body_json, sent};
-use super::{SinkSettingsFault, cut, issue_link};
+use super::{SinkSettingsFault, alert_links, cut, issue_link};
 use crate::outgoing;
 
 /// What is told of an issue in a ticket, at most.
@@ -110,6 +111,7 @@ impl Incidents {
             "status": "open",
             "reference": issue.to_string(),
             "link": issue_link(news, self.settings.external_url.as_deref()),
+            "links": alert_links(news),
             "facts": facts,
         });
         let (url, headers, body) = (self.url.clone(), self.headers(key)?, body.to_string().into_bytes());

@@ -53,7 +53,7 @@ fn scene() -> (HttpStandIn, Tickets, Incidents, tempfile::TempDir) {
         token: Secret::new("token-0123456789"),
         events: vec![NewsKind::Person],
         timeout: Duration::from_secs(5),
-        external_url: None,
+        external_url: Some("https://selfheal.example.org".into()),
     };
     let sink = Incidents::new(settings, clock(), journal).unwrap();
     (server, tickets, sink, directory)
@@ -81,6 +81,9 @@ async fn a_ticket_is_opened_once_and_closed_once() {
     }
     assert_eq!(*tickets.lock().unwrap(), [("k1".to_owned(), "closed".to_owned())]);
     assert_eq!(server.count(), 3, "what is closed is left alone");
+    let ticket: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    assert_eq!(ticket["link"], "https://selfheal.example.org/#/issues/issue-17");
+    assert_eq!(ticket["links"], json!([{ "name": "runbook", "url": "https://example.org/pg" }]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

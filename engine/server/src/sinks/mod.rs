@@ -8,6 +8,7 @@
 mod cloud_event;
 pub mod incidents;
 pub(crate) mod known;
+mod links;
 pub mod log;
 pub mod opsgenie;
 pub mod pagerduty;
@@ -30,6 +31,7 @@ use selfheal_core::issue::Outcome;
 use selfheal_runtime::ports::{News, NewsKind};
 
 use crate::outgoing::OutgoingFault;
+use links::{Link, alert_links, issue_link};
 
 /// A sink that cannot be made from its settings.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -67,12 +69,6 @@ pub(crate) fn cut(text: &str, chars_max: usize) -> String {
         None => text.to_owned(),
         Some(_) => text.chars().take(chars_max - 1).chain(['…']).collect(),
     }
-}
-
-/// Where the issue of a message can be read, if it has one and the server knows its own address.
-fn issue_link(news: &News, external_url: Option<&str>) -> Option<String> {
-    let (issue, base) = (news.issue?, external_url?);
-    Some(format!("{}/api/self-healing/issues/{issue}", base.trim_end_matches('/')))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::known::Known;
 use super::post::{Refusal, authorization, post};
-use super::{SinkSettingsFault, cut, heals, issue_link, leaves_open};
+use super::{SinkSettingsFault, alert_links, cut, heals, issue_link, leaves_open};
 use crate::outgoing;
 
 /// Where Opsgenie takes alerts; accounts in Europe have another.
@@ -84,11 +84,13 @@ impl Opsgenie {
             room -= size;
             details.insert(name.clone(), value.as_str().into());
         }
-        let link = issue_link(news, self.settings.external_url.as_deref());
-        let description = match link {
-            Some(link) => format!("{}\n{link}", cut(&news.text, DESCRIPTION_CHARS_MAX - link.len() - 1)),
-            None => cut(&news.text, DESCRIPTION_CHARS_MAX),
-        };
+        let own = issue_link(news, self.settings.external_url.as_deref());
+        let links = own.map(|url| format!("\n{url}")).into_iter();
+        let links =
+            links.chain(alert_links(news).into_iter().map(|link| format!("\n{}: {}", link.name, link.url)));
+        let links: String = links.collect();
+        let text_max = DESCRIPTION_CHARS_MAX.saturating_sub(links.chars().count()).max(1);
+        let description = format!("{}{links}", cut(&news.text, text_max));
         let tags = [Some("selfheal"), news.rule.as_deref(), news.namespace.as_deref()];
         let tags: Vec<String> = tags.into_iter().flatten().map(|tag| cut(tag, TAG_CHARS_MAX)).collect();
         json!({

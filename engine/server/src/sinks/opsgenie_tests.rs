@@ -92,6 +92,9 @@ async fn one_issue_is_one_alert() {
         let stands = alerts.lock().unwrap().get("selfheal-issue-17").copied();
         assert_eq!((stands, server.count()), (expected, requests), "{kind:?}");
     }
+    let alert: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    let said = "terminated 12 idle sessions\nhttps://selfheal.example.org/#/issues/issue-17\nrunbook: https://example.org/pg";
+    assert_eq!(alert["description"], said);
 }
 
 #[tokio::test(flavor = "multi_thread")]

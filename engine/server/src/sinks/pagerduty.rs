@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::known::Known;
 use super::post::{Refusal, post};
-use super::{SinkSettingsFault, cut, heals, issue_link, leaves_open};
+use super::{SinkSettingsFault, alert_links, cut, heals, issue_link, leaves_open};
 use crate::outgoing;
 
 /// Where PagerDuty takes events.
@@ -125,8 +125,15 @@ impl PagerDuty {
             "custom_details": details,
         });
         body["client"] = "selfheal".into();
+        let mut links: Vec<Value> = Vec::new();
         if let Some(link) = issue_link(news, self.settings.external_url.as_deref()) {
-            body["links"] = json!([{ "href": link, "text": "the issue's story" }]);
+            links.push(json!({ "href": link, "text": "the issue's story" }));
+            body["client_url"] = link.into();
+        }
+        links
+            .extend(alert_links(news).into_iter().map(|link| json!({ "href": link.url, "text": link.name })));
+        if !links.is_empty() {
+            body["links"] = links.into();
         }
         body
     }

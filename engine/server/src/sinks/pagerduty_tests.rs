@@ -96,6 +96,13 @@ async fn one_issue_is_one_alert() {
     }
     assert!(!sink.wants(&of(NewsKind::Outcome, Some(Outcome::Applied))));
     assert!(sink.wants(&of(NewsKind::Outcome, Some(Outcome::Recovered))));
+    let page: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    let story = "https://selfheal.example.org/#/issues/issue-17";
+    let links = json!([
+        { "href": story, "text": "the issue's story" },
+        { "href": "https://example.org/pg", "text": "runbook" },
+    ]);
+    assert_eq!((&page["client_url"], &page["links"]), (&story.into(), &links));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,8 +14,8 @@ use reqwest::{Client, Url};
 use selfheal_contract::settings::Secret;
 use selfheal_runtime::ports::{Clock, News, NewsKind, Sink, SinkFault};
 
+use super::SinkSettingsFault;
 use super::post::{Refusal, post};
-use super::{SinkSettingsFault, issue_link};
 use crate::outgoing;
 
 /// How a Slack channel receives news.
@@ -89,8 +89,8 @@ impl Sink for Slack {
     }
 
     async fn deliver(&self, news: &News, _key: &str) -> Result<(), SinkFault> {
-        let link = issue_link(news, self.settings.external_url.as_deref());
-        let payload = message::payload(news, link.as_deref(), self.settings.channel.as_deref());
+        let SlackSettings { external_url, channel, .. } = &self.settings;
+        let payload = message::payload(news, external_url.as_deref(), channel.as_deref());
         let body = payload.to_string().into_bytes();
         post(&self.client, self.url.clone(), HeaderMap::new(), body, self.clock.now(), hint).await
     }

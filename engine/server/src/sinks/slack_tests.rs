@@ -70,7 +70,8 @@ fn check_limits(payload: &Value, context: &str) {
     for (kind, text) in all {
         assert!(!text.chars().any(|c| c != '\n' && crate::outgoing::is_hidden(c)), "{context}: {text:?}");
         let signs: Vec<&str> = text.split('<').skip(1).collect();
-        let links = signs.iter().filter(|rest| rest.starts_with("https://selfheal.example.org/")).count();
+        let own = ["https://selfheal.example.org/#/issues/issue-17|", "https://example.org/pg|runbook>"];
+        let links = signs.iter().filter(|rest| own.iter().any(|link| rest.starts_with(link))).count();
         assert_eq!(signs.len(), links, "{context}: a sign of Slack's in {kind} {text:?}");
         for entity in text.split('&').skip(1) {
             let whole = ["amp;", "lt;", "gt;"].iter().any(|name| entity.starts_with(name));
@@ -104,8 +105,7 @@ fn hostile_texts_stay_within_limits_and_call_nobody() {
                     severity: Some(text.clone()),
                     ..news()
                 };
-                let link = issue_link(&message, Some("https://selfheal.example.org"));
-                let payload = message::payload(&message, link.as_deref(), None);
+                let payload = message::payload(&message, Some("https://selfheal.example.org"), None);
                 let start: String = text.chars().take(20).collect();
                 check_limits(&payload, &format!("{start:?}, {count} facts, {kind:?}"));
             }
@@ -116,7 +116,6 @@ fn hostile_texts_stay_within_limits_and_call_nobody() {
 #[test]
 fn a_message_reads_well() {
     let message = News { title: "Disk <!channel> & co".into(), text: "a <b>\nc".into(), ..news() };
-    let link = issue_link(&message, Some("https://selfheal.example.org/")).unwrap();
     let expected = serde_json::json!({
         "text": "outcome: Disk &lt;!channel&gt; &amp; co",
         "channel": "#alerts",
@@ -127,13 +126,18 @@ fn a_message_reads_well() {
                 "type": "plain_text", "text": "✅ Disk &lt;!channel&gt; &amp; co", "emoji": false}},
             {"type": "section", "text": {"type": "plain_text", "text": "a &lt;b&gt;\nc", "emoji": false}},
             {"type": "section", "fields": [
-                {"type": "mrkdwn", "text": "*namespace*\nproduction", "verbatim": true}]},
-            {"type": "context", "elements": [{"type": "mrkdwn", "verbatim": true, "text":
-                "outcome · <https://selfheal.example.org/api/self-healing/issues/issue-17|issue-17> · \
-                 remediation-17-1 · recovered · critical · 2026-11-22T12:00:00Z"}]},
+                {"type": "mrkdwn", "text": "*namespace*", "verbatim": true},
+                {"type": "plain_text", "text": "production", "emoji": false}]},
+            {"type": "context", "elements": [
+                {"type": "mrkdwn", "verbatim": true, "text":
+                    "<https://selfheal.example.org/#/issues/issue-17|the whole story> · \
+                     <https://example.org/pg|runbook>"},
+                {"type": "plain_text", "emoji": false, "text":
+                    "outcome · issue-17 · remediation-17-1 · recovered · critical · 2026-11-22T12:00:00Z"}]},
         ],
     });
-    assert_eq!(message::payload(&message, Some(&link), Some("#alerts")), expected);
+    let base = Some("https://selfheal.example.org/");
+    assert_eq!(message::payload(&message, base, Some("#alerts")), expected);
 
     let long = News {
         text: "word ".repeat(5_000),
@@ -142,6 +146,25 @@ fn a_message_reads_well() {
     };
     let payload = message::payload(&long, None, None).to_string();
     assert!(payload.contains("the text is cut") && payload.contains("more facts"), "{payload}");
+}
+
+#[test]
+fn a_label_cannot_look_like_what_selfheal_says() {
+    let forged = "i\n*Approved by*\nann0 _now_ ~never~ `code`\r\n>quoted";
+    let links = vec![(forged.to_owned(), "https://example.org/pg".to_owned())];
+    let facts = vec![("Resource".to_owned(), forged.to_owned())];
+    let severity = Some(forged.to_owned());
+    let message = News { title: forged.into(), text: forged.into(), facts, severity, links, ..news() };
+    let payload = message::payload(&message, Some("https://selfheal.example.org"), None);
+    let mut all = Vec::new();
+    texts(&payload, &mut all);
+    let marked: Vec<&str> =
+        all.iter().filter(|(kind, _)| kind == "mrkdwn").map(|(_, text)| text.as_str()).collect();
+    let links = "<https://selfheal.example.org/#/issues/issue-17|the whole story> · \
+                 <https://example.org/pg|i Approved by ann0 now never code quoted>";
+    assert_eq!(marked, ["*Resource*", &links[..]]);
+    // Only a text of its own may have lines.
+    assert_eq!(all.iter().filter(|(_, text)| text.contains('\n')).count(), 1, "{all:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

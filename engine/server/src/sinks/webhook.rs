@@ -11,12 +11,13 @@
 //!
 //! {"version":1,"key":"...","kind":"outcome","at":"2026-11-22T12:00:00Z","title":"...","text":"...",
 //!  "facts":[{"name":"namespace","value":"production"}],"issue":"issue-17","remediation":"remediation-17-1",
-//!  "outcome":"recovered","severity":"critical","link":"https://.../api/self-healing/issues/issue-17"}
+//!  "outcome":"recovered","severity":"critical","link":"https://.../#/issues/issue-17",
+//!  "links":[{"name":"runbook","url":"https://..."}]}
 //! ```
 //!
 //! `kind` is `outcome`, `approval`, `person`, `switch` or `storm`, and `opened`, `plan`, `acknowledged`, `answered` or `closed` where these are asked
-//! for. `issue`, `remediation`, `outcome`, `severity` and `link`
-//! are absent where there is none. Fields may be added under the same version: ignore what you do not know.
+//! for. `issue`, `remediation`, `outcome`, `severity`, `link` (the issue in the dashboard) and `links` (addresses among the
+//! alert's annotations) are absent where there is none. Fields may be added under the same version: ignore what you do not know.
 //!
 //! # How a receiver verifies it
 //!
@@ -46,7 +47,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::post::{Refusal, post};
-use super::{SinkSettingsFault, issue_link};
+use super::{Link, SinkSettingsFault, alert_links, issue_link};
 use crate::outgoing;
 
 /// How a webhook receives news.
@@ -94,6 +95,8 @@ struct Body<'n> {
     severity: Option<&'n str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     link: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    links: Vec<Link>,
 }
 
 /// A fact: a list, because its order has a meaning and names may repeat.
@@ -135,6 +138,7 @@ impl Webhook {
             outcome: news.outcome,
             severity: news.severity.as_deref(),
             link: issue_link(news, self.settings.external_url.as_deref()),
+            links: alert_links(news),
         };
         serde_json::to_vec(&body).expect("strings and numbers are always JSON")
     }

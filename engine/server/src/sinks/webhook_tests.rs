@@ -99,7 +99,8 @@ async fn a_receiver_can_verify_what_it_gets() {
             + r#""title":"pg_connections: recovered","text":"terminated 12 idle sessions","#
             + r#""facts":[{"name":"namespace","value":"production"}],"issue":"issue-17","#
             + r#""remediation":"remediation-17-1","outcome":"recovered","severity":"critical","#
-            + r#""link":"https://selfheal.example.org/api/self-healing/issues/issue-17"}"#
+            + r#""link":"https://selfheal.example.org/#/issues/issue-17","#
+            + r#""links":[{"name":"runbook","url":"https://example.org/pg"}]}"#
     );
 }
 

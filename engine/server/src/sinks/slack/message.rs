@@ -1,7 +1,8 @@
-//! News as a Slack message of blocks: a header, the text, the facts side by side, a line with what it is about.
+//! News as a Slack message of blocks: a header, the text, the facts beside their names, a line with what it is about.
 //!
-//! Everything but the layout's own signs comes from outside and is escaped, so that a label such as `<!channel>` calls
-//! nobody. What does not fit is cut with an ellipsis: Slack refuses a message that breaks one limit as a whole, and a refused
+//! Everything but the layout's own signs comes from outside: it is escaped, so that a label such as `<!channel>` calls nobody,
+//! and it is plain text, so that none looks like what selfheal says itself. Only names of facts and links have layout, and
+//! what a fact says stays on its line. What does not fit is cut with an ellipsis: Slack refuses a message that breaks one limit as a whole, and a refused
 //! message is lost. Lengths are counted in UTF-16 units after escaping, which is at least what any way of counting gives.
 
 use selfheal_core::issue::Outcome;
@@ -9,33 +10,36 @@ use selfheal_runtime::ports::{News, NewsKind};
 use serde_json::{Value, json};
 
 use crate::outgoing::is_hidden;
+use crate::sinks::{alert_links, issue_link};
 
 // Limits of docs.slack.dev, "Block Kit reference": header, section, context.
 const HEADER_MAX: usize = 150;
 const SECTION_MAX: usize = 3000;
-const FIELD_MAX: usize = 2000;
+/// An even number: a fact is two of them.
 const FIELDS_IN_A_SECTION: usize = 10;
 
 /// All text of a message together. Slack names no figure for its error `msg_blocks_too_long`, which people met at about
-/// 13 000; with this much, at most 2 + 3 + 10 of the 50 allowed blocks are used.
+/// 13 000; with this much, at most 2 + 3 + 12 of the 50 allowed blocks are used.
 const MESSAGE_MAX: usize = 11_000;
 /// The share of the text, so that a long one leaves room for the facts.
 const TEXT_MAX: usize = 6000;
 /// The most facts shown.
 const FACTS_MAX: usize = 60;
-/// One fact's name, and its value: about as much as reads well side by side.
+/// One fact's name, and its value: about as much as reads well side by side, and less than the 2000 that Slack allows.
 const FACT_NAME_MAX: usize = 100;
 const FACT_VALUE_MAX: usize = 1000;
-/// One part of the last line.
+/// One part of the last line, and all links in it.
 const CONTEXT_PART_MAX: usize = 200;
+const LINKS_MAX: usize = 2500;
 /// The plain text that notifications show.
 const FALLBACK_MAX: usize = 1000;
 
 /// The payload of one message.
-pub(in crate::sinks) fn payload(news: &News, link: Option<&str>, channel: Option<&str>) -> Value {
+pub(in crate::sinks) fn payload(news: &News, external_url: Option<&str>, channel: Option<&str>) -> Value {
     let mark = mark(news);
     let header = format!("{mark} {}", clip(&news.title, HEADER_MAX - 3, Lines::Joined));
-    let mut room = MESSAGE_MAX - length(&header) - CONTEXT_PART_MAX * 8;
+    let links = links(news, external_url);
+    let mut room = MESSAGE_MAX - length(&header) - length(&links) - CONTEXT_PART_MAX * 8;
     let mut blocks = vec![json!({ "type": "header", "text": plain(&header) })];
 
     let mut rest = news.text.trim();
@@ -56,26 +60,32 @@ pub(in crate::sinks) fn payload(news: &News, link: Option<&str>, channel: Option
 
     let mut fields = Vec::new();
     for (name, value) in news.facts.iter().take(FACTS_MAX) {
-        let name = clip(name, FACT_NAME_MAX, Lines::Joined);
-        let value = clip(value, FACT_VALUE_MAX.min(FIELD_MAX - FACT_NAME_MAX - 3), Lines::Kept);
-        let field = format!("*{name}*\n{}", if value.is_empty() { "-" } else { &value });
-        if length(&field) > room {
+        let name = format!("*{}*", clip(name, FACT_NAME_MAX, Lines::Joined));
+        let value = clip(value, FACT_VALUE_MAX, Lines::Joined);
+        let value = if value.is_empty() { "-" } else { &value };
+        let taken = length(&name) + length(value);
+        if taken > room {
             break;
         }
-        room -= length(&field);
-        fields.push(marked(&field));
+        room -= taken;
+        fields.extend([marked(&name), plain(value)]);
     }
     let mut left_out = Vec::new();
     if !rest.is_empty() {
         left_out.push("the text is cut".to_owned());
     }
-    if news.facts.len() > fields.len() {
-        left_out.push(format!("{} more facts", news.facts.len() - fields.len()));
+    let facts_shown = fields.len() / 2;
+    if news.facts.len() > facts_shown {
+        left_out.push(format!("{} more facts", news.facts.len() - facts_shown));
     }
     for fields in fields.chunks(FIELDS_IN_A_SECTION) {
         blocks.push(json!({ "type": "section", "fields": fields }));
     }
-    blocks.push(json!({ "type": "context", "elements": [marked(&context(news, link, left_out))] }));
+    let mut elements = vec![plain(&context(news, left_out))];
+    if !links.is_empty() {
+        elements.insert(0, marked(&links));
+    }
+    blocks.push(json!({ "type": "context", "elements": elements }));
 
     let mut payload = json!({
         "text": clip(&format!("{}: {}", news.kind.name(), news.title), FALLBACK_MAX, Lines::Joined),
@@ -95,7 +105,7 @@ pub(in crate::sinks) fn mark(news: &News) -> &'static str {
     match (news.kind, news.outcome) {
         (NewsKind::Person, _) => "🚨",
         (kind, Some(outcome)) if outcome.needs_person() && kind != NewsKind::Closed => "🚨",
-        (NewsKind::Outcome | NewsKind::Closed, Some(Outcome::Recovered | Outcome::Applied)) => "✅",
+        (NewsKind::Outcome | NewsKind::Closed, Some(Outcome::Recovered)) => "✅",
         (NewsKind::Outcome, _) => "📝",
         (NewsKind::Opened, _) => "🔔",
         (NewsKind::Plan, _) => "🩹",
@@ -108,15 +118,24 @@ pub(in crate::sinks) fn mark(news: &News) -> &'static str {
     }
 }
 
-/// The last line: what it is about, and since when.
-fn context(news: &News, link: Option<&str>, left_out: Vec<String>) -> String {
-    let mut parts = vec![news.kind.name().to_owned()];
-    if let Some(issue) = news.issue {
-        parts.push(match link {
-            Some(link) => format!("<{}|{issue}>", address(link)),
-            None => issue.to_string(),
-        });
+/// Where more is to be read: the issue, and what the alert names.
+fn links(news: &News, external_url: Option<&str>) -> String {
+    let own = issue_link(news, external_url).map(|url| ("the whole story".to_owned(), url));
+    let named = alert_links(news).into_iter().map(|link| (link.name, link.url));
+    let mut line = String::new();
+    for (name, url) in own.into_iter().chain(named) {
+        let (gap, link) = (if line.is_empty() { "" } else { " · " }, link(&url, &name));
+        if length(&line) + length(gap) + length(&link) <= LINKS_MAX {
+            line.extend([gap, &link]);
+        }
     }
+    line
+}
+
+/// The last line: what it is about, and since when.
+fn context(news: &News, left_out: Vec<String>) -> String {
+    let mut parts = vec![news.kind.name().to_owned()];
+    parts.extend(news.issue.map(|id| id.to_string()));
     parts.extend(news.remediation.map(|id| id.to_string()));
     parts.extend(news.outcome.map(|outcome| outcome.name().to_owned()));
     let severity = news.severity.as_deref().map(|severity| clip(severity, CONTEXT_PART_MAX, Lines::Joined));
@@ -126,16 +145,16 @@ fn context(news: &News, link: Option<&str>, left_out: Vec<String>) -> String {
     parts.join(" · ")
 }
 
-/// An address as the target of a link: without the signs that would end it.
-pub(in crate::sinks) fn address(link: &str) -> String {
-    let shown = link.chars().filter(|c| !is_hidden(*c)).map(|c| match c {
+/// A link of Slack's; its name has no signs of layout. The signs that would end the address are written otherwise.
+pub(in crate::sinks) fn link(url: &str, name: &str) -> String {
+    let address = url.chars().filter(|c| !is_hidden(*c)).map(|c| match c {
         '<' => "%3C".to_owned(),
         '>' => "%3E".to_owned(),
         '|' => "%7C".to_owned(),
         '&' => "&amp;".to_owned(),
         c => c.to_string(),
     });
-    shown.collect()
+    format!("<{}|{name}>", address.collect::<String>())
 }
 
 /// Text that is shown as it is.

@@ -13,7 +13,8 @@ use selfheal_runtime::ports::News;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::sinks::slack::message::{Lines, clip, mark, marked, plain};
+use crate::sinks::links::dashboard;
+use crate::sinks::slack::message::{Lines, clip, link, mark, marked, plain};
 
 /// The window in which messages are counted.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -85,16 +86,16 @@ impl Digest {
         let mut lines: Vec<(&String, &u64)> = self.by_title.iter().collect();
         lines.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         let lines: Vec<String> = lines.iter().map(|(line, count)| format!("{count} × {line}")).collect();
-        let at = external_url
-            .map_or_else(String::new, |url| format!(" at {}", crate::sinks::slack::message::address(url)));
+        let all = external_url
+            .map_or("the dashboard".to_owned(), |url| link(&dashboard(url, "issues"), "the dashboard"));
         let about = format!(
-            "There are too many for a message each. Every issue is in the dashboard{at}, and plans that wait can be answered there."
+            "There are too many for a message each. Every issue is in {all}, and plans that wait can be answered there."
         );
         json!({
             "text": header,
             "blocks": [
                 { "type": "header", "text": plain(&header) },
-                { "type": "section", "text": marked(&lines.join("\n")) },
+                { "type": "section", "text": plain(&lines.join("\n")) },
                 { "type": "context", "elements": [marked(&about)] },
             ],
             "unfurl_links": false,

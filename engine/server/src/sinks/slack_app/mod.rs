@@ -99,8 +99,8 @@ impl SlackApp {
         Ok(Self { settings, api, known, clock, rate: Mutex::default() })
     }
 
-    fn link(&self, news: &News) -> Option<String> {
-        issue_link(news, self.settings.external_url.as_deref())
+    fn external_url(&self) -> Option<&str> {
+        self.settings.external_url.as_deref()
     }
 
     /// The first message about an issue, or its part in the digest.
@@ -113,7 +113,7 @@ impl SlackApp {
         }
         let mut thread = Thread::new(news, key);
         let mut message =
-            thread.payload(&self.settings.name, self.link(news).as_deref(), self.settings.silences);
+            thread.payload(&self.settings.name, self.external_url(), self.settings.silences);
         message["channel"] = self.channel(news).into();
         let answer = self.api.call("chat.postMessage", &message).await?;
         self.rate.lock().await.count(now);
@@ -131,7 +131,7 @@ impl SlackApp {
     ) -> Result<(), SinkFault> {
         let turn = digest.gather(news, key, now);
         if turn == Turn::Flush {
-            let mut message = digest.payload(self.settings.external_url.as_deref());
+            let mut message = digest.payload(self.external_url());
             if let Some((channel, ts)) = &digest.message {
                 (message["channel"], message["ts"]) = (channel.as_str().into(), ts.as_str().into());
                 match self.api.call("chat.update", &message).await {
@@ -176,7 +176,7 @@ impl SlackApp {
             self.known.keep_issue(issue, &thread).await?;
         }
         let mut message =
-            thread.payload(&self.settings.name, self.link(&thread.main).as_deref(), self.settings.silences);
+            thread.payload(&self.settings.name, self.external_url(), self.settings.silences);
         (message["channel"], message["ts"]) = (thread.channel.as_str().into(), thread.ts.as_str().into());
         match self.api.call("chat.update", &message).await {
             Ok(_) => {}
@@ -199,8 +199,8 @@ impl SlackApp {
         let Some(story) = story else { return Ok(()) };
         let mut text = report::markdown(&story);
         if text.chars().count() > REPORT_MAX {
-            let whole = match self.link(news) {
-                Some(link) => format!("\n… the whole report: {link}/report"),
+            let whole = match issue_link(news, self.external_url()) {
+                Some(link) => format!("\n… the whole report: selfheal report {issue}, and the story: {link}"),
                 None => format!("\n… the whole report: selfheal report {issue}"),
             };
             text = super::cut(&text, REPORT_MAX - whole.chars().count());

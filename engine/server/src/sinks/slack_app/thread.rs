@@ -8,7 +8,7 @@ use selfheal_runtime::ports::{News, NewsKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::sinks::slack::message::{Lines, clip, mark, marked, payload, plain};
+use crate::sinks::slack::message::{Lines, clip, mark, payload, plain};
 
 /// Lines about what came before; with their bound they stay within a section of Slack's.
 const LINES_MAX: usize = 8;
@@ -109,13 +109,13 @@ impl Thread {
     }
 
     /// The message as it is to be now; `silences` says whether alerts can be silenced.
-    pub(super) fn payload(&self, sink: &str, link: Option<&str>, silences: bool) -> Value {
-        let mut payload = payload(&self.main, link, None);
+    pub(super) fn payload(&self, sink: &str, external_url: Option<&str>, silences: bool) -> Value {
+        let mut payload = payload(&self.main, external_url, None);
         if let Some(blocks) = payload["blocks"].as_array_mut() {
             // The last block says what it is about.
             let mut at = blocks.len().saturating_sub(1);
             if !self.lines.is_empty() {
-                blocks.insert(at, json!({ "type": "section", "text": marked(&self.lines.join("\n")) }));
+                blocks.insert(at, json!({ "type": "section", "text": plain(&self.lines.join("\n")) }));
                 at += 1;
             }
             let buttons = self.buttons(sink, silences);
@@ -205,7 +205,7 @@ impl Pressed {
 /// What goes into the thread about one message: shorter, as the message above shows the rest.
 pub(super) fn reply(news: &News, thread: &Thread) -> Value {
     let said = format!(
-        "{} *{}*\n{}",
+        "{} {}\n{}",
         mark(news),
         clip(&news.title, 300, Lines::Joined),
         clip(&news.text, 2500, Lines::Kept)
@@ -214,7 +214,7 @@ pub(super) fn reply(news: &News, thread: &Thread) -> Value {
         "channel": thread.channel,
         "thread_ts": thread.ts,
         "text": clip(&news.title, 1000, Lines::Joined),
-        "blocks": [{ "type": "section", "text": marked(said.trim_end()) }],
+        "blocks": [{ "type": "section", "text": plain(said.trim_end()) }],
         "unfurl_links": false,
         "unfurl_media": false,
     })
