@@ -90,5 +90,11 @@ fn a_plan_is_approved_in_slack_and_others_are_told_where_nobody_answers() {
     (over["status"], over["endsAt"]) = ("resolved".into(), "2026-11-22T12:30:00Z".into());
     selfheal.send(&[over]).unwrap();
     wait_until("the pager knows that it is over", PATIENCE, || paged("\"resolve\""));
+    let report = || slack.messages().into_iter().find(|message| message.read().contains("## Timeline"));
+    let report = poll(PATIENCE, report).expect("the report is in the thread");
+    assert_eq!(
+        (report.thread, report.content["blocks"][0]["type"].as_str()),
+        (Some(told.ts), Some("markdown"))
+    );
     assert_eq!((slack.refusals(), slack.whispers()), (vec![], vec![]));
 }

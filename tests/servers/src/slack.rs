@@ -16,6 +16,8 @@ use crate::{HttpStandIn, Reply, Request};
 
 /// The most characters of all text in a message's blocks; beyond it Slack answers `msg_blocks_too_long`.
 const BLOCKS_CHARS_MAX: usize = 13_200;
+/// The most characters of all `markdown` blocks of a message.
+const MARKDOWN_CHARS_MAX: usize = 12_000;
 
 /// A message as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -254,7 +256,10 @@ fn check(body: &Value) -> Result<(), &'static str> {
     if !blocks.iter().all(unique) {
         return Err("invalid_blocks");
     }
-    if blocks.iter().map(characters).sum::<usize>() > BLOCKS_CHARS_MAX {
+    let markdown = blocks.iter().filter(|block| block["type"] == "markdown");
+    if blocks.iter().map(characters).sum::<usize>() > BLOCKS_CHARS_MAX
+        || markdown.map(characters).sum::<usize>() > MARKDOWN_CHARS_MAX
+    {
         return Err("msg_blocks_too_long");
     }
     Ok(())
@@ -315,6 +320,7 @@ fn fits(block: &Value) -> bool {
                         && text(&confirm["confirm"], 30, &["plain_text"])
                         && text(&confirm["deny"], 30, &["plain_text"])))
         }),
+        "markdown" => block["text"].as_str().is_some_and(|text| !text.is_empty()),
         "divider" => true,
         _ => false,
     }

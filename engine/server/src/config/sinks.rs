@@ -53,7 +53,8 @@ pub enum Receiver {
         channel: String,
         /// Channels for some news; the first whose matchers all hold is taken.
         channels: Vec<ChannelRoute>,
-        /// Messages of their own that issues may get within a minute; what is more goes into one. 1 to 1 000; 20 by default.
+        /// Messages of their own that issues may get within a minute in a channel; what is more and needs no person goes into
+        /// one. 1 to 1 000; 20 by default.
         digest_over: u32,
         /// Whether the report of a closed issue goes into its thread; `false` by default.
         report: bool,

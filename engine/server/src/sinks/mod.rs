@@ -63,6 +63,11 @@ fn leaves_open(news: &News) -> bool {
     news.kind == NewsKind::Outcome && news.outcome == Some(Outcome::Applied)
 }
 
+/// Whether it calls a person: to decide about a plan, or to act.
+fn calls_people(news: &News) -> bool {
+    matches!(news.kind, NewsKind::Approval | NewsKind::Person)
+}
+
 /// A text of at most so many characters, with an ellipsis where something was cut.
 pub(crate) fn cut(text: &str, chars_max: usize) -> String {
     match text.char_indices().nth(chars_max) {

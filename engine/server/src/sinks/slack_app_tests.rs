@@ -195,8 +195,8 @@ async fn a_flood_becomes_one_message() {
     let sink = scene.sink(SlackAppSettings { digest_over: 5, ..scene.settings() });
     let mut waiting = Vec::new();
     for number in 1..=200 {
-        let title = if number % 2 == 0 { "disk: failed" } else { "load: failed" };
-        let news = about(number, NewsKind::Person, title);
+        let title = if number % 2 == 0 { "disk: skipped" } else { "load: skipped" };
+        let news = about(number, NewsKind::Outcome, title);
         if let Err(fault) = sink.deliver(&news, &number.to_string()).await {
             assert_eq!((fault.retry, fault.after), (true, Some(GATHER)), "{fault}");
             waiting.push((news, number.to_string()));
@@ -210,20 +210,99 @@ async fn a_flood_becomes_one_message() {
         sink.deliver(news, key).await.unwrap();
     }
     let digest = scene.roots().pop().unwrap();
-    for part in ["195 messages since", "98 × 🚨 disk: failed", "97 × 🚨 load: failed"] {
+    let all = "<https://selfheal.example.org/#/issues|the dashboard>";
+    for part in ["195 messages since", "98 × 📝 disk: skipped", "97 × 📝 load: skipped", all] {
         assert!(digest.read().contains(part), "{part}: {}", digest.read());
     }
     assert_eq!(scene.roots().len(), 6);
     // More of it changes the same message; what was only in the digest has no thread to go on with.
     let mut sink = sink;
     sink.settings.digest_over = 0;
-    let (more, key) = (about(300, NewsKind::Person, "disk: failed"), "300");
+    let (more, key) = (about(300, NewsKind::Outcome, "disk: skipped"), "300");
     sink.deliver(&more, key).await.unwrap_err();
     sink.deliver(&more, key).await.unwrap();
-    assert!(scene.roots()[5].read().contains("99 × 🚨 disk: failed"));
+    assert!(scene.roots()[5].read().contains("99 × 📝 disk: skipped"));
     assert_eq!((scene.roots().len(), scene.roots()[5].edits), (6, 1));
     sink.deliver(&about(150, NewsKind::Closed, "disk: closed"), "c").await.unwrap();
     assert_eq!(scene.slack.messages().len(), 6);
+    // The next flood is told by a message of its own, since nobody hears of one that is changed.
+    scene.clock.advance(Duration::from_secs(61));
+    let (later, key) = (about(301, NewsKind::Outcome, "disk: skipped"), "301");
+    sink.deliver(&later, key).await.unwrap_err();
+    sink.deliver(&later, key).await.unwrap();
+    assert!(scene.roots()[6].read().contains("1 message since"), "{}", scene.roots()[6].read());
+    assert_eq!((scene.roots().len(), scene.roots()[5].edits), (7, 1));
+    assert_eq!(scene.slack.refusals(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_buries_nothing_that_needs_a_person_and_no_other_channel() {
+    let scene = Scene::new();
+    let matchers = vec![Matcher::parse(r#"severity="critical""#).unwrap()];
+    let routes = vec![ChannelRoute { matchers, channel: "#critical".into() }];
+    let sink = scene.sink(SlackAppSettings { digest_over: 1, routes, ..scene.settings() });
+    let of = |issue, kind, severity: &str| News {
+        severity: Some(severity.into()),
+        facts: vec![("Resource".into(), format!("job/{issue}"))],
+        ..about(issue, kind, "load: told")
+    };
+    for number in 1..=30 {
+        let _ = sink.deliver(&of(number, NewsKind::Outcome, "low"), &number.to_string()).await;
+    }
+    assert_eq!(scene.roots().len(), 1);
+    for (number, kind, severity, channel, button) in [
+        (31, NewsKind::Person, "critical", "C1", Some(thread::ACKNOWLEDGE)),
+        (32, NewsKind::Approval, "critical", "C1", Some(thread::APPROVE)),
+        (33, NewsKind::Person, "low", "C0", Some(thread::ACKNOWLEDGE)),
+        (34, NewsKind::Storm, "low", "C0", None),
+    ] {
+        sink.deliver(&of(number, kind, severity), &number.to_string()).await.unwrap();
+        let told = scene.roots().pop().unwrap();
+        assert_eq!((told.channel.as_str(), told.edits), (channel, 0));
+        let (link, resource) = (format!("/#/issues/issue-{number}|"), format!("job/{number}"));
+        assert!(told.read().contains(&link) && told.read().contains(&resource), "{}", told.read());
+        assert!(button.is_none_or(|button| told.button(button).is_some()));
+        sink.deliver(&of(number, NewsKind::Closed, severity), &format!("{number}-closed")).await.unwrap();
+        assert!(scene.roots().pop().unwrap().read().contains("closed"), "it goes on in its own message");
+    }
+    // Each channel has its own digest.
+    for (key, severity) in [("2", "low"), ("40", "critical"), ("40", "critical")] {
+        let _ = sink.deliver(&of(key.parse().unwrap(), NewsKind::Outcome, severity), key).await;
+    }
+    let digests: Vec<_> =
+        scene.roots().into_iter().filter(|root| root.read().contains("There are too many")).collect();
+    let told: Vec<_> = digests.iter().map(|digest| digest.channel.as_str()).collect();
+    assert_eq!(told, ["C0", "C1"]);
+    assert!(digests[0].read().contains("29 messages since"), "{}", digests[0].read());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_called_hears_of_it_in_the_channel_that_it_is_for() {
+    let scene = Scene::new();
+    let matchers = vec![Matcher::parse(r#"level="2""#).unwrap()];
+    let routes = vec![ChannelRoute { matchers, channel: "#critical".into() }];
+    let sink = || scene.sink(SlackAppSettings { routes: routes.clone(), ..scene.settings() });
+    let (opened, asked) =
+        (about(1, NewsKind::Opened, "disk: opened"), about(1, NewsKind::Approval, "disk: asked"));
+    let second = News { escalation: Some(2), ..asked.clone() };
+    // What is told, then how many messages there are by channel, and whether the reply is shown in the channel.
+    let course = [(&opened, [1, 0], None), (&asked, [1, 0], Some(true)), (&second, [1, 1], Some(false))];
+    for (number, (news, expected, broadcast)) in course.into_iter().enumerate() {
+        for _ in 0..2 {
+            sink().deliver(news, &number.to_string()).await.unwrap();
+        }
+        let count = |channel: &str| scene.roots().iter().filter(|root| root.channel == channel).count();
+        assert_eq!([count("C0"), count("C1")], expected);
+        let replies: Vec<_> =
+            scene.slack.messages().into_iter().filter(|message| message.thread.is_some()).collect();
+        let last = replies.last().and_then(|reply| reply.content["reply_broadcast"].as_bool());
+        assert_eq!((replies.len(), last), (number, broadcast));
+    }
+    let buttons: Vec<_> = scene.roots().iter().map(|root| root.button(thread::APPROVE)).collect();
+    assert!(buttons[0].is_some() && buttons[0] == buttons[1], "{buttons:?}");
+    // Both say how it goes on.
+    sink().deliver(&about(1, NewsKind::Answered, "disk: answered"), "a").await.unwrap();
+    assert!(scene.roots().iter().all(|root| root.button(thread::APPROVE).is_none()));
     assert_eq!(scene.slack.refusals(), Vec::<String>::new());
 }
 
@@ -272,14 +351,4 @@ async fn a_message_that_somebody_deleted_is_made_anew() {
     scene.slack.delete(&scene.roots()[0].ts);
     sink.deliver(&about(1, NewsKind::Outcome, "disk: recovered"), "b").await.unwrap();
     assert!(scene.roots()[0].read().contains("disk: recovered"));
-}
-
-#[test]
-fn reports_are_cut_into_blocks() {
-    let long = format!("# report\n\n{}\n{}", "x".repeat(9000), "line & <more>\n".repeat(800));
-    for block in report_blocks(&long) {
-        let text = block["text"]["text"].as_str().unwrap();
-        assert!((1..=3000).contains(&text.chars().count()));
-        assert!(!text.contains("<more"), "{text}");
-    }
 }

@@ -1,14 +1,18 @@
-//! Slack by an app's bot: one issue is one message, which is edited and gets a thread as the issue moves on.
+//! Slack by an app's bot: one issue is one message, which is edited and gets a thread as the issue moves on. Who is called in
+//! another channel gets it there, too.
 //!
 //! The flow: [`route`](ChannelRoute) chooses the channel, [`thread`] knows the message and how it looks, [`digest`] stands in
-//! for a flood of them, [`api`] calls Slack. What is known of a message is in the journal, so that a restart goes on with it.
+//! for a flood of them, [`report`] is its end, [`api`] calls Slack. What is known of a message is in the journal, so that a
+//! restart goes on with it.
 //! Slack has no deduplication: a try whose answer was lost may show a message twice, and the buttons of both count.
 //! Buttons come back by `POST /slack/actions`.
 
 pub mod api;
 mod digest;
+mod report;
 pub(crate) mod thread;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,18 +28,11 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::known::Known;
-use super::slack::message::{Lines, clip, payload, plain};
-use super::{SinkSettingsFault, issue_link};
-use crate::report;
+use super::slack::message::payload;
+use super::{SinkSettingsFault, calls_people, issue_link};
 use api::{Api, Said};
 use digest::{Digest, GATHER, Rate, Turn};
 use thread::Thread;
-
-/// Under what name the digest is kept.
-const DIGEST: &str = "digest";
-/// A report in a thread: all of its text, within what Slack takes of one message, and one block of it.
-const REPORT_MAX: usize = 11_000;
-const REPORT_BLOCK_MAX: usize = 2900;
 
 /// How a Slack app receives news.
 #[derive(Clone, Debug)]
@@ -50,7 +47,7 @@ pub struct SlackAppSettings {
     pub channel: String,
     /// Channels for some news; the first that fits is taken.
     pub routes: Vec<ChannelRoute>,
-    /// New messages a minute; what is more goes into one digest.
+    /// New messages a minute and channel; what is more goes into the channel's digest, unless it calls people.
     pub digest_over: u32,
     /// Whether a closed issue's report goes into its thread.
     pub report: bool,
@@ -79,7 +76,8 @@ pub struct SlackApp {
     api: Api,
     known: Known,
     clock: Arc<dyn Clock>,
-    rate: Mutex<Rate>,
+    /// By channel.
+    rates: Mutex<BTreeMap<String, Rate>>,
 }
 
 impl SlackApp {
@@ -96,7 +94,7 @@ impl SlackApp {
         let api = Api::new(&settings.api, &settings.token, settings.timeout, Arc::clone(&clock))
             .map_err(SinkSettingsFault::outgoing(name))?;
         let known = Known::new(journal, name);
-        Ok(Self { settings, api, known, clock, rate: Mutex::default() })
+        Ok(Self { settings, api, known, clock, rates: Mutex::default() })
     }
 
     fn external_url(&self) -> Option<&str> {
@@ -105,50 +103,62 @@ impl SlackApp {
 
     /// The first message about an issue, or its part in the digest.
     async fn open(&self, issue: IssueId, news: &News, key: &str) -> Result<(), SinkFault> {
-        let now = self.clock.now();
-        let mut digest: Digest = self.known.of(DIGEST).await?.unwrap_or_default();
-        let room = self.rate.lock().await.allows(self.settings.digest_over, now);
-        if digest.is_awaited(key) || !room {
-            return self.gather(&mut digest, news, key, now).await;
+        let (now, channel) = (self.clock.now(), self.channel(news));
+        if digest::takes(news) {
+            let digest: Digest = self.known.of(&digest::name(channel)).await?.unwrap_or_default();
+            if digest.is_awaited(key) || !self.has_room(channel, now).await {
+                return self.gather(digest, channel, news, key, now).await;
+            }
         }
-        let mut thread = Thread::new(news, key);
-        let mut message =
-            thread.payload(&self.settings.name, self.external_url(), self.settings.silences);
-        message["channel"] = self.channel(news).into();
+        let mut thread = Thread::new(news, key, channel);
+        let mut message = self.message(&thread);
+        message["channel"] = channel.into();
         let answer = self.api.call("chat.postMessage", &message).await?;
-        self.rate.lock().await.count(now);
+        self.rates.lock().await.entry(channel.to_owned()).or_default().count(now);
         (thread.channel, thread.ts) = place(&answer)?;
         self.known.keep_issue(issue, &thread).await
     }
 
-    /// Puts news into the digest, and brings its message up to date when it is time.
+    async fn has_room(&self, channel: &str, now: Timestamp) -> bool {
+        let mut rates = self.rates.lock().await;
+        rates.entry(channel.to_owned()).or_default().allows(self.settings.digest_over, now)
+    }
+
+    /// An issue's message as it is to be now.
+    fn message(&self, thread: &Thread) -> Value {
+        thread.payload(&self.settings.name, self.external_url(), self.settings.silences)
+    }
+
+    /// Puts news into a channel's digest, and brings its message up to date when it is time.
     async fn gather(
         &self,
-        digest: &mut Digest,
+        mut digest: Digest,
+        channel: &str,
         news: &News,
         key: &str,
         now: Timestamp,
     ) -> Result<(), SinkFault> {
+        let name = digest::name(channel);
         let turn = digest.gather(news, key, now);
         if turn == Turn::Flush {
             let mut message = digest.payload(self.external_url());
             if let Some((channel, ts)) = &digest.message {
                 (message["channel"], message["ts"]) = (channel.as_str().into(), ts.as_str().into());
                 match self.api.call("chat.update", &message).await {
-                    Ok(_) => return self.known.keep(DIGEST, digest).await,
+                    Ok(_) => return self.known.keep(&name, &digest).await,
                     // Somebody has deleted it: what was gathered is told anew.
                     Err(Said::Gone(_)) => {}
                     Err(said) => return Err(said.into()),
                 }
             }
-            message["channel"] = self.settings.channel.as_str().into();
+            message["channel"] = channel.into();
             if let Some(fields) = message.as_object_mut() {
                 fields.remove("ts");
             }
             let answer = self.api.call("chat.postMessage", &message).await?;
             digest.message = Some(place(&answer)?);
         }
-        self.known.keep(DIGEST, digest).await?;
+        self.known.keep(&name, &digest).await?;
         match turn {
             Turn::Wait => {
                 let what = "there are too many messages: it is gathered into a digest".to_owned();
@@ -166,8 +176,12 @@ impl SlackApp {
         news: &News,
         key: &str,
     ) -> Result<(), SinkFault> {
+        // Who is called looks at the channel that the news is for, which may not be that of the first message.
+        let channel = Some(self.channel(news)).filter(|_| calls_people(news));
+        let moves_to = channel.filter(|name| thread.routed_to.as_deref().is_some_and(|here| here != *name));
         if thread.said != key {
-            match self.api.call("chat.postMessage", &thread::reply(news, &thread)).await {
+            let broadcast = calls_people(news) && moves_to.is_none();
+            match self.api.call("chat.postMessage", &thread::reply(news, &thread, broadcast)).await {
                 Ok(_) => {}
                 Err(Said::Gone(_)) => return self.open(issue, news, key).await,
                 Err(said) => return Err(said.into()),
@@ -175,14 +189,22 @@ impl SlackApp {
             thread.follow(news, key);
             self.known.keep_issue(issue, &thread).await?;
         }
-        let mut message =
-            thread.payload(&self.settings.name, self.external_url(), self.settings.silences);
-        (message["channel"], message["ts"]) = (thread.channel.as_str().into(), thread.ts.as_str().into());
-        match self.api.call("chat.update", &message).await {
-            Ok(_) => {}
-            // Somebody has deleted it, or its time for changes is over; the thread has what is new.
-            Err(Said::Gone(what)) => tracing::info!(%issue, what, "the message in Slack stays as it is"),
-            Err(said) => return Err(said.into()),
+        let mut message = self.message(&thread);
+        if let Some(channel) = moves_to {
+            message["channel"] = channel.into();
+            let answer = self.api.call("chat.postMessage", &message).await?;
+            let (own, ts) = place(&answer)?;
+            thread.moved(channel, own, ts);
+            self.known.keep_issue(issue, &thread).await?;
+        }
+        for (channel, ts) in thread.places() {
+            (message["channel"], message["ts"]) = (channel.into(), ts.into());
+            match self.api.call("chat.update", &message).await {
+                Ok(_) => {}
+                // Somebody has deleted it, or its time for changes is over; the thread has what is new.
+                Err(Said::Gone(what)) => tracing::info!(%issue, what, "the message in Slack stays as it is"),
+                Err(said) => return Err(said.into()),
+            }
         }
         if news.kind == NewsKind::Closed && self.settings.report && !thread.reported {
             self.tell_report(issue, &thread, news).await?;
@@ -197,20 +219,15 @@ impl SlackApp {
         let story = self.known.journal().story(issue).await;
         let story = story.map_err(|fault| SinkFault { what: fault.to_string(), retry: true, after: None })?;
         let Some(story) = story else { return Ok(()) };
-        let mut text = report::markdown(&story);
-        if text.chars().count() > REPORT_MAX {
-            let whole = match issue_link(news, self.external_url()) {
-                Some(link) => format!("\n… the whole report: selfheal report {issue}, and the story: {link}"),
-                None => format!("\n… the whole report: selfheal report {issue}"),
-            };
-            text = super::cut(&text, REPORT_MAX - whole.chars().count());
-            text.push_str(&whole);
+        let mut elsewhere = format!("the whole report: selfheal report {issue}");
+        if let Some(link) = issue_link(news, self.external_url()) {
+            elsewhere.push_str(&format!(", and the story: {link}"));
         }
         let message = json!({
             "channel": thread.channel,
             "thread_ts": thread.ts,
             "text": format!("report of {issue}"),
-            "blocks": report_blocks(&text),
+            "blocks": [report::block(&crate::report::markdown(&story), &elsewhere)],
             "unfurl_links": false,
             "unfurl_media": false,
         });
@@ -249,23 +266,6 @@ fn place(answer: &Value) -> Result<(String, String), SinkFault> {
     }
 }
 
-/// A text in blocks that Slack takes. Plain: Slack's signs are not Markdown's.
-fn report_blocks(text: &str) -> Vec<Value> {
-    let mut blocks = Vec::new();
-    let mut block = String::new();
-    for line in text.split_inclusive('\n') {
-        let line = clip(line.trim_end_matches('\n'), REPORT_BLOCK_MAX - 1, Lines::Kept);
-        if block.encode_utf16().count() + line.encode_utf16().count() + 1 > REPORT_BLOCK_MAX {
-            blocks.push(std::mem::take(&mut block));
-        }
-        block.push_str(&line);
-        block.push('\n');
-    }
-    blocks.push(block);
-    let shown = blocks.iter().map(|block| block.trim_end()).filter(|block| !block.trim().is_empty());
-    shown.take(40).map(|block| json!({ "type": "section", "text": plain(block) })).collect()
-}
-
 #[async_trait]
 impl Sink for SlackApp {
     fn name(&self) -> &str {
@@ -289,7 +289,7 @@ impl Sink for SlackApp {
         };
         match self.known.of_issue::<Thread>(issue).await? {
             Some(thread) => self.follow(issue, thread, news, key).await,
-            // Nobody was told of it, so nobody has to be told how it goes on.
+            // No message was for it alone, so none has to say how it goes on.
             None if NewsKind::FOLLOW_UPS.contains(&news.kind) => Ok(()),
             None => self.open(issue, news, key).await,
         }

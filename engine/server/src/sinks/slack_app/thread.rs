@@ -8,11 +8,14 @@ use selfheal_runtime::ports::{News, NewsKind};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::sinks::calls_people;
 use crate::sinks::slack::message::{Lines, clip, mark, payload, plain};
 
 /// Lines about what came before; with their bound they stay within a section of Slack's.
 const LINES_MAX: usize = 8;
 const LINE_MAX: usize = 170;
+/// Earlier messages of an issue in other channels that are kept up to date.
+const ELSEWHERE_MAX: usize = 4;
 /// The news kept for the message's next version: more than a message shows of each part.
 const KEPT_TEXT_CHARS_MAX: usize = 6000;
 const KEPT_FACTS_MAX: usize = 60;
@@ -36,6 +39,12 @@ pub(crate) struct Thread {
     pub(super) channel: String,
     /// The message, by Slack's name: its time.
     pub(super) ts: String,
+    /// The channel as it is configured; unknown of a message of an earlier version.
+    #[serde(default)]
+    pub(super) routed_to: Option<String>,
+    /// Earlier messages in other channels, by Slack's names.
+    #[serde(default)]
+    elsewhere: Vec<(String, String)>,
     /// What is shown at its top.
     pub(super) main: News,
     /// What came before, oldest first.
@@ -51,11 +60,13 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    /// The message before it is sent.
-    pub(super) fn new(news: &News, key: &str) -> Self {
+    /// The message before it is sent to a channel.
+    pub(super) fn new(news: &News, key: &str, channel: &str) -> Self {
         let mut thread = Self {
             channel: String::new(),
             ts: String::new(),
+            routed_to: Some(channel.to_owned()),
+            elsewhere: Vec::new(),
             main: bounded(news),
             lines: Vec::new(),
             said: key.to_owned(),
@@ -86,6 +97,22 @@ impl Thread {
                 self.ask(news, key);
             }
         }
+    }
+
+    /// It is shown in another channel from now on, and kept up to date where it was.
+    pub(super) fn moved(&mut self, routed_to: &str, channel: String, ts: String) {
+        self.routed_to = Some(routed_to.to_owned());
+        let before = (std::mem::replace(&mut self.channel, channel), std::mem::replace(&mut self.ts, ts));
+        self.elsewhere.push(before);
+        if self.elsewhere.len() > ELSEWHERE_MAX {
+            self.elsewhere.remove(0);
+        }
+    }
+
+    /// Where it is shown: channel and message.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        let elsewhere = self.elsewhere.iter().map(|(channel, ts)| (channel.as_str(), ts.as_str()));
+        std::iter::once((self.channel.as_str(), self.ts.as_str())).chain(elsewhere)
     }
 
     /// The nonce is made from what is told: a second try after a crash may show the buttons twice, and both must count.
@@ -148,8 +175,7 @@ impl Thread {
             refuse["style"] = "danger".into();
             buttons.extend([approve, refuse]);
         }
-        let calls = matches!(self.main.kind, NewsKind::Approval | NewsKind::Person);
-        if let Some(issue) = self.main.issue.filter(|_| calls) {
+        if let Some(issue) = self.main.issue.filter(|_| calls_people(&self.main)) {
             let value =
                 Pressed { subject: issue.to_string(), sink: sink.to_owned(), ..Pressed::default() }.write();
             if !self.in_hand {
@@ -202,8 +228,9 @@ impl Pressed {
     }
 }
 
-/// What goes into the thread about one message: shorter, as the issue's message above shows the rest.
-pub(super) fn reply(news: &News, thread: &Thread) -> Value {
+/// What goes into the thread about one message: shorter, as the issue's message above shows the rest. A thread is read by those
+/// who are in it, and of a changed message nobody hears: `broadcast` shows it in the channel, too.
+pub(super) fn reply(news: &News, thread: &Thread, broadcast: bool) -> Value {
     let said = format!(
         "{} {}\n{}",
         mark(news),
@@ -213,6 +240,7 @@ pub(super) fn reply(news: &News, thread: &Thread) -> Value {
     json!({
         "channel": thread.channel,
         "thread_ts": thread.ts,
+        "reply_broadcast": broadcast,
         "text": clip(&news.title, 1000, Lines::Joined),
         "blocks": [{ "type": "section", "text": plain(said.trim_end()) }],
         "unfurl_links": false,
