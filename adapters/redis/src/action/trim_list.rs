@@ -223,9 +223,13 @@ impl selfheal_contract::Action for Action {
             let summary = format!("{} has {}; nothing to trim", used.describe(), count_entries(length));
             return Ok(Preview { summary, changes: Vec::new() });
         }
+        let bound = match used.delete_max {
+            Some(most) => format!("never more than {most}"),
+            None => "more if it has grown by then".to_owned(),
+        };
         Ok(Preview {
             summary: format!(
-                "deletes {over} of the {} of {}, keeping {} at its {}",
+                "deletes {over} of the {} of {}, keeping {} at its {}; {bound}",
                 count_entries(length),
                 used.describe(),
                 used.keep,
