@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::sync::Arc;
 
-use selfheal_core::condition::Reading;
+use selfheal_core::condition::{ProbeCall, Reading};
 use selfheal_core::notification::Notification;
 use selfheal_core::span::Span;
-use selfheal_script::View;
-use serde_json::json;
+use selfheal_script::{Observed, View};
+use serde_json::{Map, json};
 
 use super::{Case, compile};
 use crate::body::Request;
@@ -40,10 +40,15 @@ pub(super) fn case() -> Case {
     }
 }
 
-fn readings() -> BTreeMap<String, Reading> {
+fn readings() -> BTreeMap<String, Observed> {
     let connections = json!({ "share": 0.97, "total": 97, "max": 100, "idle": 80 });
-    let known = [("connections", connections), ("idle", json!({ "count": 80 }))];
-    known.into_iter().map(|(name, value)| (name.to_owned(), Reading::Known(value))).collect()
+    let known =
+        [("connections", "connections", connections), ("idle", "idle_connections", json!({ "count": 80 }))];
+    let observed = |probe: &str, value| Observed {
+        probe: ProbeCall { adapter: "pg".to_owned(), probe: probe.to_owned(), params: Map::new() },
+        reading: Reading::Known(value),
+    };
+    known.into_iter().map(|(name, probe, value)| (name.to_owned(), observed(probe, value))).collect()
 }
 
 #[cfg(test)]

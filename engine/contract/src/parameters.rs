@@ -14,6 +14,8 @@
 //!
 //! A rule passes parameters by position, in the order of the fields; optional ones come last and may be left out.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -29,25 +31,34 @@ pub enum Kind {
     Boolean,
     /// A whole number.
     Integer,
+    /// A whole number from 1.
+    Positive,
     /// Any number.
     Number,
     /// A duration as text: `5m`, `1h30m`.
     Duration,
     /// An array of texts.
     Texts,
+    /// One of these texts.
+    Choice(&'static [&'static str]),
 }
 
 impl Kind {
     /// The name in documentation and error texts.
-    pub fn name(self) -> &'static str {
-        match self {
+    pub fn name(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Text => "text",
             Self::Boolean => "boolean",
             Self::Integer => "whole number",
+            Self::Positive => "whole number from 1",
             Self::Number => "number",
             Self::Duration => "duration such as \"5m\"",
             Self::Texts => "array of texts",
-        }
+            Self::Choice(texts) => {
+                let texts: Vec<String> = texts.iter().map(|text| format!("\"{text}\"")).collect();
+                return Cow::Owned(texts.join(" or "));
+            }
+        })
     }
 }
 
@@ -79,7 +90,7 @@ macro_rules! kinds {
 }
 kinds! {
     String => Text, bool => Boolean, i64 => Integer, u64 => Integer, u32 => Integer, u16 => Integer, f64 => Number,
-    selfheal_core::span::Span => Duration, Vec<String> => Texts
+    std::num::NonZeroU64 => Positive, selfheal_core::span::Span => Duration, Vec<String> => Texts
 }
 
 impl<T: ParameterType> ParameterType for Option<T> {
@@ -95,8 +106,17 @@ pub trait Parameters: Serialize + DeserializeOwned + Send + Sync + 'static {
 
 /// Reads typed parameters; the failure names the action and what was wrong.
 pub fn read<P: Parameters>(of: &str, params: &Map<String, Value>) -> Result<P, Failure> {
-    serde_json::from_value(Value::Object(params.clone()))
-        .map_err(|fault| Failure::refused(format!("{of}: {fault}; parameters are {}", signature(P::SPECS))))
+    serde_json::from_value(Value::Object(params.clone())).map_err(|fault| {
+        let fault = on_one_line(&fault.to_string());
+        Failure::refused(format!("{of}: {fault}; parameters are {}", signature(P::SPECS)))
+    })
+}
+
+/// A text without control characters: what is wrong may be quoted in it as it came.
+fn on_one_line(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 /// Prints parameters as a signature: `(database: text, idle_for: duration such as "5m")`.

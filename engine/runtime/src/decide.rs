@@ -16,7 +16,7 @@ use selfheal_core::hash::ContentHash;
 use selfheal_core::plan::{Choice, Decision, Plan, Step};
 use selfheal_core::policy::{Assessment, RATE_WINDOW};
 use selfheal_core::span::Span;
-use selfheal_script::{Rule, View};
+use selfheal_script::{Observed, Rule, View};
 use serde::Serialize;
 
 use crate::engine::Engine;
@@ -134,12 +134,14 @@ pub(crate) async fn deliberate(
         verdicts: Vec::new(),
     };
     let view = View::new(Arc::clone(&question.alert), Span::from(question.age), level);
-    let seen = match observe(engine, rule, &view, question.purpose).await {
-        Ok(seen) => seen,
+    let observed = match observe(engine, rule, &view, question.purpose).await {
+        Ok(observed) => observed,
         Err(ending) => return Ok(Deliberation { facts, ending }),
     };
-    facts.observed = serde_json::to_value(&seen).unwrap_or_default();
-    let drafted = match plan(engine, rule, view, seen, level, question.purpose).await {
+    let readings: BTreeMap<&str, &Reading> =
+        observed.iter().map(|(name, observed)| (name.as_str(), &observed.reading)).collect();
+    facts.observed = serde_json::to_value(&readings).unwrap_or_default();
+    let drafted = match plan(engine, rule, view, observed, level, question.purpose).await {
         Ok(drafted) => drafted,
         Err(ending) => return Ok(Deliberation { facts, ending }),
     };
@@ -189,14 +191,14 @@ async fn plan(
     engine: &Engine,
     rule: &Arc<Rule>,
     view: View,
-    seen: BTreeMap<String, Reading>,
+    observed: BTreeMap<String, Observed>,
     level: u32,
     purpose: Purpose,
 ) -> Result<Drafted, Ending> {
     let script = Arc::clone(rule);
     let decision = engine
         .scripts
-        .run(move || script.plan(&view, &seen))
+        .run(move || script.plan(&view, &observed))
         .await
         .map_err(|fault| Ending::Failed { why: fault.to_string() })?
         .map_err(|fault| Ending::Failed { why: fault.to_string() })?;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use selfheal_contract::{Failure, FailureKind, Reading};
 use selfheal_core::condition::{ProbeCall, Readings};
 use selfheal_core::issue::IssueId;
-use selfheal_script::{Rule, View};
+use selfheal_script::{Observed, Rule, View};
 
 use crate::decide::{Ending, Purpose};
 use crate::engine::Engine;
@@ -41,13 +41,13 @@ impl Unreadable {
     }
 }
 
-/// Reads what a rule asks for, each reading under the name that the rule gave it.
+/// Reads what a rule asks for, each probe with its reading under the name that the rule gave it.
 pub(crate) async fn observe(
     engine: &Engine,
     rule: &Arc<Rule>,
     view: &View,
     purpose: Purpose,
-) -> Result<BTreeMap<String, Reading>, Ending> {
+) -> Result<BTreeMap<String, Observed>, Ending> {
     if !rule.observes() {
         return Ok(BTreeMap::new());
     }
@@ -58,12 +58,15 @@ pub(crate) async fn observe(
         .await
         .map_err(|fault| Ending::Failed { why: fault.to_string() })?
         .map_err(|fault| Ending::Failed { why: fault.to_string() })?;
-    let read = probes.into_iter().map(async |(name, probe)| (name, read(engine, &probe, purpose).await));
-    let mut seen = BTreeMap::new();
-    for (name, reading) in join_all(read).await {
-        seen.insert(name, reading?);
+    let read = probes.into_iter().map(async |(name, probe)| {
+        let reading = read(engine, &probe, purpose).await;
+        (name, reading.map(|reading| Observed { probe, reading }))
+    });
+    let mut observed = BTreeMap::new();
+    for (name, answer) in join_all(read).await {
+        observed.insert(name, answer?);
     }
-    Ok(seen)
+    Ok(observed)
 }
 
 /// Reads one probe before a decision.

@@ -14,14 +14,15 @@ use selfheal_core::plan::ActionCall;
 use serde_json::{Map, Value};
 
 use crate::arguments::by_name;
-use crate::conditions::{Probe, ProbeFacts};
+use crate::conditions::Probe;
 use crate::fault::{Refusal, refused};
+use crate::fields::{ProbeFacts, Readable};
 use crate::limits::Limits;
 use crate::meter;
 use crate::steps::Step;
 
 /// Makes the catalog's adapters known to scripts.
-pub(crate) fn register(engine: &mut Engine, catalog: &Catalog, limits: &Arc<Limits>) {
+pub(crate) fn register(engine: &mut Engine, catalog: &Catalog, readable: &Readable, limits: &Arc<Limits>) {
     for adapter in catalog.adapters() {
         let mut module = Module::new();
         for action in &adapter.actions {
@@ -31,7 +32,8 @@ pub(crate) fn register(engine: &mut Engine, catalog: &Catalog, limits: &Arc<Limi
         }
         for probe in &adapter.probes {
             let name = probe.about().name;
-            let make = use_of_probe(adapter.name, name, Arc::clone(probe));
+            let facts = readable.probe(adapter.name, name).expect("every probe of the catalog is readable");
+            let make = use_of_probe(adapter.name, name, Arc::clone(probe), Arc::clone(facts));
             add(&mut module, (adapter.name, name), probe.parameters(), limits, make);
         }
         engine.register_static_module(adapter.name, module.into());
@@ -54,8 +56,8 @@ fn use_of_probe(
     adapter: &'static str,
     name: &'static str,
     probe: Arc<dyn AnyProbe>,
+    facts: Arc<ProbeFacts>,
 ) -> impl Fn(Map<String, Value>, Option<u32>) -> Result<Dynamic, Refusal> + Clone + Send + Sync + 'static {
-    let facts = Arc::new(ProbeFacts::new(adapter, &probe.about()));
     move |params, _line| {
         probe.check(&params).map_err(|failure| refused(failure.what))?;
         let call = ProbeCall { adapter: adapter.to_owned(), probe: name.to_owned(), params };
@@ -103,9 +105,9 @@ type NativeCall = dyn Fn(Option<NativeCallContext>, &mut [&mut Dynamic]) -> Resu
 /// The script's type for a kind of parameter.
 fn native_type(kind: Kind) -> TypeId {
     match kind {
-        Kind::Text | Kind::Duration => TypeId::of::<ImmutableString>(),
+        Kind::Text | Kind::Duration | Kind::Choice(_) => TypeId::of::<ImmutableString>(),
         Kind::Boolean => TypeId::of::<bool>(),
-        Kind::Integer => TypeId::of::<rhai::INT>(),
+        Kind::Integer | Kind::Positive => TypeId::of::<rhai::INT>(),
         Kind::Number => TypeId::of::<rhai::FLOAT>(),
         Kind::Texts => TypeId::of::<rhai::Array>(),
     }

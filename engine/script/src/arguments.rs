@@ -83,11 +83,18 @@ pub(crate) fn by_name(
     Ok(params)
 }
 
-fn convert(spec: &ParameterSpec, value: &Dynamic) -> Result<Value, Refusal> {
+/// One argument, as the adapter is given it.
+pub(crate) fn convert(spec: &ParameterSpec, value: &Dynamic) -> Result<Value, Refusal> {
     let converted = match spec.kind {
         Kind::Text => value.as_immutable_string_ref().ok().map(|text| Value::from(text.as_str())),
         Kind::Boolean => value.as_bool().ok().map(Value::from),
         Kind::Integer => whole(value).map(Value::from),
+        Kind::Positive => whole(value).filter(|number| *number > 0).map(Value::from),
+        Kind::Choice(texts) => value
+            .as_immutable_string_ref()
+            .ok()
+            .filter(|text| texts.contains(&text.as_str()))
+            .map(|text| Value::from(text.as_str())),
         Kind::Number => return number(spec.name, value).map(Value::from),
         // Written in one way, so that "60s" and "1m" are one plan.
         Kind::Duration => return span(spec.name, value).map(|span| span.to_string().into()),
@@ -124,7 +131,7 @@ mod tests {
     fn values_are_taken_or_refused_by_name_kind_and_value() {
         let texts = Dynamic::from_array(vec!["a".into(), "b".into()]);
         let mixed = Dynamic::from_array(vec!["a".into(), 1_i64.into()]);
-        let cases: [(Kind, Dynamic, Result<&str, &str>); 19] = [
+        let cases: [(Kind, Dynamic, Result<&str, &str>); 23] = [
             (Kind::Text, "x\"y".into(), Ok(r#""x\"y""#)),
             (Kind::Text, 1_i64.into(), Err("p: expected text, found 1")),
             (Kind::Text, Dynamic::UNIT, Err("p: expected text, found () (nothing)")),
@@ -134,6 +141,10 @@ mod tests {
             (Kind::Integer, 5.0_f64.into(), Ok("5")),
             (Kind::Integer, 5.5_f64.into(), Err("p: expected whole number, found 5.5")),
             (Kind::Integer, f64::INFINITY.into(), Err("p: expected whole number, found inf")),
+            (Kind::Positive, 1_i64.into(), Ok("1")),
+            (Kind::Positive, 0_i64.into(), Err("p: expected whole number from 1, found 0")),
+            (Kind::Choice(&["a", "b"]), "b".into(), Ok("\"b\"")),
+            (Kind::Choice(&["a", "b"]), "c".into(), Err("p: expected \"a\" or \"b\", found \"c\"")),
             (Kind::Number, 5_i64.into(), Ok("5.0")),
             (Kind::Number, 0.25_f64.into(), Ok("0.25")),
             (Kind::Number, f64::NAN.into(), Err("p: expected a number, found NaN")),

@@ -85,7 +85,7 @@ impl Compiler {
             self.sandbox.engine.compile(&*file.text).map_err(|error| vec![parse_fault(&error, source)])?;
         let mut faults = Vec::new();
         let header = header::read(&file.name, &ast, source, &mut faults);
-        let known = Known { names: &self.names, settings: &self.settings };
+        let known = Known { names: &self.names, readable: &self.sandbox.readable, settings: &self.settings };
         faults.extend(lint::check(&ast, source, &known));
         faults.sort_by_key(|fault| (fault.line, fault.column));
         faults.dedup();

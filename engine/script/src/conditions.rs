@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString};
-use selfheal_contract::settings::suggest;
-use selfheal_contract::{AboutProbe, FieldSpec};
 use selfheal_core::condition::{Condition, ProbeCall, Test};
 
 use crate::arguments::{number, shown};
-use crate::fault::{Refusal, refused};
+use crate::fault::{FaultKind, refused};
+use crate::fields::ProbeFacts;
 use crate::limits::Limits;
 use crate::meter;
 use crate::record::to_json;
@@ -27,52 +26,6 @@ pub(crate) struct Probe {
     facts: Arc<ProbeFacts>,
 }
 
-/// What a probe's reading looks like.
-pub(crate) struct ProbeFacts {
-    name: String,
-    fields: &'static [FieldSpec],
-    main_field: &'static str,
-}
-
-impl ProbeFacts {
-    pub fn new(adapter: &str, about: &AboutProbe) -> Self {
-        Self {
-            name: format!("{adapter}::{}", about.name),
-            fields: about.fields,
-            main_field: about.main_field,
-        }
-    }
-
-    /// Whether a reading has this field. One documented as `labels.*` stands for all below `labels`.
-    fn has(&self, field: &str) -> bool {
-        self.fields.iter().any(|spec| match spec.name.strip_suffix(".*") {
-            Some(parent) => below(parent, field),
-            None => spec.name == field,
-        })
-    }
-
-    /// Whether fields lie below this one.
-    fn leads_on(&self, field: &str) -> bool {
-        self.fields.iter().any(|spec| {
-            below(field, spec.name) || spec.name.strip_suffix(".*").is_some_and(|parent| below(parent, field))
-        })
-    }
-
-    fn unknown(&self, field: &str) -> Refusal {
-        let refusal = refused(format!("a reading of {} has no field {field}", self.name));
-        let names = || self.fields.iter().map(|spec| spec.name);
-        match suggest(field, names()) {
-            Some(meant) => refusal.help(format!("did you mean {meant}?")),
-            None => refusal.help(format!("it has {}", names().collect::<Vec<_>>().join(", "))),
-        }
-    }
-}
-
-/// Whether the dotted path `field` lies below `parent`.
-fn below(parent: &str, field: &str) -> bool {
-    field.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'))
-}
-
 impl Probe {
     pub fn new(call: ProbeCall, facts: Arc<ProbeFacts>) -> Self {
         Self { call: Arc::new(call), facts }
@@ -82,7 +35,7 @@ impl Probe {
         if self.facts.has(field) || self.facts.leads_on(field) {
             Ok(Measure { probe: self.clone(), field: field.into() })
         } else {
-            Err(self.facts.unknown(field).into())
+            Err(self.facts.unknown(FaultKind::Refused, field).into())
         }
     }
 }
@@ -115,7 +68,7 @@ trait Comparable {
 
 impl Comparable for Probe {
     fn parts(&self) -> Outcome<(&Probe, &str)> {
-        Ok((self, self.facts.main_field))
+        Ok((self, self.facts.main_field()))
     }
 }
 
@@ -124,7 +77,7 @@ impl Comparable for Measure {
         if self.probe.facts.has(&self.field) {
             Ok((&self.probe, &self.field))
         } else {
-            Err(self.probe.facts.unknown(&self.field).into())
+            Err(self.probe.facts.unknown(FaultKind::Refused, &self.field).into())
         }
     }
 }
@@ -212,15 +165,11 @@ fn register_comparisons<C: Comparable + Clone + Send + Sync + 'static>(
 }
 
 /// Makes probes and conditions known to scripts; `fields` are those that probes document, which are found fastest.
-pub(crate) fn register(
-    engine: &mut Engine,
-    limits: &Arc<Limits>,
-    fields: impl Iterator<Item = &'static str>,
-) {
+pub(crate) fn register(engine: &mut Engine, limits: &Arc<Limits>, fields: &[&'static str]) {
     engine.register_type_with_name::<Probe>("Probe");
     engine.register_type_with_name::<Measure>("Measure");
     engine.register_type_with_name::<Judged>("Condition");
-    for name in fields {
+    for &name in fields {
         engine.register_get(name, move |probe: &mut Probe| probe.measure(name));
         engine.register_get(name, move |measure: &mut Measure| measure.inner(name));
     }

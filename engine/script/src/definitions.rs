@@ -55,9 +55,9 @@ fn members(file: &mut String, text: &str, name: &str, specs: &[ParameterSpec], g
 
 fn kind(kind: Kind) -> &'static str {
     match kind {
-        Kind::Text | Kind::Duration => "String",
+        Kind::Text | Kind::Duration | Kind::Choice(_) => "String",
         Kind::Boolean => "bool",
-        Kind::Integer => "int",
+        Kind::Integer | Kind::Positive => "int",
         Kind::Number => "float",
         Kind::Texts => "Array",
     }

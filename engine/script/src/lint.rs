@@ -1,5 +1,6 @@
-//! Finds what would fail only when an alert comes: unknown functions, wrong numbers of arguments, unknown settings,
-//! properties and variables. All that is wrong is told at once.
+//! Finds what would fail only when an alert comes: unknown functions, wrong numbers of arguments, arguments that are written
+//! out and not taken, unknown settings, properties and variables, and fields that no reading has (`readings`). All that is
+//! wrong is told at once.
 //!
 //! Rhai resolves functions and properties when it runs; its own strict mode knows variables only, and stops at the
 //! first fault.
@@ -7,13 +8,18 @@
 use std::collections::BTreeSet;
 
 use rhai::{AST, ASTFlags, ASTNode, Expr, FnCallExpr, Position, Stmt};
+use selfheal_contract::ParameterSpec;
 use selfheal_contract::settings::suggest;
 
 use crate::adapters::required;
+use crate::arguments::{self, convert};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::facts::Facts;
+use crate::fields::Readable;
 use crate::names::Names;
+use crate::readings::unknown_fields;
 use crate::record::unknown_setting;
+use crate::steps::{positive, retries};
 use crate::view::{properties, property_help};
 
 /// The name under which the operator's settings are seen.
@@ -22,6 +28,7 @@ pub(crate) const SETTINGS: &str = "settings";
 /// What a rule's text is checked against.
 pub(crate) struct Known<'a> {
     pub names: &'a Names,
+    pub readable: &'a Readable,
     pub settings: &'a serde_json::Map<String, serde_json::Value>,
 }
 
@@ -34,6 +41,9 @@ pub(crate) fn check(ast: &AST, source: Source<'_>, known: &Known<'_>) -> Vec<Dia
         lint.node(path);
         true
     });
+    for (at, refusal) in unknown_fields(ast, known.readable) {
+        lint.fault(at, refusal.message, refusal.help);
+    }
     lint.faults
 }
 
@@ -137,10 +147,11 @@ impl Lint<'_> {
             return;
         }
         let (name, arguments) = (call.name.as_str(), call.args.len() + receiver);
-        let own = self.facts.functions.get(name);
-        if own.is_some_and(|arities| arities.contains(&call.args.len())) {
+        if self.facts.functions.get(name).is_some_and(|arities| arities.contains(&call.args.len())) {
             return;
         }
+        self.options(call);
+        let own = self.facts.functions.get(name);
         let arities: BTreeSet<usize> = match (self.known.names.arities(name), own) {
             (Some(None), _) => return,
             (Some(Some(native)), own) => {
@@ -188,6 +199,62 @@ impl Lint<'_> {
             let signature = selfheal_contract::parameters::signature(specs);
             let message = format!("{adapter}::{} does not take {given} argument(s)", call.name);
             self.fault(place, message, Some(format!("{adapter}::{}{signature}", call.name)));
+            return;
+        }
+        self.literals(adapter, call, specs, place);
+    }
+
+    /// What is written out in a call is known before an alert comes, and so whether it is taken.
+    fn literals(&mut self, adapter: &str, call: &FnCallExpr, specs: &[ParameterSpec], place: Position) {
+        let name = format!("{adapter}::{}", call.name);
+        let mut params = Some(serde_json::Map::new());
+        for (spec, argument) in specs.iter().zip(&*call.args) {
+            let converted = match argument.get_literal_value(None) {
+                Some(value) if spec.optional && value.is_unit() => continue,
+                Some(value) => convert(spec, &value),
+                None => {
+                    params = None;
+                    continue;
+                }
+            };
+            match converted {
+                Ok(value) => drop(params.as_mut().map(|params| params.insert(spec.name.to_owned(), value))),
+                Err(refusal) => {
+                    let refusal = refusal.of(&name);
+                    self.fault(argument.position(), refusal.message, refusal.help);
+                    params = None;
+                }
+            }
+        }
+        // A warning: what is configured may change, and a name that is missing from it must not keep other rules from
+        // being used.
+        let refused = params.and_then(|params| self.known.names.refusal(adapter, &call.name, &params));
+        if let Some(what) = refused {
+            self.faults.push(self.source.warning(place, format!("{name}: {what}"), None));
+        }
+    }
+
+    /// Spans of time and numbers that are written out in an option of a step.
+    fn options(&mut self, call: &FnCallExpr) {
+        let name = call.name.as_str();
+        let (times, span) = match (name, &*call.args) {
+            ("verify", [_, span]) | ("timeout" | "revert_after" | "duration", [span]) => (None, span),
+            ("retry", [times, span]) => (Some(times), span),
+            _ => return,
+        };
+        let literal = |argument: &Expr| argument.get_literal_value(None);
+        if let Some((argument, number)) =
+            times.and_then(|times| Some((times, literal(times)?.as_int().ok()?)))
+            && let Err(refusal) = retries(number)
+        {
+            self.fault(argument.position(), refusal.message, refusal.help);
+        }
+        let refused = literal(span).and_then(|value| match name {
+            "duration" => arguments::span(name, &value).err(),
+            _ => positive(name, &value).err(),
+        });
+        if let Some(refusal) = refused {
+            self.fault(span.position(), refusal.message, refusal.help);
         }
     }
 

@@ -1,10 +1,13 @@
 //! The functions that a rule can call, by name and number of arguments: what the lint looks calls up in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use rhai::Engine;
 use selfheal_contract::settings::suggest;
-use selfheal_contract::{Catalog, ParameterSpec};
+use selfheal_contract::{AnyAction, AnyProbe, Catalog, ParameterSpec};
+use serde_json::{Map, Value};
 
 /// Functions that Rhai handles itself, whatever their arguments.
 const SYNTACTIC: &[&str] =
@@ -14,8 +17,23 @@ const SYNTACTIC: &[&str] =
 pub(crate) struct Names {
     /// Plain functions and methods (with what they are called on counted as an argument).
     functions: BTreeMap<String, BTreeSet<usize>>,
-    /// The adapters' actions and probes with their parameters.
-    adapters: BTreeMap<&'static str, BTreeMap<&'static str, &'static [ParameterSpec]>>,
+    /// The adapters' actions and probes.
+    adapters: BTreeMap<&'static str, BTreeMap<&'static str, Member>>,
+}
+
+/// What an adapter offers.
+enum Member {
+    Action(Arc<dyn AnyAction>),
+    Probe(Arc<dyn AnyProbe>),
+}
+
+impl Member {
+    fn parameters(&self) -> &'static [ParameterSpec] {
+        match self {
+            Self::Action(action) => action.parameters(),
+            Self::Probe(probe) => probe.parameters(),
+        }
+    }
 }
 
 impl Names {
@@ -36,15 +54,28 @@ impl Names {
         let mut adapters: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
         for adapter in catalog.adapters() {
             let entry = adapters.entry(adapter.name).or_default();
-            entry.extend(adapter.actions.iter().map(|action| (action.about().name, action.parameters())));
-            entry.extend(adapter.probes.iter().map(|probe| (probe.about().name, probe.parameters())));
+            let actions = adapter.actions.iter();
+            entry.extend(actions.map(|action| (action.about().name, Member::Action(Arc::clone(action)))));
+            let probes = adapter.probes.iter();
+            entry.extend(probes.map(|probe| (probe.about().name, Member::Probe(Arc::clone(probe)))));
         }
         Self { functions, adapters }
     }
 
     /// The parameters of an adapter's action or probe.
     pub fn parameters(&self, adapter: &str, name: &str) -> Option<&'static [ParameterSpec]> {
-        self.adapters.get(adapter)?.get(name).copied()
+        Some(self.adapters.get(adapter)?.get(name)?.parameters())
+    }
+
+    /// Why an action or probe refuses these parameters, as far as that can be told without asking its target.
+    pub fn refusal(&self, adapter: &str, name: &str, params: &Map<String, Value>) -> Option<String> {
+        let member = self.adapters.get(adapter)?.get(name)?;
+        // One that panics fails the rule when it runs, and keeps nobody from compiling.
+        let checked = catch_unwind(AssertUnwindSafe(|| match member {
+            Member::Action(action) => action.assess(params).map(drop),
+            Member::Probe(probe) => probe.check(params),
+        }));
+        checked.ok()?.err().map(|failure| failure.what)
     }
 
     pub fn has_adapter(&self, adapter: &str) -> bool {

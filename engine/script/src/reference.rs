@@ -59,9 +59,11 @@ fn language(page: &mut String) {
         "What a rule sees",
         "`fn observe(alert)` returns a map of probes; `fn plan(alert, seen)` returns a \
         step, a combinator or `skip(why)`. Both also see the constants at the top of their file, and `settings`, the operator's \
-        thresholds, by plain name. `seen` has a reading for each probe of `observe`. Of a reading that is inconclusive only the \
-        field `inconclusive` is there, which says why; any other field is `()`, as is a label that an alert does not have. A \
-        comparison with `()` is false; ask `is_known(seen.name)` first.",
+        thresholds, by plain name. `seen` has a reading for each probe of `observe`. A field that a \
+        probe documents and a reading lacks is `()`, as is a label that an alert does not have; a comparison with `()` is \
+        false. A field that the probe does not document is an error. Of a reading that is inconclusive only the field \
+        `inconclusive` is there, which says why, and asking for another is an error: ask `is_known(seen.name)` first, or \
+        read with `seen.name.get(\"field\")`, which gives `()`.",
     );
     table(
         page,

@@ -32,6 +32,15 @@ pub struct Rule {
     warnings: Vec<Diagnostic>,
 }
 
+/// One of the probes that `observe` asked for, with its answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// The probe: it says which fields there are.
+    pub probe: ProbeCall,
+    /// Its answer.
+    pub reading: Reading,
+}
+
 /// A function's answer with what it left behind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traced<T> {
@@ -121,16 +130,18 @@ impl Rule {
     ///
     /// # Errors
     /// The script failed, passed a limit, or returned no decision; or an action refused its parameters.
-    pub fn plan(&self, view: &View, readings: &BTreeMap<String, Reading>) -> Result<Decision, RuleFault> {
+    pub fn plan(&self, view: &View, readings: &BTreeMap<String, Observed>) -> Result<Decision, RuleFault> {
         self.plan_traced(view, readings).result
     }
 
     /// [`Rule::plan`], with what was printed.
-    pub fn plan_traced(&self, view: &View, readings: &BTreeMap<String, Reading>) -> Traced<Decision> {
-        let seen: Map = readings
-            .iter()
-            .map(|(name, reading)| (name.as_str().into(), Dynamic::from(Record::of_reading(reading))))
-            .collect();
+    pub fn plan_traced(&self, view: &View, readings: &BTreeMap<String, Observed>) -> Traced<Decision> {
+        let record = |observed: &Observed| {
+            let ProbeCall { adapter, probe, .. } = &observed.probe;
+            Dynamic::from(Record::of_reading(&observed.reading, self.sandbox.readable.probe(adapter, probe)))
+        };
+        let seen: Map =
+            readings.iter().map(|(name, observed)| (name.as_str().into(), record(observed))).collect();
         let arguments = (view.clone(), seen);
         let ran = self.sandbox.call(&self.ast, &self.constants, "plan", arguments, plans::decision);
         self.traced("plan", ran)

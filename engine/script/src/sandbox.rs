@@ -20,6 +20,7 @@ use selfheal_core::span::Span;
 
 use crate::coverage::Coverage;
 use crate::fault::{Cause, FaultKind, Refusal, refused};
+use crate::fields::Readable;
 use crate::limits::{Clock, Limits};
 use crate::meter::{self, Constants, Running, Stop};
 use crate::{adapters, conditions, language, plans, record, steps, view, weight};
@@ -27,6 +28,7 @@ use crate::{adapters, conditions, language, plans, record, steps, view, weight};
 /// The engine, shared by all rules and all threads.
 pub(crate) struct Sandbox {
     pub engine: Engine,
+    pub readable: Readable,
     pub limits: Arc<Limits>,
     pub clock: Clock,
 }
@@ -48,25 +50,16 @@ impl Sandbox {
         if let Some(coverage) = coverage {
             coverage.watch(&mut engine);
         }
-        let fields = || {
-            let mut names: Vec<&'static str> = catalog
-                .adapters()
-                .flat_map(|adapter| &adapter.probes)
-                .flat_map(|probe| probe.about().fields.iter().flat_map(|field| field.name.split('.')))
-                .filter(|name| *name != "*")
-                .collect();
-            names.sort_unstable();
-            names.dedup();
-            names.into_iter()
-        };
+        let readable = Readable::new(catalog);
+        let fields = readable.names();
         view::register(&mut engine);
-        record::register(&mut engine, fields());
-        conditions::register(&mut engine, &limits, fields());
+        record::register(&mut engine, &fields);
+        conditions::register(&mut engine, &limits, &fields);
         steps::register(&mut engine);
         plans::register(&mut engine, &limits);
         helpers(&mut engine);
-        adapters::register(&mut engine, catalog, &limits);
-        Self { engine, limits, clock }
+        adapters::register(&mut engine, catalog, &readable, &limits);
+        Self { engine, readable, limits, clock }
     }
 
     /// Calls one of a rule's functions and reads its result.

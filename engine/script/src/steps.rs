@@ -10,7 +10,7 @@ use selfheal_core::span::Span;
 
 use crate::arguments::{shown, span};
 use crate::conditions::{Judged, Measure, Probe};
-use crate::fault::{cut, refused};
+use crate::fault::{Refusal, cut, refused};
 
 type Outcome<T> = Result<T, Box<EvalAltResult>>;
 
@@ -74,12 +74,7 @@ impl Step {
     }
 
     fn retry(&self, times: i64, first_delay: &Dynamic) -> Outcome<Self> {
-        let times = u32::try_from(times).ok().filter(|times| (1..=RETRIES_MAX).contains(times));
-        let Some(times) = times else {
-            return Err(
-                refused(format!("retry: a step may be tried 1 to {RETRIES_MAX} further times")).into()
-            );
-        };
+        let times = retries(times)?;
         let first_delay = positive("retry", first_delay)?;
         self.set("retry", |options| &mut options.retry, Retry { times, first_delay })
     }
@@ -96,9 +91,16 @@ impl Step {
     }
 }
 
-fn positive(name: &str, value: &Dynamic) -> Outcome<Span> {
+/// A span of time that is not zero.
+pub(crate) fn positive(name: &str, value: &Dynamic) -> Result<Span, Refusal> {
     let span = span(name, value)?;
-    if span.is_zero() { Err(refused(format!("{name}: no time at all")).into()) } else { Ok(span) }
+    if span.is_zero() { Err(refused(format!("{name}: no time at all"))) } else { Ok(span) }
+}
+
+/// How often a step may be tried again.
+pub(crate) fn retries(times: i64) -> Result<u32, Refusal> {
+    let times = u32::try_from(times).ok().filter(|times| (1..=RETRIES_MAX).contains(times));
+    times.ok_or_else(|| refused(format!("retry: a step may be tried 1 to {RETRIES_MAX} further times")))
 }
 
 fn reason(name: &str, why: &ImmutableString) -> Outcome<ImmutableString> {

@@ -4,12 +4,14 @@
 //! A queue that was trimmed and filled again looks as if it had not been trimmed. So the script leaves a mark, a key
 //! named by the intent, and does nothing where it finds one.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use redis::pipe;
 use selfheal_contract::{
-    About, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Preview, Reversal, Undone,
+    About, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Kind, ParameterType, Preview,
+    Reversal, Undone,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -29,12 +31,37 @@ selfheal_contract::parameters! {
         /// The list's key, one of adapters.redis.trimmable.
         pub key: String,
         /// How many entries stay, at least 1.
-        pub keep: u64,
+        pub keep: NonZeroU64,
         /// Which of them stay: "head" (index 0, where LPUSH adds) or "tail" (index -1, where RPUSH adds).
-        pub side: String,
+        pub side: Side,
         /// The most entries that it may delete; were it more, it is refused. Left out, any number, and it needs approval.
         pub delete_max: Option<u64>,
     }
+}
+
+/// An end of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Where LPUSH adds.
+    Head,
+    /// Where RPUSH adds.
+    Tail,
+}
+
+impl Side {
+    const NAMES: &'static [&'static str] = &["head", "tail"];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Tail => "tail",
+        }
+    }
+}
+
+impl ParameterType for Side {
+    const KIND: Kind = Kind::Choice(Self::NAMES);
 }
 
 /// How long the list was.
@@ -95,20 +122,8 @@ impl Action {
             Ok(number) if number <= 1 << 53 => Ok(number),
             _ => Err(Failure::refused(format!("{name} {number} is more than any list holds"))),
         };
-        let keep = bounded("keep", params.keep)?;
-        if keep == 0 {
-            return Err(Failure::refused("keep 0 would delete the list; expected at least 1"));
-        }
-        let from_head = match params.side.as_str() {
-            "head" => true,
-            "tail" => false,
-            other => {
-                let other = quoted(other);
-                return Err(Failure::refused(format!(
-                    "{other} is no side of a list; expected \"head\" or \"tail\""
-                )));
-            }
-        };
+        let keep = bounded("keep", params.keep.get())?;
+        let from_head = params.side == Side::Head;
         let delete_max = params.delete_max.map(|most| bounded("delete_max", most)).transpose()?;
         Ok(Use { server, key: &params.key, keep, from_head, delete_max })
     }
@@ -233,7 +248,7 @@ impl selfheal_contract::Action for Action {
                 count_entries(length),
                 used.describe(),
                 used.keep,
-                params.side
+                params.side.name()
             ),
             changes: vec![Change { what: "length".to_owned(), from: json!(length), to: json!(used.keep) }],
         })

@@ -7,7 +7,7 @@ use selfheal_core::plan::Decision;
 use selfheal_core::rule::{Component, Mode, Priority};
 use serde_json::json;
 
-use crate::support::{plan, readings, rule, says, settle, view, view_of, with_header};
+use crate::support::{observed, plan, readings, rule, says, settle, view, view_of, with_header};
 
 /// The example of the design, word for word.
 const EXAMPLE: &str = r#"//! Stop a canary that burns the error budget; the stable version keeps serving.
@@ -130,13 +130,13 @@ fn expressions_do_what_authors_expect() {
         ("settings.postgres_conn_threshold * 100", "85.0"),
         ("seen.db.share", "0.9"),
         ("seen.db.by.user", "3"),
-        ("seen.db.nothing == ()", "true"),
+        ("seen.db.total == ()", "true"),
         ("seen.db[\"share\"]", "0.9"),
         ("seen.db.list.len()", "3"),
         ("seen.db.list.filter(|x| x > 1).len()", "2"),
         ("seen.db", r#"{"by":{"user":3},"list":[1,2,3],"share":0.9}"#),
         ("is_known(seen.db)", "true"),
-        ("is_known(seen.db.nothing)", "false"),
+        ("is_known(seen.db.total)", "false"),
         ("duration(\"1h30m\")", "5400.0"),
         ("min(3, 10) + max(1, 2)", "5"),
         ("min(1.5, 2)", "1.5"),
@@ -267,13 +267,11 @@ fn plans_take_every_form() {
 fn an_inconclusive_reading_says_why_and_nothing_else() {
     let text = with_header(
         r#"fn observe(alert) { #{ db: pg::connections("main") } }
-        fn plan(alert, seen) { skip(`${is_known(seen.db)} ${seen.db.inconclusive} ${seen.db.share == ()} ${seen.db.share > 0.5}`) }"#,
+        fn plan(alert, seen) { skip(`${is_known(seen.db)} ${seen.db.inconclusive} ${seen.db.get("share") == ()}`) }"#,
     );
-    let readings = BTreeMap::from([("db".to_owned(), Reading::Inconclusive("no data".into()))]);
-    assert_eq!(
-        rule(&text).plan(&view(), &readings).unwrap(),
-        Decision::Skip("false no data true false".into())
-    );
+    let reading = observed("db", Reading::Inconclusive("no data".into()));
+    let readings = BTreeMap::from([("db".to_owned(), reading)]);
+    assert_eq!(rule(&text).plan(&view(), &readings).unwrap(), Decision::Skip("false no data true".into()));
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! What is said of the commonest mistakes, word for word.
 
+use std::collections::BTreeMap;
+
+use selfheal_core::condition::Reading;
 use selfheal_script::{Diagnostic, RuleFault};
 
-use crate::support::{compile, plan, rule, texts, view, with_header};
+use crate::support::{compile, observed, plan, rule, texts, view, with_header};
 
 const HEADER: &str = "const RULE = #{ matchers: [`a=b`] };";
 
@@ -237,7 +240,7 @@ fn faults_of_running_rules() {
         ),
         (
             "pg::terminate_idle(\"main\", 600)",
-            "refused 3:5 pg::terminate_idle: idle_for: expected duration such as \"5m\", found 600 | for seconds write \"600s\"",
+            "3:28 pg::terminate_idle: idle_for: expected duration such as \"5m\", found 600 | for seconds write \"600s\"",
         ),
         (
             "pg::terminate_idle(\"a\\\"b\", \"10m\")",
@@ -245,18 +248,15 @@ fn faults_of_running_rules() {
         ),
         (
             "log::write(5)",
-            "refused 3:6 log::write: text: expected text, found 5 | turn it into text with .to_string()",
+            "3:12 log::write: text: expected text, found 5 | turn it into text with .to_string()",
         ),
         ("pg::connections(\"refuse\")", "refused 3:5 pg::connections: refused {\"database\":\"refuse\"}"),
-        (
-            "pg::cancel(\"a\").retry(11, \"2s\")",
-            "refused 3:17 retry: a step may be tried 1 to 10 further times",
-        ),
+        ("pg::cancel(\"a\").retry(11, \"2s\")", "3:23 retry: a step may be tried 1 to 10 further times"),
         (
             "pg::cancel(\"a\").retry(1, \"2s\").retry(1, \"2s\")",
             "refused 3:32 retry was already set on this step",
         ),
-        ("pg::cancel(\"a\").timeout(\"0s\")", "refused 3:17 timeout: no time at all"),
+        ("pg::cancel(\"a\").timeout(\"0s\")", "3:25 timeout: no time at all"),
         (
             "pg::cancel(\"a\").verify(pg::connections(\"a\"), \"2m\")",
             "refused 3:17 verify: expected a condition, found a probe | compare the probe: probe.below(0.05)",
@@ -264,7 +264,7 @@ fn faults_of_running_rules() {
         ("pg::cancel(\"a\").verify(true, \"2m\")", "refused 3:17 verify: expected a condition, found true"),
         (
             "pg::cancel(\"a\").verify(pg::connections(\"a\").below(1), 120)",
-            "refused 3:17 verify: expected duration such as \"5m\", found 120 | for seconds write \"120s\"",
+            "3:55 verify: expected duration such as \"5m\", found 120 | for seconds write \"120s\"",
         ),
         ("pg::cancel(\"a\").needs_approval(\"\")", "refused 3:17 needs_approval: say why"),
         (
@@ -273,11 +273,11 @@ fn faults_of_running_rules() {
         ),
         (
             "pg::connections(\"a\").shares.below(1)",
-            "refused 3:21 a reading of pg::connections has no field shares | did you mean share?",
+            "3:22 a reading of pg::connections has no field shares | did you mean share?",
         ),
         (
             "pg::connections(\"a\").by.below(1)",
-            "refused 3:25 a reading of pg::connections has no field by | it has share, total, by.user",
+            "3:25 a reading of pg::connections has no field by | it has share, total, by.user",
         ),
         (
             "prom::query(\"up\").labels.job.equals(\"x\")",
@@ -376,7 +376,32 @@ fn faults_of_running_rules() {
         ),
         ("let f = |g| g.call(g); f.call(f)", "size 2:1 functions call each other more than 16 deep"),
     ];
-    check(&cases, |body| fault(&plan(body).unwrap_err()));
+    // The same is said of what is computed, when it is used.
+    let cases: Vec<_> = cases
+        .into_iter()
+        .chain([
+            (
+                "let n = 5; log::write(n)",
+                "refused 3:17 log::write: text: expected text, found 5 | turn it into text with .to_string()",
+            ),
+            (
+                "let times = 11; pg::cancel(\"a\").retry(times, \"2s\")",
+                "refused 3:33 retry: a step may be tried 1 to 10 further times",
+            ),
+            (
+                "let within = 120; pg::cancel(\"a\").verify(pg::connections(\"a\").below(1), within)",
+                "refused 3:35 verify: expected duration such as \"5m\", found 120 | for seconds write \"120s\"",
+            ),
+            (
+                "let field = \"shares\"; pg::connections(\"a\").field(field).below(1)",
+                "refused 3:44 a reading of pg::connections has no field shares | did you mean share?",
+            ),
+        ])
+        .collect();
+    check(&cases, |body| match compile(&with_header(&format!("fn plan(alert, seen) {{\n{body}\n}}"))) {
+        Ok(_) => fault(&plan(body).unwrap_err()),
+        Err(faults) => faults.iter().map(line).collect::<Vec<_>>().join("\n"),
+    });
 }
 
 #[test]
@@ -412,4 +437,163 @@ fn what_observe_may_not_return() {
             with_header(&format!("fn observe(alert) {{ {body} }} fn plan(alert, seen) {{ skip(\"x\") }}"));
         fault(&rule(&text).observe(&view()).unwrap_err())
     });
+}
+
+#[test]
+fn fields_that_no_reading_has() {
+    const SHARES: &str = "it has share, total, by.user";
+    let seen = |plan: &str| {
+        format!(
+            "{HEADER}\nfn observe(alert) {{ #{{ c: pg::connections(\"a\"), q: prom::query(\"up\") }} }}\n\
+             fn plan(alert, seen) {{\n{plan};\nskip(\"x\")\n}}"
+        )
+    };
+    let unknown = |place: &str, probe: &str, field: &str, help: &str| {
+        format!("{place} a reading of {probe} has no field {field} | {help}")
+    };
+    let share = "did you mean share?";
+    let cases = [
+        (
+            "if seen.c.shar < 0.85 { return skip(\"fine\") }",
+            unknown("4:11", "pg::connections", "shar", share),
+        ),
+        ("let db = seen.c; print(db.shar)", unknown("4:27", "pg::connections", "shar", share)),
+        ("print(seen.c?.shar ?? 0)", unknown("4:15", "pg::connections", "shar", share)),
+        ("print(seen.c[\"shar\"])", unknown("4:14", "pg::connections", "shar", share)),
+        ("print(seen[\"c\"].shar)", unknown("4:17", "pg::connections", "shar", share)),
+        ("print(seen.c.get(\"shar\"))", unknown("4:18", "pg::connections", "shar", share)),
+        ("print(seen.c.by.users)", unknown("4:17", "pg::connections", "by.users", "did you mean by.user?")),
+        ("print(seen.q.share)", unknown("4:14", "prom::query", "share", "it has value, labels.*")),
+        ("pg::connections(alert.name).shrae.below(1)", unknown("4:29", "pg::connections", "shrae", share)),
+        ("pg::connections(\"a\").field(\"nothing\")", unknown("4:28", "pg::connections", "nothing", SHARES)),
+        (
+            "let db = pg::connections(\"a\"); db.shrae.below(1)",
+            unknown("4:35", "pg::connections", "shrae", share),
+        ),
+        ("pg::connections(\"a\").by.below(1)", unknown("4:25", "pg::connections", "by", SHARES)),
+        // What is there, or may be.
+        ("print(seen.c.share); print(seen.c.by.user); print(seen.c.inconclusive)", String::new()),
+        ("print(seen.q.labels.anything ?? \"\"); print(seen.q?.value)", String::new()),
+        (
+            "pg::connections(\"a\").by.user.below(1); prom::query(\"up\").labels.job.equals(\"x\")",
+            String::new(),
+        ),
+        // What cannot be told before it runs.
+        ("let db = seen.c; db = seen.q; print(db.value)", String::new()),
+        ("for db in [seen.q] { print(db.value) } let db = seen.c;", String::new()),
+        ("let seen = #{ c: #{ own: 1 } }; print(seen.c.own)", String::new()),
+        ("let name = \"shar\"; print(seen.c[name])", String::new()),
+    ];
+    let cases: Vec<(String, String)> =
+        cases.into_iter().map(|(plan, expected)| (seen(plan), expected)).collect();
+    let cases: Vec<(&str, &str)> = cases.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    check(&cases, faults);
+}
+
+#[test]
+fn a_name_that_stands_for_several_probes_is_told_when_it_runs() {
+    let plan = "fn plan(alert, seen) { print(seen.c.value); skip(\"x\") }";
+    let cases = [
+        ("if alert.level > 0 { #{ c: pg::connections(\"a\") } } else { #{ c: prom::query(\"up\") } }", ""),
+        ("let all = #{ c: pg::connections(\"a\") }; all.c = prom::query(\"up\"); all", ""),
+        ("let all = #{ c: pg::connections(\"a\") }; all.set(\"c\", prom::query(\"up\")); all", ""),
+        (
+            "let all = #{ c: pg::connections(\"a\") }; all",
+            "1:140 a reading of pg::connections has no field value | it has share, total, by.user",
+        ),
+    ];
+    check(&cases, |observe| faults(&format!("{HEADER} fn observe(alert) {{ {observe} }} {plan}")));
+}
+
+#[test]
+fn arguments_that_are_written_out_are_checked_before_an_alert_comes() {
+    let cases = [
+        (
+            "pg::terminate_idle(\"main\", \"5 parsecs\")",
+            "1:88 pg::terminate_idle: idle_for: \"5 parsecs\" is no span of time: expected a unit (ms, s, m, h, d, w or y) at byte 1; expected numbers with units, such as \"500ms\", \"5m\", \"1h30m\" or \"30d\"",
+        ),
+        (
+            "pg::terminate_idle(alert.name, 5)",
+            "1:92 pg::terminate_idle: idle_for: expected duration such as \"5m\", found 5 | for seconds write \"5s\"",
+        ),
+        (
+            "log::write(5)",
+            "1:72 log::write: text: expected text, found 5 | turn it into text with .to_string()",
+        ),
+        (
+            "pg::cancel(alert.name).verify(pg::connections(\"a\").below(1), \"1 m\")",
+            "1:122 verify: \"1 m\" is no span of time: expected a unit (ms, s, m, h, d, w or y) at byte 1; expected numbers with units, such as \"500ms\", \"5m\", \"1h30m\" or \"30d\"",
+        ),
+        ("pg::cancel(alert.name).timeout(\"0s\")", "1:92 timeout: no time at all"),
+        (
+            "pg::cancel(alert.name).revert_after(\"soon\")",
+            "1:97 revert_after: \"soon\" is no span of time: expected a whole number at byte 0; expected numbers with units, such as \"500ms\", \"5m\", \"1h30m\" or \"30d\"",
+        ),
+        ("pg::cancel(alert.name).retry(99, \"2s\")", "1:90 retry: a step may be tried 1 to 10 further times"),
+        (
+            "pg::cancel(alert.name).retry(3, 2)",
+            "1:93 retry: expected duration such as \"5m\", found 2 | for seconds write \"2s\"",
+        ),
+        (
+            "duration(\"5 parsecs\")",
+            "1:70 duration: \"5 parsecs\" is no span of time: expected a unit (ms, s, m, h, d, w or y) at byte 1; expected numbers with units, such as \"500ms\", \"5m\", \"1h30m\" or \"30d\"",
+        ),
+        // What the configuration does not have may come: a warning.
+        ("pg::connections(\"refuse\")", "1:61 pg::connections: refused {\"database\":\"refuse\"}"),
+        (
+            "pg::cancel(\"with \\\" quote\")",
+            "1:61 pg::cancel: database: \"with \\\" quote\" has a quote in it",
+        ),
+        ("pg::connections(alert.labels.database ?? \"refuse\")", ""),
+    ];
+    check(&cases, |plan| faults(&format!("{HEADER} fn plan(alert, seen) {{ {plan} }}")));
+}
+
+#[test]
+fn a_field_that_is_asked_for_by_chance_is_a_fault_when_it_runs() {
+    let read = |body: &str, reading: Reading| {
+        let text = with_header(&format!("fn plan(alert, seen) {{\n{body}\n}}"));
+        let seen = BTreeMap::from([("db".to_owned(), observed("db", reading))]);
+        match rule(&text).plan(&view(), &seen) {
+            Ok(decision) => format!("{decision:?}"),
+            Err(found) => fault(&found),
+        }
+    };
+    let share = || Reading::Known(serde_json::json!({ "share": 0.9, "by": {} }));
+    let asks = "if seen.db.shar < 0.85 { return skip(\"fine\") } skip(\"not fine\")";
+    let cases = [
+        (asks, share(), "script 3:11 a reading of pg::connections has no field shar | did you mean share?"),
+        ("skip(`${seen.db.by.user ?? \"nobody\"}`)", share(), "Skip(\"nobody\")"),
+        ("skip(`${seen.db.total ?? 1}`)", share(), "Skip(\"1\")"),
+        (
+            "skip(`${seen.db.by.nobody}`)",
+            share(),
+            "script 3:19 a reading of pg::connections has no field by.nobody | it has share, total, by.user",
+        ),
+        (
+            "skip(`${seen.db.get(\"shar\")}`)",
+            share(),
+            "script 3:17 a reading of pg::connections has no field shar | did you mean share?",
+        ),
+        ("skip(`${seen.db.inconclusive ?? \"known\"}`)", share(), "Skip(\"known\")"),
+        (
+            "skip(`${seen.db.share}`)",
+            Reading::Inconclusive("no data".into()),
+            "script 3:17 the reading of pg::connections is inconclusive (no data): it has no share | ask is_known(..) of the reading first",
+        ),
+        (
+            "skip(`${seen.db.get(\"share\") ?? \"nothing\"}`)",
+            Reading::Inconclusive("no data".into()),
+            "Skip(\"nothing\")",
+        ),
+        ("skip(`${seen.db.inconclusive}`)", Reading::Inconclusive("no data".into()), "Skip(\"no data\")"),
+    ];
+    let mut differences = String::new();
+    for (body, reading, expected) in cases {
+        let found = read(body, reading);
+        if found != expected {
+            differences.push_str(&format!("({body:?}, {found:?}),\n"));
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
 }

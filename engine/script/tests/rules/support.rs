@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use selfheal_core::alert::{Alert, AlertStatus};
-use selfheal_core::condition::Reading;
+use selfheal_core::condition::{ProbeCall, Reading};
 use selfheal_core::labels::Labels;
 use selfheal_core::plan::{Decision, Plan};
 use selfheal_core::span::Span;
 use selfheal_core::success::SuccessRecord;
-use selfheal_script::{Compiler, Diagnostic, Limits, Rule, RuleFault, View};
+use selfheal_script::{Compiler, Diagnostic, Limits, Observed, Rule, RuleFault, View};
 use serde_json::{Value, json};
 
 use crate::catalog::catalog;
@@ -70,8 +70,22 @@ pub fn view_of(labels: &[(&str, &str)]) -> View {
     View::new(alert, Span::from_millis(90_500), 1)
 }
 
-pub fn readings(of: &[(&str, Value)]) -> BTreeMap<String, Reading> {
-    of.iter().map(|(name, value)| ((*name).to_owned(), Reading::Known(value.clone()))).collect()
+pub fn readings(of: &[(&str, Value)]) -> BTreeMap<String, Observed> {
+    of.iter()
+        .map(|(name, value)| ((*name).to_owned(), observed(name, Reading::Known(value.clone()))))
+        .collect()
+}
+
+/// What `observe` asked for by this name, with an answer: a rollout, a database's connections, or what no adapter has.
+pub fn observed(name: &str, reading: Reading) -> Observed {
+    let (adapter, probe) = match name {
+        "rollout" => ("argo", "rollout"),
+        "db" => ("pg", "connections"),
+        _ => ("gone", "gone"),
+    };
+    let probe =
+        ProbeCall { adapter: adapter.to_owned(), probe: probe.to_owned(), params: serde_json::Map::new() };
+    Observed { probe, reading }
 }
 
 /// What a rule with this body of `plan` decides.
