@@ -280,6 +280,33 @@ async fn too_many_failures_turn_the_switch_off() {
 }
 
 #[tokio::test]
+async fn failures_of_before_a_restart_count() {
+    let mut world = World::with_plan(OWN);
+    world.policy.failure_sample_min = 4;
+    for name in ["n3", "n4"] {
+        world.target.applies(name, &[Turn::Disturbed]);
+    }
+    let mut house = world.start().await;
+    for n in 0..5 {
+        assert!(house.engine.switch.position().on, "before {n}: one of four is not more than 30 %");
+        assert_eq!(house.engine.switch.position().turned_at(), None, "nobody has turned it");
+        house.fire("load", &format!("n{n}")).await;
+        house.advance(seconds(2)).await;
+        drop(house);
+        house = world.start().await;
+    }
+    assert!(!house.engine.switch.position().on, "two of five are");
+    house.engine.turn_switch(true, "anna", "looked into").await.unwrap();
+    drop(house);
+    house = world.start().await;
+    house.fire("load", "n5").await;
+    house.advance(seconds(2)).await;
+    assert!(house.engine.switch.position().on, "what failed before a person turned it on has been looked at");
+    let told = world.sink.got().into_iter().find(|news| news.kind == NewsKind::Switch).unwrap();
+    assert!(told.text.contains("2 of 5 remediations"), "{}", told.text);
+}
+
+#[tokio::test]
 async fn an_open_breaker_leaves_the_target_alone() {
     let mut world = World::with_plan(OWN);
     world.policy.target_wait = seconds(40);

@@ -34,7 +34,7 @@ impl Engine {
         self.restore_storms(now).await?;
         let lost = self.ledger.lost().await;
         let recent = self.recent(now).await?;
-        // What failed before a person turned the switch on again has been looked at.
+        // What failed before a person turned the switch on again has been looked at. Where nobody did, all of the hour counts.
         let counted_from = earlier(now, RATE_WINDOW).max(self.switch.position().at);
         for remediation in recent.iter().rev() {
             let at = remediation.ended_at.unwrap_or(remediation.started_at);

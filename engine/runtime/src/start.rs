@@ -96,12 +96,7 @@ impl Engine {
         if !parts.shared {
             parts.journal.free().await?;
         }
-        let initial = Position {
-            on: parts.switch_on,
-            by: "configuration".to_owned(),
-            at: now,
-            why: "as configured".to_owned(),
-        };
+        let initial = Position::configured(parts.switch_on);
         let stored = parts.journal.setting(switch::SETTING).await?;
         let position = stored.map_or(initial, |value| switch::stored(value, now));
         let successes = parts.journal.successes().await?;

@@ -34,10 +34,23 @@ pub struct Position {
     pub on: bool,
     /// Who turned it.
     pub by: String,
-    /// When.
+    /// When; [`Timestamp::MIN`] where nobody ever turned it. See [`Position::turned_at`].
     pub at: Timestamp,
     /// Why.
     pub why: String,
+}
+
+impl Position {
+    /// Where it stands until somebody turns it.
+    pub(crate) fn configured(on: bool) -> Self {
+        let (by, why) = ("configuration".to_owned(), "as configured".to_owned());
+        Self { on, by, at: Timestamp::MIN, why }
+    }
+
+    /// When it was turned; `None` where it stands as configured.
+    pub fn turned_at(&self) -> Option<Timestamp> {
+        (self.at > Timestamp::MIN).then_some(self.at)
+    }
 }
 
 /// The position that the journal has. One that cannot be read is off: to do nothing is the safer mistake.
@@ -78,7 +91,10 @@ impl Switch {
     /// Why nothing may be done, while it is off.
     pub(crate) fn off(&self) -> Option<String> {
         let position = self.position.load();
-        (!position.on).then(|| format!("{} turned it off at {}: {}", position.by, position.at, position.why))
+        (!position.on).then(|| match position.turned_at() {
+            Some(at) => format!("{} turned it off at {at}: {}", position.by, position.why),
+            None => "it is off by the configuration".to_owned(),
+        })
     }
 
     /// Turns it off in this process, whatever is under way elsewhere.

@@ -47,9 +47,16 @@ pub(super) async fn run(
         Output::Json => output::json(out, &answer)?,
         Output::Text => {
             let stands = if answer["auto_remediation_enabled"] == true { "on" } else { "off" };
-            let (by, at, why) = (text(&answer, "by"), moment(&answer, "at"), text(&answer, "why"));
             let stands = super::colour::by_word(stands, stands);
-            writeln!(out, "automatic remediation is {stands}; {by} turned it {stands} at {at}: {why}")?;
+            if answer["at"].is_null() {
+                writeln!(
+                    out,
+                    "automatic remediation is {stands} by the configuration; nobody has turned it"
+                )?;
+            } else {
+                let (by, at, why) = (text(&answer, "by"), moment(&answer, "at"), text(&answer, "why"));
+                writeln!(out, "automatic remediation is {stands}; {by} turned it {stands} at {at}: {why}")?;
+            }
         }
     }
     Ok(Exit::Good)

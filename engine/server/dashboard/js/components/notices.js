@@ -32,7 +32,8 @@ export function notices(signal) {
 }
 
 function off({ by, why, at }) {
-  return notice("warn", "Automatic remediation is off.", `${by}: ${why} (${absolute(Date.parse(at))})`);
+  const who = at ? `${by}: ${why} (${absolute(Date.parse(at))})` : "It is off by the configuration.";
+  return notice("warn", "Automatic remediation is off.", who);
 }
 
 function problems({ status, journal, ledger, rules, reasons }) {

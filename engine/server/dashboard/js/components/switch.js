@@ -86,8 +86,8 @@ export function turn() {
       : h(
           "p",
           null,
-          `It was turned off by ${position.by}: ${position.why} `,
-          h("span", { class: "muted" }, time(position.at)),
+          position.at ? `It was turned off by ${position.by}: ${position.why} ` : "It is off by the configuration.",
+          position.at && h("span", { class: "muted" }, time(position.at)),
         ),
     hint: on ? "we are migrating the database" : "the migration is over",
     button: on ? "Stop it all" : "Turn it on",

@@ -15,9 +15,10 @@ use super::{Answered, Call, ok, schema};
 pub(super) struct SwitchView<'a> {
     auto_remediation_enabled: bool,
     message: &'static str,
-    /// Who turned it.
+    /// Who turned it; `configuration` where nobody did.
     by: &'a str,
-    at: Timestamp,
+    /// When it was turned; null where it stands as configured.
+    at: Option<Timestamp>,
     why: &'a str,
 }
 
@@ -27,7 +28,7 @@ impl<'a> SwitchView<'a> {
             auto_remediation_enabled: position.on,
             message: if position.on { "Auto-remediation enabled" } else { "Auto-remediation disabled" },
             by: &position.by,
-            at: position.at,
+            at: position.turned_at(),
             why: &position.why,
         }
     }
