@@ -50,6 +50,7 @@ fn edit(selfheal: &Selfheal, rules: &Path) {
         fs::rename(rules.join(".stream.rhai.swp"), &file).unwrap();
     });
     assert!(status(selfheal).contains("\"ready\""), "{}", status(selfheal));
+    break_and_mend(selfheal, rules, &file);
     change(selfheal, "a new name", || fs::rename(&file, rules.join("renamed.rhai")).unwrap());
     change(selfheal, "a second rule", || fs::write(&file, rule("second")).unwrap());
     change(selfheal, "a rule less", || fs::remove_file(rules.join("renamed.rhai")).unwrap());
@@ -68,6 +69,46 @@ fn edit(selfheal: &Selfheal, rules: &Path) {
             }
         });
     }
+}
+
+/// What cannot be read is refused like what does not compile, and says so; the same rules again are no change.
+fn break_and_mend(selfheal: &Selfheal, rules: &Path, file: &Path) {
+    let before = generation(selfheal);
+    let (hidden, away) = (rules.join(".kept"), rules.with_extension("away"));
+    let (binary, dangling) = (rules.join("binary.rhai"), rules.join("dangling.rhai"));
+    type Make<'a> = Box<dyn Fn() + 'a>;
+    let faults: [(&str, Make<'_>, Make<'_>); 4] = [
+        (
+            "valid UTF-8",
+            Box::new(|| fs::write(&binary, [0xff]).unwrap()),
+            Box::new(|| fs::remove_file(&binary).unwrap()),
+        ),
+        (
+            "dangling.rhai",
+            Box::new(|| symlink("gone", &dangling).unwrap()),
+            Box::new(|| fs::remove_file(&dangling).unwrap()),
+        ),
+        (
+            "holds no *.rhai",
+            Box::new(|| fs::rename(file, &hidden).unwrap()),
+            Box::new(|| fs::rename(&hidden, file).unwrap()),
+        ),
+        (
+            "cannot be read",
+            Box::new(|| fs::rename(rules, &away).unwrap()),
+            Box::new(|| fs::rename(&away, rules).unwrap()),
+        ),
+    ];
+    for (what, make, mend) in faults {
+        make();
+        wait_until(what, PATIENCE, || status(selfheal).contains(what));
+        assert!(status(selfheal).contains("degraded"), "{}", status(selfheal));
+        let told = selfheal.api("/rules").unwrap()["refusal"]["text"].to_string();
+        assert!(told.contains(what), "{told}");
+        mend();
+        wait_until("all is well again", PATIENCE, || status(selfheal).contains("\"ready\""));
+    }
+    assert_eq!(generation(selfheal), before);
 }
 
 #[test]

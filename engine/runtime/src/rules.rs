@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::labels::Labels;
-use selfheal_script::{Compiler, Diagnostic, Rule, RuleFile, RuleSet};
+use selfheal_script::{Compiler, Diagnostic, Rule, RuleFile, RuleSet, Severity};
 
 use crate::engine::Engine;
 use crate::feed::Change;
@@ -47,6 +47,17 @@ pub struct Refusal {
     pub at: Timestamp,
     /// What is wrong with them.
     pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Refusal {
+    /// The first fault, on one line.
+    pub fn first(&self) -> String {
+        let error = self.diagnostics.iter().find(|found| found.severity == Severity::Error);
+        error.map_or_else(String::new, |first| match first.line {
+            0 => format!("{}: {}", first.file, first.message),
+            line => format!("{}:{line}: {}", first.file, first.message),
+        })
+    }
 }
 
 /// The rules in use, and why newer ones are not.
@@ -97,12 +108,14 @@ impl Rules {
                 self.current.store(Arc::clone(&next));
                 Ok(Some(next))
             }
-            Err(diagnostics) => {
-                let refused = Refusal { at: now, diagnostics };
-                *refusal = Some(refused.clone());
-                Err(refused)
-            }
+            Err(diagnostics) => Err(refusal.insert(Refusal { at: now, diagnostics }).clone()),
         }
+    }
+
+    /// The newest texts cannot even be tried.
+    fn refuse(&self, diagnostics: Vec<Diagnostic>, now: Timestamp) -> Refusal {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        refusal.insert(Refusal { at: now, diagnostics }).clone()
     }
 }
 
@@ -112,11 +125,16 @@ impl Engine {
     /// # Errors
     /// What is wrong with the texts. The rules in use stay.
     pub async fn load_rules(&self, files: Vec<RuleFile>) -> Result<Arc<Generation>, Refusal> {
-        let count = |result: &str| self.metrics.reloads.with_label_values(&[result]).inc();
+        let was_refused = self.rules.refusal().is_some();
         match self.rules.load(files, self.clock.now()) {
-            Ok(None) => Ok(self.rules.current()),
+            Ok(None) => {
+                if was_refused {
+                    self.feed.tell(Change { rules: true, ..Change::default() });
+                }
+                Ok(self.rules.current())
+            }
             Ok(Some(generation)) => {
-                count("loaded");
+                self.metrics.reloads.with_label_values(&["loaded"]).inc();
                 self.feed.tell(Change { rules: true, ..Change::default() });
                 self.metrics.rules_generation.set(i64::try_from(generation.generation).unwrap_or(i64::MAX));
                 self.metrics.rules_loaded.set(i64::try_from(generation.set.len()).unwrap_or(i64::MAX));
@@ -131,11 +149,22 @@ impl Engine {
                 Ok(generation)
             }
             Err(refusal) => {
-                count("refused");
-                self.feed.tell(Change { rules: true, ..Change::default() });
+                self.tell_refused();
                 Err(refusal)
             }
         }
+    }
+
+    /// Notes that the newest rule texts cannot be read, as whoever reads them says. The rules in use stay.
+    pub fn refuse_rules(&self, diagnostics: Vec<Diagnostic>) -> Refusal {
+        let refusal = self.rules.refuse(diagnostics, self.clock.now());
+        self.tell_refused();
+        refusal
+    }
+
+    fn tell_refused(&self) {
+        self.metrics.reloads.with_label_values(&["refused"]).inc();
+        self.feed.tell(Change { rules: true, ..Change::default() });
     }
 
     /// An issue that no rule was for may have one now; the outcome of one that was treated before does not tell.

@@ -95,9 +95,7 @@ async fn run(
     let checks = checks::prepare(&configuration.checks, &parts.catalog).map_err(AssembleFault::Checks)?;
     let (engine, mut rooms) =
         Engine::start(parts, rules).await.map_err(|fault| ServeFault::Journal(fault.to_string()))?;
-    if let Some(refusal) = engine.rules.refusal() {
-        watch::tell_refusal(&refusal.diagnostics);
-    }
+    watch::tell_refusal(&engine);
     tokio::spawn(rights::check(Arc::clone(&engine)));
     rooms.spawn(audit::run(Arc::clone(&engine)));
     rooms.spawn(selfheal_runtime::checks::run(Arc::clone(&engine), checks));
@@ -173,7 +171,14 @@ pub fn rules(directory: &Path) -> Result<(Vec<RuleFile>, Option<PathBuf>), watch
     if !directory.exists() && directory == Path::new(RULES_DEFAULT) {
         return Ok((shipped::rules(), None));
     }
-    Ok((watch::read_rules(directory)?, Some(directory.to_owned())))
+    let files = match watch::read_rules(directory) {
+        Err(watch::RulesUnreadable::None { path }) => {
+            tracing::warn!(path, "the directory holds no *.rhai file: no alert is treated until it does");
+            Vec::new()
+        }
+        read => read?,
+    };
+    Ok((files, Some(directory.to_owned())))
 }
 
 fn telemetry_settings(configuration: &Configuration) -> TelemetrySettings {

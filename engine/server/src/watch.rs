@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use selfheal_runtime::Engine;
-use selfheal_script::RuleFile;
+use selfheal_script::{Diagnostic, RuleFile, Severity};
 use tokio::sync::mpsc;
 
 use crate::rights;
@@ -43,12 +43,45 @@ pub enum RulesUnreadable {
         /// Why not.
         problem: std::io::Error,
     },
+    /// There is none.
+    #[error("{path} holds no *.rhai file; name the directory that holds the rules")]
+    None {
+        /// The directory.
+        path: String,
+    },
+}
+
+impl RulesUnreadable {
+    /// The fault as one of the rules' texts, for whoever is told why these are not in use.
+    pub fn diagnostic(&self) -> Diagnostic {
+        let (path, message, help) = match self {
+            Self::Directory { path, problem } => {
+                (path, format!("the directory of rules cannot be read: {problem}"), None)
+            }
+            Self::Rule { path, problem } => (path, format!("the rule cannot be read: {problem}"), None),
+            Self::None { path } => (
+                path,
+                "the directory holds no *.rhai file".to_owned(),
+                Some("to use no rules at all, leave it empty and start selfheal anew"),
+            ),
+        };
+        Diagnostic {
+            file: path.clone(),
+            line: 0,
+            column: 0,
+            message,
+            source_line: String::new(),
+            help: help.map(str::to_owned),
+            severity: Severity::Error,
+        }
+    }
 }
 
 /// Reads all rules of a directory, in the order of their names.
 ///
 /// # Errors
-/// The directory or one of its rules cannot be read. Then nothing is: a set without one of its rules is another set.
+/// The directory or one of its rules cannot be read, or it holds none. Then nothing is read: a set without one of its rules is
+/// another set, and a directory that was emptied is more often a mishap than a wish.
 pub fn read_rules(directory: &Path) -> Result<Vec<RuleFile>, RulesUnreadable> {
     let mut files = Vec::new();
     for path in rule_paths(directory)
@@ -59,16 +92,22 @@ pub fn read_rules(directory: &Path) -> Result<Vec<RuleFile>, RulesUnreadable> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         files.push(RuleFile::new(name, path.display().to_string(), text));
     }
+    if files.is_empty() {
+        return Err(RulesUnreadable::None { path: directory.display().to_string() });
+    }
     Ok(files)
 }
 
-/// The files of rules. Hidden ones are not: editors keep their copies there.
+/// The files of rules, those too that cannot be opened, such as a link to a file that is gone. Hidden ones are none: editors
+/// keep their copies there.
 fn rule_paths(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         let path = entry?.path();
         let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && path.extension().is_some_and(|ending| ending == ENDING) && path.is_file() {
+        let named = !hidden && path.extension().is_some_and(|ending| ending == ENDING);
+        // One that has gone since the directory was listed is no fault.
+        if named && !path.is_dir() && std::fs::symlink_metadata(&path).is_ok() {
             paths.push(path);
         }
     }
@@ -78,6 +117,10 @@ fn rule_paths(directory: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {
     use std::io::Read as _;
+    // A pipe would be waited for.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
     let mut text = String::new();
     std::fs::File::open(path)?.take(RULE_BYTES_MAX).read_to_string(&mut text)?;
     Ok(text)
@@ -145,7 +188,12 @@ async fn take(engine: &Arc<Engine>, directory: &Path) {
     let read = tokio::task::spawn_blocking(move || read_rules(&path)).await;
     let files = match read {
         Ok(Ok(files)) => files,
-        Ok(Err(fault)) => return tracing::error!(%fault, "rules cannot be read; those in use stay"),
+        // As it was at the start: somebody wants it so.
+        Ok(Err(RulesUnreadable::None { .. })) if engine.rules.current().set.is_empty() => Vec::new(),
+        Ok(Err(fault)) => {
+            engine.refuse_rules(vec![fault.diagnostic()]);
+            return tell_refusal(engine);
+        }
         Err(fault) => return tracing::error!(%fault, "rules cannot be read; those in use stay"),
     };
     let before = engine.rules.current().generation;
@@ -153,13 +201,50 @@ async fn take(engine: &Arc<Engine>, directory: &Path) {
         // Other rules may need other rights.
         Ok(now) if now.generation != before => drop(tokio::spawn(rights::check(Arc::clone(engine)))),
         Ok(_) => {}
-        Err(refusal) => tell_refusal(&refusal.diagnostics),
+        Err(_) => tell_refusal(engine),
     }
 }
 
-/// Says why rules are not in use.
-pub fn tell_refusal(diagnostics: &[selfheal_script::Diagnostic]) {
-    for diagnostic in diagnostics {
-        tracing::error!(%diagnostic, "a rule cannot be used; those in use stay");
+/// Says why the newest rules are not in use, if they are not.
+pub fn tell_refusal(engine: &Engine) {
+    let Some(refusal) = engine.rules.refusal() else { return };
+    let used = engine.rules.current().set.len();
+    for diagnostic in refusal.diagnostics.iter().filter(|found| found.severity == Severity::Error) {
+        if used > 0 {
+            tracing::error!(%diagnostic, used, "the newest rules cannot be used; those in use stay");
+        } else {
+            tracing::error!(%diagnostic, "the rules cannot be used, and there are no others: no alert is treated");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_told_with_its_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = |name: &str| directory.path().join(name);
+        let read =
+            || read_rules(directory.path()).map(|files| files.len()).map_err(|fault| fault.diagnostic());
+        assert!(read().unwrap_err().message.contains("holds no *.rhai file"));
+        std::fs::write(place("good.rhai"), "const RULE = 1;").unwrap();
+        std::fs::write(place(".hidden.rhai"), [0xff]).unwrap();
+        std::fs::create_dir(place("directory.rhai")).unwrap();
+        std::os::unix::fs::symlink(place("gone"), place(".#good.rhai")).unwrap();
+        assert_eq!(read(), Ok(1), "editors' own files and directories are none");
+        for (name, what) in [("binary.rhai", "valid UTF-8"), ("dangling.rhai", "No such file")] {
+            match name {
+                "binary.rhai" => std::fs::write(place(name), [b'/', 0xff, 0xfe]).unwrap(),
+                _ => std::os::unix::fs::symlink(place("gone"), place(name)).unwrap(),
+            }
+            let found = read().unwrap_err();
+            assert!(found.file.ends_with(name) && found.message.contains(what), "{found}");
+            std::fs::remove_file(place(name)).unwrap();
+        }
+        assert!(
+            read_rules(&place("nowhere")).unwrap_err().diagnostic().message.contains("directory of rules")
+        );
     }
 }

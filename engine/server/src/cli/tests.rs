@@ -164,7 +164,7 @@ const SKIPS: &str = "//! Does nothing.\n\nconst RULE = #{ matchers: [`alertname=
 async fn rules_are_checked_like_by_a_compiler() {
     let directory = tempfile::tempdir().unwrap();
     let dir = directory.path().to_str().unwrap();
-    check(&["rules", "check", dir], Exit::Good, "0 rules are good").await;
+    check(&["rules", "check", dir], Exit::Usage, "holds no *.rhai file").await;
     write(directory.path(), &[("skips.rhai", SKIPS)]);
     check(&["rules", "check", dir], Exit::Good, "1 rule is good").await;
     // The adapter `fake` is a test's own, so this rule asks for something that there is not.
@@ -266,12 +266,13 @@ async fn a_dry_run_by_a_server_takes_an_edited_rule_along() {
 async fn tests_of_rules_and_how_they_end() {
     let directory = tempfile::tempdir().unwrap();
     let rules = directory.path().to_str().unwrap();
-    check(&["rules", "test", rules], Exit::Usage, "tests cannot be read").await;
-    std::fs::create_dir(directory.path().join("tests")).unwrap();
-    check(&["rules", "test", rules], Exit::Usage, "there are no tests in").await;
+    check(&["rules", "test", rules], Exit::Usage, "holds no *.rhai file").await;
     let rule = "const RULE = #{ matchers: [`alertname=\"A\"`], priority: \"critical\" };\n\
                 fn plan(alert, seen) {\n    if alert.labels.quiet == () { skip(\"loud\") } else { skip(\"quiet\") }\n}\n";
     std::fs::write(directory.path().join("a.rhai"), rule).unwrap();
+    check(&["rules", "test", rules], Exit::Usage, "tests cannot be read").await;
+    std::fs::create_dir(directory.path().join("tests")).unwrap();
+    check(&["rules", "test", rules], Exit::Usage, "there are no tests in").await;
     let file = directory.path().join("tests/a.yaml");
     let test = |outcome: &str| {
         let expect = format!("expect: [{{{outcome}: skipped}}]");

@@ -94,12 +94,12 @@ async fn ready(app: Data<App>) -> HttpResponse {
     let (journal, ledger) = futures::join!(journal, ledger);
     let rules = engine.rules.current();
     let refused = engine.rules.refusal().map(|refusal| {
-        let first = refusal
-            .diagnostics
-            .first()
-            .map(|first| format!("{}:{}: {}", first.file, first.line, first.message));
-        format!("the newest rules are refused since {}: {}", refusal.at, first.unwrap_or_default())
+        let stay = if rules.set.is_empty() { "no others are in use" } else { "those in use stay" };
+        format!("the newest rules are refused since {}, {stay}: {}", refusal.at, refusal.first())
     });
+    let none = (refused.is_none() && rules.set.is_empty())
+        .then(|| "no rules are loaded: no alert is treated".to_owned());
+    let refused = refused.or(none);
     let (status, code) = match (&journal, &ledger, &refused) {
         (Err(_), _, _) => ("not_ready", StatusCode::SERVICE_UNAVAILABLE),
         (Ok(()), Ok(()), None) => ("ready", StatusCode::OK),

@@ -45,7 +45,9 @@ function problems({ status, journal, ledger, rules, reasons }) {
     rules?.ok === false &&
       notice(
         "warn",
-        "The newest rules are refused; the last good ones stay in use.",
+        rules.loaded > 0
+          ? "The newest rules are refused; the last good ones stay in use."
+          : "No rules are in use: no alert is treated.",
         null,
         h("a", { href: "#/rules" }, "See why"),
       ),
