@@ -72,3 +72,39 @@ async fn a_rule_that_is_gone_leaves_its_issues_without_one() {
     assert_eq!(house.outcome().await, Some(Outcome::Unmatched));
     assert!(world.target.calls().is_empty());
 }
+
+#[tokio::test]
+async fn a_start_with_rules_that_are_refused_goes_on_with_the_last_good_ones() {
+    let mut world = World::with_plan(r#"double::set("a", 1)"#);
+    let house = world.start().await;
+    let generation = house.engine.rules.current();
+    drop(house);
+    world.rules = vec![rule("load", "", "double::set(")];
+    let house = world.start_with_refused_rules().await;
+    let rules = &house.engine.rules;
+    assert_eq!(rules.recalled(), Some(generation.since));
+    assert_eq!(rules.current().set.hash(), generation.set.hash());
+    house.fire("load", "one").await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+    // A second process has them still, and the same texts again are no change.
+    drop((house, generation));
+    let house = world.start_with_refused_rules().await;
+    assert_eq!(house.engine.rules.current().set.len(), 1);
+    let before = house.engine.rules.current().generation;
+    house.engine.load_rules(vec![rule("load", "", r#"double::set("a", 1)"#)]).await.unwrap();
+    assert_eq!((house.engine.rules.recalled(), house.engine.rules.current().generation), (None, before));
+}
+
+#[tokio::test]
+async fn without_any_rules_an_issue_says_why() {
+    let world = World::new(vec![rule("load", "", "double::set(")]);
+    let house = world.start_with_refused_rules().await;
+    assert!(house.engine.rules.recalled().is_none());
+    house.fire("load", "one").await;
+    let issue = house.only().await;
+    assert_eq!(issue.outcome, Some(Outcome::Unmatched));
+    assert!(issue.why.starts_with("no rules are loaded: rules/load.rhai:"), "{}", issue.why);
+    house.engine.load_rules(vec![rule("load", "", r#"double::set("a", 1)"#)]).await.unwrap();
+    house.advance(seconds(2)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Applied));
+}

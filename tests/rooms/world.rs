@@ -151,8 +151,22 @@ impl World {
         self.start_mortal(Death::Never).await.expect("it does not die")
     }
 
+    /// Starts a process with rules that it does not take into use.
+    pub async fn start_with_refused_rules(&self) -> House<'_> {
+        let house = self.begin(Death::Never).await.expect("it does not die");
+        assert!(house.engine.rules.refusal().is_some());
+        house
+    }
+
     /// Starts a process that dies as told; `None` when that was while it started.
     pub async fn start_mortal(&self, death: Death) -> Option<House<'_>> {
+        let house = self.begin(death).await?;
+        let refusal = house.engine.rules.refusal();
+        assert!(refusal.is_none(), "{refusal:?}");
+        Some(house)
+    }
+
+    async fn begin(&self, death: Death) -> Option<House<'_>> {
         let life = Arc::new(Life::default());
         let pulse = Arc::clone(&self.pulse);
         let fate = Fate { death, life: Arc::clone(&life), pulse: Arc::clone(&pulse) };
@@ -194,7 +208,6 @@ impl World {
         };
         let shared = self.shared_ledger.is_some();
         let (engine, rooms) = started?;
-        assert!(engine.rules.refusal().is_none(), "{:?}", engine.rules.refusal());
         // What an earlier process left unexpanded is read on a thread of its own, which the pulse does not feel.
         while !shared && !life.is_over() && self.has_unexpanded().await {
             tokio::task::yield_now().await;

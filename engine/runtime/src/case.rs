@@ -104,7 +104,7 @@ async fn decide(engine: &Arc<Engine>, mut pen: Pen<'_>, issue: Issue) -> Result<
         return conclude(engine, pen, issue, Looked { rule, deliberation }, skipped).await;
     }
     if skipped.is_empty() {
-        let why = "no rule is for this alert".to_owned();
+        let why = engine.rules.unmatched();
         return rest(engine, pen, &issue, Outcome::Unmatched, why, None).await;
     }
     let whys: Vec<String> = skipped.iter().map(|(why, _)| why.clone()).collect();

@@ -154,7 +154,7 @@ impl Engine {
             rules_not_listed: others.len().saturating_sub(UNMATCHED_EXPLAINED_MAX),
             rules: looks,
             decided_by,
-            summary: summary.unwrap_or_else(|| "nothing would be done: no rule is for this alert".to_owned()),
+            summary: summary.unwrap_or_else(|| format!("nothing would be done: {}", self.rules.unmatched())),
             alert,
         })
     }

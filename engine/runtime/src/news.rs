@@ -93,7 +93,7 @@ pub(crate) fn opened(engine: &Engine, issue: &Issue) -> Vec<Write> {
     let title = format!("{}: opened", issue.alert.name());
     let text = match &issue.rule {
         Some(rule) => format!("the rule {rule} is asked what to do"),
-        None => "no rule is for this alert".to_owned(),
+        None => engine.rules.unmatched(),
     };
     let mut writes = send(engine, about_issue(engine, NewsKind::Opened, issue, title, text));
     if let Some(said) = issue.outcome

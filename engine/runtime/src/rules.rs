@@ -1,4 +1,5 @@
-//! The rule set in use. It is replaced as a whole or not at all; who began with one goes on with it.
+//! The rule set in use. It is replaced as a whole or not at all; who began with one goes on with it. The journal has its
+//! texts, so that a start with files that are refused goes on with it, too.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,11 +8,46 @@ use jiff::Timestamp;
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::labels::Labels;
 use selfheal_script::{Compiler, Diagnostic, Rule, RuleFile, RuleSet, Severity};
+use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 use crate::feed::Change;
 use crate::ports::JournalFault;
-use crate::ports::journal::IssueFilter;
+use crate::ports::journal::{IssueFilter, Write};
+
+/// The journal's name for the texts of the rules that were last taken into use, and for their hash.
+const TEXTS: &str = "rules";
+const HASH: &str = "rules_hash";
+/// Texts of more than this, in bytes, are not kept in the journal.
+const TEXTS_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Rules as the journal keeps them: what is gone on with when the files are refused at a start.
+#[derive(Serialize, Deserialize)]
+struct Texts {
+    since: Timestamp,
+    files: Vec<Text>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Text {
+    name: Arc<str>,
+    path: Arc<str>,
+    text: Arc<str>,
+}
+
+impl Texts {
+    fn of(generation: &Generation) -> Self {
+        let files = generation.set.rules().iter().map(|rule| {
+            let RuleFile { name, path, text } = rule.file().clone();
+            Text { name, path, text }
+        });
+        Self { since: generation.since, files: files.collect() }
+    }
+
+    fn files(self) -> Vec<RuleFile> {
+        self.files.into_iter().map(|file| RuleFile::new(file.name, file.path, file.text)).collect()
+    }
+}
 
 /// A rule set with its place in the order of rule sets.
 pub struct Generation {
@@ -65,13 +101,20 @@ pub struct Rules {
     compiler: Compiler,
     current: ArcSwap<Generation>,
     refusal: Mutex<Option<Refusal>>,
+    /// Since when an earlier process had the rules that are in use from the journal, if they are from there.
+    recalled: Mutex<Option<Timestamp>>,
 }
 
 impl Rules {
     pub(crate) fn new(compiler: Compiler, now: Timestamp) -> Self {
         let set = RuleSet::build(&compiler, Vec::new()).expect("no text has no faults");
         let empty = Generation { generation: 0, since: now, set };
-        Self { compiler, current: ArcSwap::from_pointee(empty), refusal: Mutex::default() }
+        Self {
+            compiler,
+            current: ArcSwap::from_pointee(empty),
+            refusal: Mutex::default(),
+            recalled: Mutex::default(),
+        }
     }
 
     /// The rules in use.
@@ -89,6 +132,30 @@ impl Rules {
         self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether the rules in use are those that an earlier process had, because the texts have been refused since this one
+    /// started: since when that had them.
+    pub fn recalled(&self) -> Option<Timestamp> {
+        *self.recalled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing is done about an alert that no rule in use is for.
+    pub(crate) fn unmatched(&self) -> String {
+        match (self.current.load().set.is_empty(), self.refusal()) {
+            (true, Some(refusal)) => format!("no rules are loaded: {}", refusal.first()),
+            (true, None) => "no rules are loaded".to_owned(),
+            (false, _) => "no rule is for this alert".to_owned(),
+        }
+    }
+
+    /// Takes a set into use.
+    fn take(&self, set: RuleSet, now: Timestamp, recalled: Option<Timestamp>) -> Arc<Generation> {
+        let generation = self.current.load().generation + 1;
+        let next = Arc::new(Generation { generation, since: now, set });
+        self.current.store(Arc::clone(&next));
+        *self.recalled.lock().unwrap_or_else(PoisonError::into_inner) = recalled;
+        next
+    }
+
     /// Takes texts into use, all of them or none. The same texts as before change nothing.
     pub(crate) fn load(
         &self,
@@ -102,11 +169,10 @@ impl Rules {
             Ok(set) => {
                 *refusal = None;
                 if current.generation > 0 && set.hash() == current.set.hash() {
+                    *self.recalled.lock().unwrap_or_else(PoisonError::into_inner) = None;
                     return Ok(None);
                 }
-                let next = Arc::new(Generation { generation: current.generation + 1, since: now, set });
-                self.current.store(Arc::clone(&next));
-                Ok(Some(next))
+                Ok(Some(self.take(set, now, None)))
             }
             Err(diagnostics) => Err(refusal.insert(Refusal { at: now, diagnostics }).clone()),
         }
@@ -135,16 +201,9 @@ impl Engine {
             }
             Ok(Some(generation)) => {
                 self.metrics.reloads.with_label_values(&["loaded"]).inc();
-                self.feed.tell(Change { rules: true, ..Change::default() });
-                self.metrics.rules_generation.set(i64::try_from(generation.generation).unwrap_or(i64::MAX));
-                self.metrics.rules_loaded.set(i64::try_from(generation.set.len()).unwrap_or(i64::MAX));
-                tracing::info!(
-                    generation = generation.generation,
-                    rules = generation.set.len(),
-                    "rules are in use"
-                );
-                if let Err(fault) = self.match_again(&generation).await {
-                    tracing::warn!(%fault, "issues without a rule could not be matched again");
+                self.tell_taken(&generation).await;
+                if let Err(fault) = self.keep_texts(&generation).await {
+                    tracing::warn!(%fault, "the journal could not be given the rules; a start without them will have others");
                 }
                 Ok(generation)
             }
@@ -165,6 +224,71 @@ impl Engine {
     fn tell_refused(&self) {
         self.metrics.reloads.with_label_values(&["refused"]).inc();
         self.feed.tell(Change { rules: true, ..Change::default() });
+    }
+
+    async fn tell_taken(&self, generation: &Generation) {
+        self.feed.tell(Change { rules: true, ..Change::default() });
+        self.metrics.rules_generation.set(i64::try_from(generation.generation).unwrap_or(i64::MAX));
+        self.metrics.rules_loaded.set(i64::try_from(generation.set.len()).unwrap_or(i64::MAX));
+        tracing::info!(generation = generation.generation, rules = generation.set.len(), "rules are in use");
+        if let Err(fault) = self.match_again(generation).await {
+            tracing::warn!(%fault, "issues without a rule could not be matched again");
+        }
+    }
+
+    /// Gives the journal the texts of a set that was taken into use, unless it has them.
+    async fn keep_texts(&self, generation: &Generation) -> Result<(), JournalFault> {
+        let hash = serde_json::json!(generation.set.hash());
+        if self.journal.setting(HASH).await? == Some(hash.clone()) {
+            return Ok(());
+        }
+        let texts = Texts::of(generation);
+        let bytes: usize = texts.files.iter().map(|file| file.text.len()).sum();
+        if bytes > TEXTS_BYTES_MAX {
+            tracing::warn!(bytes, "so many rules are not kept in the journal");
+            return Ok(());
+        }
+        let set = |key: &str, value| Write::Set { key: key.to_owned(), value };
+        let texts = serde_json::to_value(&texts).unwrap_or_default();
+        self.journal.commit(vec![set(TEXTS, texts), set(HASH, hash)]).await
+    }
+
+    /// Takes the rules into use that the journal has from an earlier process, where the newest were refused before any
+    /// were in use.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(crate) async fn recall_rules(&self) -> Result<(), JournalFault> {
+        if self.rules.current().generation > 0 {
+            return Ok(());
+        }
+        let Some(value) = self.journal.setting(TEXTS).await? else { return Ok(()) };
+        let texts: Texts = match serde_json::from_value(value) {
+            // None were wanted, which is how it is.
+            Ok(Texts { files, .. }) if files.is_empty() => return Ok(()),
+            Ok(texts) => texts,
+            Err(fault) => {
+                tracing::error!(%fault, "the rules that the journal has cannot be read");
+                return Ok(());
+            }
+        };
+        let since = texts.since;
+        match RuleSet::build(&self.rules.compiler, texts.files()) {
+            Ok(set) => {
+                let generation = self.rules.take(set, self.clock.now(), Some(since));
+                tracing::error!(
+                    %since,
+                    rules = generation.set.len(),
+                    "the newest rules are refused; in use are those that the journal has from before"
+                );
+                self.tell_taken(&generation).await;
+            }
+            Err(diagnostics) => {
+                let first = Refusal { at: self.clock.now(), diagnostics }.first();
+                tracing::error!(first, "the rules that the journal has from before cannot be used either");
+            }
+        }
+        Ok(())
     }
 
     /// An issue that no rule was for may have one now; the outcome of one that was treated before does not tell.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use selfheal_contract::Catalog;
 use selfheal_core::audit::Key;
 use selfheal_core::policy::Policy;
-use selfheal_script::{Compiler, RuleFile};
+use selfheal_script::{Compiler, Diagnostic, RuleFile};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -89,9 +89,20 @@ impl Engine {
     /// Reads back what the journal knows, loads the rules and starts the rooms.
     ///
     /// # Errors
-    /// The journal or the ledger cannot be read. Rules that do not compile are not an error: nothing is matched until
-    /// they do, and [`Rules::refusal`] says why.
+    /// The journal or the ledger cannot be read. Rules that do not compile are not an error: those that the journal has from
+    /// an earlier process are in use until they do, or none, and [`Rules::refusal`] says why.
     pub async fn start(parts: Parts, files: Vec<RuleFile>) -> Result<(Arc<Self>, JoinSet<()>), JournalFault> {
+        Self::start_with(parts, Ok(files)).await
+    }
+
+    /// The same with rules that may not even be readable: what is wrong with them then.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub async fn start_with(
+        parts: Parts,
+        files: Result<Vec<RuleFile>, Vec<Diagnostic>>,
+    ) -> Result<(Arc<Self>, JoinSet<()>), JournalFault> {
         let now = parts.clock.now();
         if !parts.shared {
             parts.journal.free().await?;
@@ -149,8 +160,14 @@ impl Engine {
         });
         engine.metrics.switch_on.set(i64::from(engine.switch.position().on));
         engine.metrics.queue_capacity.set(i64::try_from(parts.backlog_max).unwrap_or(i64::MAX));
-        // Texts that do not compile are reported by the caller, who knows where they came from.
-        let _ = engine.load_rules(files).await;
+        // What is wrong with them is reported by the caller, who knows where they came from.
+        let refused = match files {
+            Ok(files) => engine.load_rules(files).await.is_err(),
+            Err(unreadable) => !engine.refuse_rules(unreadable).diagnostics.is_empty(),
+        };
+        if refused {
+            engine.recall_rules().await?;
+        }
         engine.restore(now).await?;
 
         let mut rooms = JoinSet::new();

@@ -78,7 +78,14 @@ async fn run(
     clock: Arc<dyn Clock>,
     wrap: Option<WrapJournal>,
 ) -> Result<(), ServeFault> {
-    let (rules, directory) = rules(&configuration.rules)?;
+    let (rules, directory) = match rules(&configuration.rules) {
+        Ok((files, directory)) => (Ok(files), directory),
+        // A directory that is not there is a mistake in the configuration; a rule that cannot be read is one in that rule.
+        Err(fault @ watch::RulesUnreadable::Rule { .. }) => {
+            (Err(vec![fault.diagnostic()]), Some(configuration.rules.clone()))
+        }
+        Err(fault) => return Err(fault.into()),
+    };
     let mut stop = std::pin::pin!(told_to_stop());
     let Some((journal, door)) = patience::journal(configuration, stop.as_mut()).await? else {
         tracing::info!("stopping: the journal was not reached");
@@ -94,7 +101,7 @@ async fn run(
     let parts = assemble::parts(configuration, outside)?;
     let checks = checks::prepare(&configuration.checks, &parts.catalog).map_err(AssembleFault::Checks)?;
     let (engine, mut rooms) =
-        Engine::start(parts, rules).await.map_err(|fault| ServeFault::Journal(fault.to_string()))?;
+        Engine::start_with(parts, rules).await.map_err(|fault| ServeFault::Journal(fault.to_string()))?;
     watch::tell_refusal(&engine);
     tokio::spawn(rights::check(Arc::clone(&engine)));
     rooms.spawn(audit::run(Arc::clone(&engine)));

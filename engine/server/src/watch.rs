@@ -213,7 +213,7 @@ pub fn tell_refusal(engine: &Engine) {
         if used > 0 {
             tracing::error!(%diagnostic, used, "the newest rules cannot be used; those in use stay");
         } else {
-            tracing::error!(%diagnostic, "the rules cannot be used, and there are no others: no alert is treated");
+            tracing::error!(%diagnostic, "the rules cannot be used, and no others are in use: no alert is treated");
         }
     }
 }

@@ -150,7 +150,7 @@ fn opening(engine: &Engine, rules: &Generation, alert: &Alert, received_at: Time
         component: first.map(|header| header.component),
         resource: resource(&alert.labels),
         wake_at: first.map(|header| later(received_at, engine.policy.delay(header.priority))),
-        outcome: first.is_none().then(|| (Outcome::Unmatched, "no rule is for this alert".to_owned())),
+        outcome: first.is_none().then(|| (Outcome::Unmatched, engine.rules.unmatched())),
     }
 }
 

@@ -207,5 +207,9 @@ fn show(answer: &Value, output: Output, out: &mut dyn Write) -> Result<Exit, Fai
         writeln!(out, "\nnewer texts are refused since {}:\n", output::moment(refusal, "at"))?;
         writeln!(out, "{}", output::plain_lines(refusal["text"].as_str().unwrap_or_default()))?;
     }
+    if answer["recalled"].is_string() {
+        let since = output::moment(answer, "recalled");
+        writeln!(out, "\nin use are the rules of {since}, which the journal has from an earlier process")?;
+    }
     Ok(Exit::Good)
 }

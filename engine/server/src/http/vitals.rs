@@ -94,7 +94,11 @@ async fn ready(app: Data<App>) -> HttpResponse {
     let (journal, ledger) = futures::join!(journal, ledger);
     let rules = engine.rules.current();
     let refused = engine.rules.refusal().map(|refusal| {
-        let stay = if rules.set.is_empty() { "no others are in use" } else { "those in use stay" };
+        let stay = match (engine.rules.recalled(), rules.set.is_empty()) {
+            (Some(since), _) => format!("in use are those of {since}, which the journal has"),
+            (None, true) => "no others are in use".to_owned(),
+            (None, false) => "those in use stay".to_owned(),
+        };
         format!("the newest rules are refused since {}, {stay}: {}", refusal.at, refusal.first())
     });
     let none = (refused.is_none() && rules.set.is_empty())

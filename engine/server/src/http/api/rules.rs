@@ -116,6 +116,9 @@ pub(super) struct RulesView<'a> {
     hash: ContentHash,
     /// Why the newest texts are not in use.
     refusal: Option<RefusalView>,
+    /// Since when an earlier process had these rules, where they are the journal's, because the texts have been refused since
+    /// this one started.
+    recalled: Option<Timestamp>,
     rules: Vec<RuleView<'a>>,
 }
 
@@ -145,6 +148,7 @@ pub(super) async fn list(call: Call) -> Answered {
         since: current.since,
         hash: current.set.hash(),
         refusal,
+        recalled: engine.rules.recalled(),
         rules: rules.collect(),
     })
 }
