@@ -54,6 +54,11 @@ impl Place {
 /// Receipts that are not done, by number.
 pub(super) type Places = BTreeMap<i64, Place>;
 
+/// The bytes that storing receipts takes at most.
+pub(super) fn needed(receipts: &[NewReceipt]) -> usize {
+    receipts.iter().map(record::receipt_bytes).sum::<usize>() + 2 * MARK_BYTES
+}
+
 impl Log {
     /// Opens the log in `directory`, which exists.
     ///
@@ -119,7 +124,21 @@ impl Log {
         receipts: &[NewReceipt],
         progress: &[Progress],
     ) -> Result<Vec<(i64, Place)>, AppendFault> {
-        let bytes = receipts.iter().map(record::receipt_bytes).sum::<usize>() + 2 * MARK_BYTES;
+        self.put(receipts, progress, needed(receipts), !progress.is_empty())
+    }
+
+    /// Tries whether so many bytes ([`needed`]) could be stored: makes room for them, and writes the mark once more.
+    pub(super) fn probe(&mut self, bytes: usize) -> Result<(), AppendFault> {
+        self.put(&[], &[], bytes, true).map(drop)
+    }
+
+    fn put(
+        &mut self,
+        receipts: &[NewReceipt],
+        progress: &[Progress],
+        bytes: usize,
+        marks: bool,
+    ) -> Result<Vec<(i64, Place)>, AppendFault> {
         let (mark, done) = self.moved(progress);
         if self.segments.last().is_none_or(|segment| segment.end + bytes > segment.bytes) {
             self.turn(bytes).map_err(AppendFault::NotWritten)?;
@@ -129,7 +148,7 @@ impl Log {
         let segment = self.segments.last_mut().expect("one was just made where there was none");
         let (mut position, mut number) = (self.next_position, self.mark.highest);
         let mut places = Vec::with_capacity(receipts.len());
-        if segment.end == 0 || !progress.is_empty() {
+        if segment.end == 0 || marks {
             record::write_mark(&mut buffer, position, &mark);
             position += 1;
         }

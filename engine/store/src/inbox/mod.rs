@@ -89,6 +89,8 @@ struct Open {
 
 enum Request {
     Receive(NewReceipt, oneshot::Sender<Result<ReceiptId, JournalFault>>),
+    /// Whether notifications can be stored.
+    Check(oneshot::Sender<Result<(), JournalFault>>),
     /// Goes with the next receipts once the transaction with the issues is on the disk: until then, a crash only has the same
     /// alerts expanded again.
     Note(Vec<Progress>, u64),
@@ -113,6 +115,7 @@ impl Inbox {
             open: Arc::clone(&open),
             synced: Arc::clone(&synced),
             breakage: Arc::clone(&breakage),
+            failed: None,
         };
         let thread =
             std::thread::Builder::new().name("inbox".to_owned()).spawn(move || writer.run(receiver))?;
@@ -123,6 +126,14 @@ impl Inbox {
     pub(crate) async fn receive(&self, receipt: NewReceipt) -> Result<ReceiptId, JournalFault> {
         let (reply, answer) = oneshot::channel();
         self.submit(Request::Receive(receipt, reply)).await?;
+        answer.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    /// Whether notifications can be stored, as far as that is known: when the last could not be, it is tried whether there is
+    /// room for it now. Whoever sends them may be kept away as long as this fails, and then nothing else would find out.
+    pub(crate) async fn check(&self) -> Result<(), JournalFault> {
+        let (reply, answer) = oneshot::channel();
+        self.submit(Request::Check(reply)).await?;
         answer.await.unwrap_or_else(|_| Err(self.ended()))
     }
 
@@ -219,6 +230,8 @@ struct Writer {
     open: Arc<Mutex<Open>>,
     synced: Arc<Synced>,
     breakage: Breakage,
+    /// The bytes for which there was no room at the last write, if so.
+    failed: Option<usize>,
 }
 
 impl Writer {
@@ -238,7 +251,10 @@ impl Writer {
                 if let Request::Note(progress, _) = &request {
                     self.forget(progress);
                 }
-                batch.add(request);
+                if let Some(asked) = batch.add(request) {
+                    // Who asked may have stopped waiting.
+                    let _ = asked.send(self.check());
+                }
                 if batch.receipts.len() < BATCH_REQUESTS_MAX && batch.bytes < BATCH_BYTES_MAX {
                     next = receiver.try_recv().ok();
                 }
@@ -250,8 +266,17 @@ impl Writer {
         }
     }
 
+    fn check(&mut self) -> Result<(), JournalFault> {
+        let Some(bytes) = self.failed else { return Ok(()) };
+        self.log.probe(bytes).map_err(|fault| self.explain(fault))?;
+        tracing::info!("notifications can be stored again");
+        self.failed = None;
+        Ok(())
+    }
+
     fn write(&mut self, batch: &mut Batch, ready: &[Progress]) {
         let answer = self.log.append(&batch.receipts, ready).map_err(|fault| self.explain(fault));
+        self.failed = answer.is_err().then(|| log::needed(&batch.receipts));
         match answer {
             Ok(places) => {
                 let numbers: Vec<i64> = places.iter().map(|(number, _)| *number).collect();
@@ -291,7 +316,7 @@ impl Writer {
     fn explain(&self, fault: AppendFault) -> JournalFault {
         match fault {
             AppendFault::NotWritten(fault) => {
-                tracing::warn!(%fault, "no notification was stored");
+                tracing::warn!(%fault, "no notification can be stored");
                 let advice = match fault.kind() {
                     io::ErrorKind::StorageFull
                     | io::ErrorKind::FileTooLarge
@@ -325,8 +350,10 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, request: Request) {
+    /// Takes a request in; one that only asks is given back.
+    fn add(&mut self, request: Request) -> Option<oneshot::Sender<Result<(), JournalFault>>> {
         match request {
+            Request::Check(reply) => return Some(reply),
             Request::Receive(receipt, reply) => {
                 self.bytes += receipt.body.len();
                 self.receipts.push(receipt);
@@ -336,6 +363,7 @@ impl Batch {
                 self.notes.extend(progress.into_iter().map(|progress| (progress, transaction)));
             }
         }
+        None
     }
 
     /// The first of the notes, as far as they may be written.

@@ -35,6 +35,10 @@ async fn waiting(inbox: &Inbox) -> Vec<Receipt> {
     inbox.unexpanded(ReceiptId(0), usize::MAX).await.unwrap()
 }
 
+async fn check(inbox: &Inbox) -> Result<(), String> {
+    inbox.check().await.map_err(|fault| fault.what)
+}
+
 fn numbers(receipts: &[Receipt]) -> Vec<i64> {
     receipts.iter().map(|receipt| receipt.id.0).collect()
 }
@@ -147,10 +151,34 @@ async fn without_space_it_is_unavailable_and_then_goes_on() {
     // A name that is taken stands for a file that cannot be made.
     let first = folder.path().join("inbox/00000001.log");
     std::fs::create_dir(&first).unwrap();
+    assert_eq!(check(&inbox).await, Ok(()), "nothing is known");
     for _ in 0..2 {
         let fault = inbox.receive(receipt(1)).await.unwrap_err();
         assert_eq!(fault.kind, JournalFaultKind::Unavailable, "{fault}");
+        assert_eq!(check(&inbox).await, Err(fault.what), "who asks is told");
     }
     std::fs::remove_dir(&first).unwrap();
+    assert_eq!(check(&inbox).await, Ok(()), "it finds out by itself, when nobody sends");
     assert_eq!(inbox.receive(receipt(1)).await.unwrap(), ReceiptId(1));
+}
+
+/// A small write that fits into what is left says nothing of one that does not.
+#[tokio::test]
+async fn a_check_makes_room_for_what_had_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = open(folder.path());
+    inbox.receive(receipt(SEGMENT_BYTES / 2)).await.unwrap();
+    let second = folder.path().join("inbox/00000002.log");
+    std::fs::create_dir(&second).unwrap();
+    assert!(inbox.receive(receipt(SEGMENT_BYTES / 2)).await.is_err());
+    assert!(inbox.check().await.is_err());
+    inbox.receive(receipt(1)).await.unwrap();
+    assert_eq!(check(&inbox).await, Ok(()), "the last could be stored");
+    assert!(inbox.receive(receipt(SEGMENT_BYTES / 2)).await.is_err());
+    std::fs::remove_dir(&second).unwrap();
+    assert_eq!(check(&inbox).await, Ok(()));
+    drop(inbox);
+    let inbox = open(folder.path());
+    assert_eq!(numbers(&waiting(&inbox).await), [1, 2], "and nothing is lost by it");
+    assert_eq!(inbox.receive(receipt(1)).await.unwrap(), ReceiptId(3));
 }

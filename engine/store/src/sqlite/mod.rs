@@ -346,6 +346,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn check(&self) -> Result<(), JournalFault> {
-        self.submit(commit::Check).await
+        self.submit(commit::Check).await?;
+        self.inbox.check().await
     }
 }
