@@ -1,12 +1,13 @@
 //! Approvals: a person decides about exactly the plan that was shown, once, and in time.
 
+use selfheal_contract::Failure;
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::rule::Mode;
 use selfheal_runtime::by_hand::HandFault;
 use selfheal_runtime::ports::{JournalFaultKind, NewsKind};
 
-use crate::world::{World, minutes, observing, seconds};
+use crate::world::{World, alert, minutes, notification, observing, seconds};
 
 /// The kind of a journal's fault; nothing of another one.
 fn kind(fault: HandFault) -> Option<JournalFaultKind> {
@@ -49,6 +50,68 @@ async fn what_was_shown_is_what_runs() {
     let answered = story.records.iter().find(|record| record.kind == "answered").unwrap();
     assert_eq!(answered.actor, "anna");
     assert_eq!(world.sink.kinds(), [NewsKind::Approval, NewsKind::Outcome]);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_what_cannot_be_done() {
+    let refused = || Failure::refused("there is no column b");
+    let cases = [
+        (
+            "the first step is refused",
+            r#"sequence([double::set("a", 1), double::set("b", 1)])"#,
+            vec![("a", refused())],
+            true,
+        ),
+        (
+            "a later step may become possible",
+            r#"sequence([double::set("b", 1), double::set("a", 1)])"#,
+            vec![("a", refused())],
+            false,
+        ),
+        (
+            "there is another way",
+            r#"fallback([double::set("a", 1), double::set("b", 1)])"#,
+            vec![("a", refused())],
+            false,
+        ),
+        (
+            "all ways are refused",
+            r#"fallback([double::set("a", 1), double::set("b", 1)])"#,
+            vec![("a", refused()), ("b", refused())],
+            true,
+        ),
+        (
+            "it may be known later",
+            r#"double::set("a", 1)"#,
+            vec![("a", Failure::transient("it is busy"))],
+            false,
+        ),
+    ];
+    for mode in [Mode::Approve, Mode::Shadow] {
+        for (what, plan, failures, is_refused) in cases.clone() {
+            let mut world = World::with_plan(plan);
+            world.policy.mode = mode;
+            for (name, failure) in failures {
+                world.target.previews(name, failure);
+            }
+            let house = world.start().await;
+            let body = notification(&[alert("load", "one", house.now(), None)], 0).to_string();
+            let dry = house.engine.dry_run(body.as_bytes(), None).await.unwrap();
+            house.fire("load", "one").await;
+            let issue = house.only().await;
+            assert_eq!(issue.outcome == Some(Outcome::Refused), is_refused, "{what}: {issue:#?}");
+            let summary = &dry.alerts[0].summary;
+            assert_eq!(summary.contains("would refuse"), is_refused, "{what}: {summary}");
+            if is_refused {
+                assert!(house.open_approval().await.is_none(), "{what}");
+                assert!(issue.why.contains("there is no column b"), "{what}: {}", issue.why);
+                assert!(summary.contains("there is no column b"), "{what}: {summary}");
+            } else if mode == Mode::Approve {
+                let shown = house.asked().await.previews.to_string();
+                assert!(shown.contains("\"failed\""), "{what}: {shown}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -79,11 +79,18 @@ struct State {
     contested: Vec<String>,
     /// It does not say who decides.
     owner_hidden: bool,
+    /// Names for which a preview refuses, so.
+    unpreviewed: HashMap<String, Failure>,
     /// How often somebody began to listen.
     listened: u32,
 }
 
 impl Target {
+    /// A preview of setting this number fails so from now on.
+    pub fn previews(&self, name: &str, failure: Failure) {
+        self.state.lock().unwrap().unpreviewed.insert(name.to_owned(), failure);
+    }
+
     /// How often somebody began to listen.
     pub fn listened(&self) -> u32 {
         self.state.lock().unwrap().listened
@@ -320,6 +327,10 @@ impl Action for Set {
 
     async fn preview(&self, params: &Setting) -> Result<Preview, Failure> {
         self.connection.call(format!("preview {}", self.text(params))).await?;
+        let fails = self.connection.target.state.lock().unwrap().unpreviewed.get(&params.name).cloned();
+        if let Some(failure) = fails {
+            return Err(failure);
+        }
         Ok(Preview { summary: format!("would {}", self.text(params)), changes: Vec::new() })
     }
 

@@ -4,13 +4,12 @@
 //! asked again, and that very plan runs. No answer in time is a no.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use selfheal_core::guard::{Guard, Ruling};
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::by_hand::{ASKED, HandFault};
 use crate::case::{self, UNREADABLE_RETRY, by_person};
@@ -21,18 +20,15 @@ use crate::news;
 use crate::pen::Pen;
 use crate::ports::journal::{Answer, Approval, DecisionFacts, Issue, JournalFault, Write};
 
-/// How long one preview may take.
-const PREVIEW_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Asks a person about the plan of a decision.
+/// Asks a person about the plan of a decision, with what each of its steps would do.
 pub(crate) async fn ask(
     engine: &Engine,
     mut pen: Pen<'_>,
     issue: &Issue,
     mut facts: DecisionFacts,
+    previews: Value,
     why: String,
 ) -> Result<(), JournalFault> {
-    let previews = previews(engine, &facts).await;
     let Some(plan) = facts.plan.take() else { return Ok(()) };
     let now = engine.clock.now();
     let expires_at = engine.clock.after(engine.policy.approval_ttl);
@@ -58,31 +54,6 @@ pub(crate) async fn ask(
     pen.finish().await?;
     engine.desk.ring(expires_at);
     Ok(())
-}
-
-/// What each step of a decision's plan would do, as its target shows it now.
-pub(crate) async fn previews(engine: &Engine, facts: &DecisionFacts) -> Value {
-    let Some(plan) = &facts.plan else { return Value::Null };
-    let mut previews = Vec::new();
-    for step in plan.steps() {
-        let call = &step.action;
-        let shown = match engine.catalog.action(&call.adapter, &call.action) {
-            None => json!({ "failed": "there is no such action" }),
-            Some(action) => {
-                let answer = tokio::select! {
-                    biased;
-                    answer = action.preview(&call.params) => answer.map_err(|failure| failure.to_string()),
-                    () = engine.clock.sleep(PREVIEW_TIMEOUT) => Err("no answer within 10 s".to_owned()),
-                };
-                match answer {
-                    Ok(preview) => serde_json::to_value(preview).unwrap_or_default(),
-                    Err(why) => json!({ "failed": why }),
-                }
-            }
-        };
-        previews.push(json!({ "path": step.path, "action": call.text(), "preview": shown }));
-    }
-    Value::Array(previews)
 }
 
 /// The approval that an issue waits for.

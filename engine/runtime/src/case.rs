@@ -130,7 +130,7 @@ async fn conclude(
     looked: Looked,
     skipped: Vec<(String, DecisionFacts)>,
 ) -> Result<(), JournalFault> {
-    let Looked { rule, deliberation: Deliberation { mut facts, ending } } = looked;
+    let Looked { rule, deliberation: Deliberation { mut facts, ending, previews } } = looked;
     if !matches!(ending, Ending::Unreadable { .. }) {
         engine.unreadable.end(issue.id);
     }
@@ -173,10 +173,9 @@ async fn conclude(
         }
         Ending::Ruled { ruling: Ruling::Ask { why }, .. } => {
             note_skipped(engine, &mut pen, &issue, skipped);
-            approval::ask(engine, pen, &issue, facts, why).await
+            approval::ask(engine, pen, &issue, facts, previews, why).await
         }
         Ending::Ruled { ruling: Ruling::Shadow { why }, .. } => {
-            let previews = approval::previews(engine, &facts).await;
             let mut facts = serde_json::to_value(&facts).unwrap_or_default();
             facts["previews"] = previews;
             pen.note(Write::Record(Record {

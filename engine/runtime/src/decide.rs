@@ -18,11 +18,13 @@ use selfheal_core::policy::{Assessment, RATE_WINDOW};
 use selfheal_core::span::Span;
 use selfheal_script::{Observed, Rule, View};
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::observe::{PROBE_TIMEOUT, not_asked, observe};
 use crate::ports::journal::{DecisionFacts, JournalFault};
 use crate::ports::ledger::{Claim, LedgerFault};
+use crate::preview::{self, Previews};
 
 /// How long a claim is kept in the ledger without being renewed.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
@@ -67,6 +69,9 @@ pub struct Deliberation {
     pub facts: DecisionFacts,
     /// What follows.
     pub ending: Ending,
+    /// What each step of the plan would do, where people are to see it.
+    #[serde(skip)]
+    pub(crate) previews: Value,
 }
 
 /// What follows from a deliberation.
@@ -136,20 +141,38 @@ pub(crate) async fn deliberate(
     let view = View::new(Arc::clone(&question.alert), Span::from(question.age), level);
     let observed = match observe(engine, rule, &view, question.purpose).await {
         Ok(observed) => observed,
-        Err(ending) => return Ok(Deliberation { facts, ending }),
+        Err(ending) => return Ok(Deliberation { facts, ending, previews: Value::Null }),
     };
     let readings: BTreeMap<&str, &Reading> =
         observed.iter().map(|(name, observed)| (name.as_str(), &observed.reading)).collect();
     facts.observed = serde_json::to_value(&readings).unwrap_or_default();
     let drafted = match plan(engine, rule, view, observed, level, question.purpose).await {
         Ok(drafted) => drafted,
-        Err(ending) => return Ok(Deliberation { facts, ending }),
+        Err(ending) => return Ok(Deliberation { facts, ending, previews: Value::Null }),
     };
-    let ending = rule_on(engine, rule, question, &drafted, None, &mut facts.verdicts).await;
+    let mut ending = rule_on(engine, rule, question, &drafted, None, &mut facts.verdicts).await;
+    let previews = show(engine, &drafted.plan, question.purpose, &mut ending).await;
     facts.plan_hash = Some(drafted.plan.hash());
     facts.plan = Some(drafted.plan);
     facts.choices = drafted.choices;
-    Ok(Deliberation { facts, ending })
+    Ok(Deliberation { facts, ending, previews })
+}
+
+/// What the plan would do, where people see it before it runs or instead. What its adapters refuse even then is refused: nobody
+/// is asked about a plan that cannot run. A plan that runs at once finds out by itself.
+async fn show(engine: &Engine, plan: &Plan, purpose: Purpose, ending: &mut Ending) -> Value {
+    let Ending::Ruled { ruling, .. } = ending else { return Value::Null };
+    let is_shown = purpose == Purpose::Look || matches!(ruling, Ruling::Ask { .. } | Ruling::Shadow { .. });
+    if !is_shown {
+        return Value::Null;
+    }
+    let Previews { shown, refused } = preview::of(engine, plan).await;
+    if let Some(why) = refused
+        && matches!(ruling, Ruling::Ask { .. } | Ruling::Shadow { .. } | Ruling::Admit)
+    {
+        *ruling = Ruling::Refuse { why: format!("it cannot be done: {why}") };
+    }
+    shown
 }
 
 /// Asks the guards again about a plan that a person has approved as it is.

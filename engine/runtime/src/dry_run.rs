@@ -12,7 +12,6 @@ use selfheal_script::{Diagnostic, Rule, RuleFile, RuleSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::approval;
 use crate::decide::{self, Deliberation, Ending, Purpose, Question};
 use crate::engine::Engine;
 use crate::ports::JournalFault;
@@ -131,11 +130,11 @@ impl Engine {
         for rule in &matching {
             let mut look = self.look(rule, &alert, true);
             if decided_by.is_none() {
-                let deliberation = decide::deliberate(self, rule, generation, &question).await?;
+                let mut deliberation = decide::deliberate(self, rule, generation, &question).await?;
                 let what = format!("rule {}: {}", look.rule, describe(&deliberation));
                 if !matches!(deliberation.ending, Ending::Skip { .. }) {
                     decided_by = Some(look.rule.clone());
-                    look.previews = approval::previews(self, &deliberation.facts).await;
+                    look.previews = deliberation.previews.take();
                     summary = Some(what);
                 } else if summary.is_none() {
                     summary = Some(what);

@@ -41,6 +41,7 @@ mod news;
 mod observe;
 mod outbox;
 mod pen;
+mod preview;
 mod reconcile;
 mod restore;
 mod reverts;
