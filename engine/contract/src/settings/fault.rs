@@ -1,6 +1,7 @@
 //! What is wrong with a configuration, and the place where faults gather while it is read.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::node::Location;
@@ -69,17 +70,52 @@ impl<'a> IntoIterator for &'a Faults {
 
 /// Where faults gather. Shared by reference among all readers of one configuration, on one thread.
 #[derive(Debug, Default)]
-pub struct Collector(RefCell<Vec<Fault>>);
+pub struct Collector {
+    faults: RefCell<Vec<Fault>>,
+    /// Keys that no section knew: the fault's place in `faults`, and the key.
+    unknown: RefCell<Vec<(usize, String)>>,
+    /// Every key that was asked for.
+    asked: RefCell<BTreeSet<String>>,
+}
 
 impl Collector {
     /// Records a fault.
     pub fn push(&self, fault: Fault) {
-        self.0.borrow_mut().push(fault);
+        self.faults.borrow_mut().push(fault);
     }
 
     /// Whether nothing wrong was found so far.
     pub fn is_empty(&self) -> bool {
-        self.0.borrow().is_empty()
+        self.faults.borrow().is_empty()
+    }
+
+    /// The names of all keys that were asked for so far, wherever they stand.
+    pub fn asked(&self) -> BTreeSet<String> {
+        self.asked.borrow().clone()
+    }
+
+    pub(super) fn ask(&self, name: &str) {
+        if !self.asked.borrow().contains(name) {
+            self.asked.borrow_mut().insert(name.to_owned());
+        }
+    }
+
+    /// Records a key that its section does not know. One around it may know it, as [`Collector::known`] tells.
+    pub(super) fn push_unknown(&self, fault: Fault, name: &str) {
+        self.unknown.borrow_mut().push((self.faults.borrow().len(), name.to_owned()));
+        self.push(fault);
+    }
+
+    /// The section at `path` knows these keys: those that stand somewhere within it belong to it.
+    pub(super) fn known(&self, path: &Path, names: &BTreeSet<String>) {
+        let mut faults = self.faults.borrow_mut();
+        self.unknown.borrow_mut().retain(|(at, name)| {
+            let belongs = faults[*at].path.is_below(path) && names.contains(name);
+            if belongs {
+                faults[*at].help = Some(format!("it stands too deep: this is {}", path.key(name)));
+            }
+            !belongs
+        });
     }
 
     /// The value that was read, now that reading is over.
@@ -87,7 +123,7 @@ impl Collector {
     /// # Errors
     /// All faults, in the order of the text, if there was any: the value then holds stand-ins and is dropped.
     pub fn accept<T>(self, value: T) -> Result<T, Faults> {
-        let mut faults = self.0.into_inner();
+        let mut faults = self.faults.into_inner();
         if faults.is_empty() {
             return Ok(value);
         }

@@ -27,6 +27,12 @@ impl Path {
         Self(format!("{}[{index}]", self.0))
     }
 
+    /// Whether this is the path of something within what stands at `other`.
+    pub(super) fn is_below(&self, other: &Self) -> bool {
+        let rest = self.0.strip_prefix(&other.0);
+        rest.is_some_and(|rest| other.0.is_empty() || rest.starts_with(['.', '[']))
+    }
+
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -42,6 +48,14 @@ impl fmt::Display for Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stands_within_another() {
+        let redis = Path::default().key("adapters").key("redis");
+        assert!(redis.key("targets").is_below(&redis) && redis.is_below(&Path::default()));
+        assert!(redis.item(0).is_below(&redis));
+        assert!(!redis.is_below(&redis) && !Path::default().key("adapters").key("redis2").is_below(&redis));
+    }
 
     #[test]
     fn paths_read_like_the_file() {

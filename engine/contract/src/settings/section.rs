@@ -157,7 +157,8 @@ impl<'a> Section<'a> {
         self.report(self.path.key(name), at, Problem { help, ..Problem::new(problem) });
     }
 
-    /// Reports every key that nothing asked for, with the known name that was probably meant.
+    /// Reports every key that nothing asked for, with the known name that was probably meant; and where one that was not known
+    /// further within is known here, says so.
     pub fn finish(&mut self) {
         let unset: Vec<&str> =
             self.asked.iter().map(String::as_str).filter(|known| self.find(known).is_none()).collect();
@@ -167,9 +168,11 @@ impl<'a> Section<'a> {
                 Some(meant) => Some(format!("did you mean {meant:?}?")),
                 None => self.known_names(),
             };
-            let problem = Problem { help, ..Problem::new("unknown key") };
-            self.report(self.path.key(&key.name), key.at, problem);
+            let (path, problem) = (self.path.key(&key.name), "unknown key".to_owned());
+            let fault = Fault { path, at: key.at, problem, help, secret: false };
+            self.collector.push_unknown(fault, &key.name);
         }
+        self.collector.known(&self.path, &self.asked);
         // A second call reports nothing again.
         self.asked.extend(self.entries.iter().map(|(key, _)| key.name.clone()));
     }
@@ -243,6 +246,7 @@ impl<'a> Section<'a> {
 
     fn entry(&mut self, name: &str) -> Option<(&'a Key, &'a Node)> {
         self.asked.insert(name.to_owned());
+        self.collector.ask(name);
         self.find(name)
     }
 

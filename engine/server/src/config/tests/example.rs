@@ -1,6 +1,8 @@
 //! The example file is the documentation of the configuration: it shows the defaults, all of them, and is valid.
 
-use super::super::{FILE_VARIABLE, VARIABLES};
+use selfheal_contract::settings::{Collector, Section};
+
+use super::super::{FILE_VARIABLE, VARIABLES, yaml};
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../../../deploy/selfheal.example.yaml");
@@ -18,7 +20,9 @@ fn the_example_shows_the_defaults() {
         collect_keys(part, &mut keys);
     }
     for key in keys {
-        let has_line = |line: &str| line.trim_start().trim_start_matches('#').starts_with(&format!("{key}:"));
+        let has_line = |line: &str| {
+            line.trim_start().trim_start_matches('#').trim_start().starts_with(&format!("{key}:"))
+        };
         assert!(EXAMPLE.lines().any(has_line), "{key} is not in the example");
     }
 }
@@ -70,5 +74,35 @@ fn every_setting_behind_a_hash_is_valid_too() {
 fn every_variable_is_in_the_example() {
     for name in VARIABLES.iter().map(|variable| variable.name).chain([FILE_VARIABLE]) {
         assert!(EXAMPLE.contains(name), "{name}");
+    }
+}
+
+/// The example with the sections of all adapters, which are there as blocks of comments.
+fn with_adapters() -> String {
+    let block = |line: &str| line.strip_prefix("  #   ").map(|rest| format!("  {rest}\n"));
+    EXAMPLE.lines().map(|line| block(line).unwrap_or_else(|| format!("{line}\n"))).collect()
+}
+
+#[test]
+fn every_key_of_every_adapter_is_in_the_example() {
+    let adapters = EXAMPLE.split_once("\nadapters:\n").expect("the section of adapters").1;
+    let text = with_adapters();
+    for entry in selfheal_roster::ROSTER {
+        let collector = Collector::default();
+        let tree = yaml::read(&text, &collector).expect("it can be read");
+        let mut section = Section::root(&tree, &collector).section("adapters").section(entry.section);
+        drop((entry.check)(&mut section));
+        for key in collector.asked().iter().filter(|key| !["adapters", entry.section].contains(&key.as_str()))
+        {
+            let named = |before: &str| adapters.contains(&format!("{before}{key}:"));
+            assert!(
+                [" ", "{", "#"].iter().any(|before| named(before)),
+                "{key}, which {} reads, is not in deploy/selfheal.example.yaml",
+                entry.section
+            );
+        }
+        if let Err(faults) = collector.accept(()) {
+            panic!("{faults}");
+        }
     }
 }

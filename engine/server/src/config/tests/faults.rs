@@ -46,6 +46,10 @@ fn of_the_whole() {
         ("learning: maybe", "1:11 learning: expected true or false, found the text \"maybe\""),
         ("switch: on", "1:9 switch: expected a map of settings, found the text \"on\""),
         ("a: [1\n", "1:4 a[0]: unclosed bracket '['"),
+        (
+            "adapters: {kafka: {clusters: {main: {bootstrap: h, settable: [a]}}}}",
+            "1:52 adapters.kafka.clusters.main.settable: unknown key (it stands too deep: this is adapters.kafka.settable)",
+        ),
         ("adapters: {postgre: {}}", "1:12 adapters.postgre: unknown key (did you mean \"postgres\"?)"),
         (
             "adapters: {postgres: {targets: {main: {host: a, usr: b}}}}",
