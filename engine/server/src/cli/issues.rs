@@ -43,6 +43,17 @@ pub(super) enum IssuesCommand {
         #[arg(long, default_value = "", hide_default_value = true)]
         reason: String,
     },
+    /// Ask for a remediation now: also of an issue that rests, such as after an approval that was refused or has expired
+    ///
+    /// The rules decide anew, past the wait for their priority; all guards hold. Where the plan needs an approval, somebody else
+    /// must give it: two people must want what one has asked for.
+    Remediate {
+        /// The issue: issue-17, or 17
+        issue: IssueId,
+        /// Why, for the record
+        #[arg(long, default_value = "", hide_default_value = true)]
+        reason: String,
+    },
     /// Tell an issue's whole story, from receipt to outcome
     Show {
         /// The issue: issue-17, or 17
@@ -78,6 +89,14 @@ pub(super) async fn run(
                 Output::Json => output::json(out, &answer)?,
             }
         }
+        IssuesCommand::Remediate { issue, reason } => {
+            let body = json!({ "reason": reason }).to_string().into_bytes();
+            let answer = client.post(&["manual-remediate", &issue.to_string()], body).await?;
+            match output {
+                Output::Text => write!(out, "{}", asked(&answer))?,
+                Output::Json => output::json(out, &answer)?,
+            }
+        }
         IssuesCommand::Show { issue } => {
             let story = client.get(&["issues", &issue.to_string()], &[]).await?;
             match output {
@@ -87,6 +106,23 @@ pub(super) async fn run(
         }
     }
     Ok(Exit::Good)
+}
+
+/// What came of asking for a remediation.
+fn asked(answer: &Value) -> String {
+    let issue = text(answer, "issue_id");
+    match (answer["id"].as_str(), answer["status"].as_str()) {
+        (Some(id), _) => {
+            format!("{issue}: {} began: {}\n", output::plain(id), text(answer, "description"))
+        }
+        (None, Some("awaiting_approval")) => format!(
+            "{issue}: a person is asked: {}\nsomebody else must approve it: selfheal approvals list\n",
+            text(answer, "why")
+        ),
+        (None, _) => {
+            format!("{issue}: nothing began ({}): {}\n", text(answer, "status"), text(answer, "why"))
+        }
+    }
 }
 
 /// One of these names.

@@ -58,7 +58,7 @@ async fn what_people_ask_a_server() {
     served.house.notify(firing("Broken", "a").to_string()).await;
     served.house.notify(firing("Delicate", "b").to_string()).await;
     served.house.rest().await;
-    let cases: [(&[&'static str], Exit, &str); 32] = [
+    let cases: [(&[&'static str], Exit, &str); 35] = [
         (&["issues", "list"], Exit::Good, "issue-1  "),
         (&["issues", "list", "--outcome", "applied"], Exit::Good, "heal"),
         (&["issues", "list", "--open=false"], Exit::Good, "ID  DETECTED"),
@@ -90,6 +90,13 @@ async fn what_people_ask_a_server() {
         (&["switch", "off", "--reason", "a release"], Exit::Good, "is off; admin turned it off"),
         (&["switch", "on", "--reason", "it is over"], Exit::Good, "is on; admin turned it on"),
         (&["approvals", "list"], Exit::Good, "open   issue-2"),
+        (
+            &["issues", "remediate", "1", "--reason", "again"],
+            Exit::Good,
+            "issue-1: nothing began (held): cooldown",
+        ),
+        (&["issues", "remediate", "2"], Exit::Findings, "waits for an approval"),
+        (&["issues", "remediate", "99"], Exit::Findings, "there is no issue-99"),
         (&["approvals", "show", "nothing"], Exit::Findings, "there is no such approval"),
     ];
     for (words, exit, part) in cases {
