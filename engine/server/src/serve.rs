@@ -218,7 +218,8 @@ pub enum OfflineFault {
     DryRun(#[from] DryRunFault),
 }
 
-/// A dry-run without a server: the configured rules and adapters, with a history of nothing.
+/// A dry-run without a server: the configured rules and adapters, with a history of nothing. Neither the configured journal nor
+/// the ledger is asked.
 ///
 /// # Errors
 /// There is no answer, because.
@@ -229,6 +230,7 @@ pub async fn dry_run_offline(
 ) -> Result<DryRun, OfflineFault> {
     let mut configuration = load::configuration(place).map_err(ServeFault::from)?;
     let (files, _) = rules(&configuration.rules).map_err(ServeFault::from)?;
+    (configuration.journal.url, configuration.ledger.url) = (None, None);
     let directory = tempfile::tempdir()
         .map_err(|fault| ServeFault::Journal(format!("no place for a journal of nothing: {fault}")))?;
     let journal = SqliteJournal::open(&directory.path().join("journal.sqlite"))

@@ -6,6 +6,7 @@ use super::{Facts, Guard, LedgerReading, Says};
 use crate::moment::later;
 use crate::policy::{Contested, covers};
 use crate::rule::Mode;
+use crate::span::Span;
 
 /// How long to wait before asking again for a place among the running remediations.
 const CONCURRENCY_RETRY: Duration = Duration::from_secs(5);
@@ -79,12 +80,19 @@ fn duplicate(_: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
 }
 
 fn cooldown(facts: &Facts<'_>, reading: &LedgerReading) -> (Says, String) {
+    let span = Span::from(facts.cooldown);
     match reading.cooling_until {
-        None => (Says::Pass, format!("not treated in the last {:?}", facts.cooldown)),
-        Some(until) => (
+        None => (Says::Pass, format!("not treated in the last {span}")),
+        // A cooldown that has begun is not shortened by an edit.
+        Some(until) if until > later(facts.now, facts.cooldown) => (
             Says::Hold { until },
-            format!("treated less than {:?} ago; cooling down until {until}", facts.cooldown),
+            format!(
+                "treated when its cooldown was longer than the {span} of now; cooling down until {until}"
+            ),
         ),
+        Some(until) => {
+            (Says::Hold { until }, format!("treated less than {span} ago; cooling down until {until}"))
+        }
     }
 }
 

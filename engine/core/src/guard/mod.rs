@@ -258,6 +258,25 @@ mod tests {
     }
 
     #[test]
+    fn a_cooldown_that_was_edited_tells_no_nonsense() {
+        let cooling_until = Timestamp::from_second(60).ok();
+        let reading: &LedgerReading =
+            Box::leak(Box::new(LedgerReading { cooling_until, ..LedgerReading::default() }));
+        let said = |cooldown| {
+            let mut why = String::new();
+            let judged = |facts: &mut Facts<'_>, _: &mut Policy| {
+                (facts.cooldown, facts.ledger) = (Duration::from_secs(cooldown), Ok(reading));
+                why = judge(facts).into_iter().find(|said| said.guard == Guard::Cooldown).unwrap().why;
+            };
+            assert_eq!(check(judged, None), "Hold cooldown");
+            why
+        };
+        let until = "cooling down until 1970-01-01T00:01:00Z";
+        assert_eq!(said(300), format!("treated less than 5m ago; {until}"));
+        assert_eq!(said(0), format!("treated when its cooldown was longer than the 0s of now; {until}"));
+    }
+
+    #[test]
     fn a_step_cannot_exceed_the_policy() {
         for (replicas, wanted) in [(0, "Refuse policy"), (1, "Admit"), (10, "Admit"), (11, "Refuse policy")] {
             let more = Assessment { replicas: Some(replicas), ..assessment() };

@@ -73,7 +73,8 @@ pub(super) enum Command {
     /// preview of every step, and every guard's verdict. Nothing is changed anywhere.
     ///
     /// With --server (or SELFHEAL_SERVER) a running server answers, knowing its cooldowns, rates and issues. Without one
-    /// the configured rules and adapters answer from this process, with a history of nothing.
+    /// the configured rules and adapters answer from this process, with a history of nothing: no cooldown, rate or issue is known,
+    /// and neither the configured journal nor the ledger is asked.
     DryRun(DryRunArguments),
     /// Look at issues and their stories
     Issues(Asking<IssuesCommand>),

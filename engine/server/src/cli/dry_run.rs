@@ -141,7 +141,10 @@ fn page(answer: &Value) -> String {
             page.push('\n');
         }
         page.push_str(&labels(&alert["alert"]["labels"]));
-        page.push_str(&format!("\n  {}\n", text(alert, "summary")));
+        // What a compiler says of a rule points into its text, line by line.
+        let summary = output::plain_lines(alert["summary"].as_str().unwrap_or_default());
+        page.push('\n');
+        summary.lines().for_each(|line| page.push_str(&format!("  {line}\n")));
         for rule in list(alert, "rules").iter().filter(|rule| rule["matches"] == true) {
             page.push_str(&looked(rule));
         }

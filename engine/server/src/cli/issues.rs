@@ -136,10 +136,9 @@ fn table(issues: &Value) -> Table {
     for issue in issues.as_array().into_iter().flatten() {
         let mut row = vec![text(issue, "id"), moment(issue, "detected_at")];
         row.extend(
-            ["phase", "outcome", "severity", "type", "resource", "rule", "why"]
-                .iter()
-                .map(|name| text(issue, name)),
+            ["phase", "outcome", "severity", "type", "resource", "rule"].iter().map(|name| text(issue, name)),
         );
+        row.push(output::headline(issue, "why"));
         table.row(row);
     }
     table

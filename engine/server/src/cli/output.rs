@@ -31,6 +31,13 @@ pub(super) fn plain_lines(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) && c != '\n' && c != '\t' { ' ' } else { c }).collect()
 }
 
+/// A member as one short line; of what a compiler says about a rule, what and where, without the line of its text.
+pub(super) fn headline(value: &Value, name: &str) -> String {
+    let text = value[name].as_str().unwrap_or_default();
+    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| *line != "|").collect();
+    plain(&lines.join(" "))
+}
+
 /// A member as text; empty where there is none.
 pub(super) fn text(value: &Value, name: &str) -> String {
     match &value[name] {
@@ -52,4 +59,23 @@ pub(super) fn moment(value: &Value, name: &str) -> String {
 /// A member as a list; empty where there is none.
 pub(super) fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_headline_says_what_and_where() {
+        let fault = "rule x: error: unknown function y\n  --> rules/x.rhai:3:5\n  |\n3 |     y(1)\n  |     ^\n  = help: z";
+        let cases = [
+            (fault, "rule x: error: unknown function y --> rules/x.rhai:3:5"),
+            ("one\nline", "one line"),
+            ("plain", "plain"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(headline(&serde_json::json!({ "why": text }), "why"), expected);
+        }
+    }
 }
