@@ -77,6 +77,7 @@ struct State {
     blind: bool,
     /// Names about which somebody else decides.
     contested: Vec<String>,
+    short: Vec<String>,
     /// It does not say who decides.
     owner_hidden: bool,
     /// Names for which a preview refuses, so.
@@ -140,6 +141,11 @@ impl Target {
     /// Keeps probes waiting for ever, from the next on.
     pub fn hang(&self, hanging: bool) {
         self.state.lock().unwrap().hanging = hanging;
+    }
+
+    /// Applications for this name say that they fell short.
+    pub fn falls_short(&self, name: &str) {
+        self.state.lock().unwrap().short.push(name.to_owned());
     }
 
     /// Makes it unable to tell whether an effect happened.
@@ -370,7 +376,12 @@ impl Action for Set {
         let (text, intent) = (self.text(params), *intent);
         let (name, value) = (params.name.clone(), Some(params.value));
         self.connection.change(turn, &params.name, |state| state.set(&name, value, intent, text)).await?;
-        Ok(Applied { summary: format!("did {}", self.text(params)), facts: json!({ "value": params.value }) })
+        let short = self.connection.target.state.lock().unwrap().short.contains(&params.name);
+        Ok(Applied {
+            summary: format!("did {}", self.text(params)),
+            facts: json!({ "value": params.value }),
+            falls_short: short.then(|| "it fell short".to_owned()),
+        })
     }
 
     async fn effect(

@@ -72,6 +72,15 @@ const USELESS: &str = r#"double::set("c", 3).verify(double::read("load").below(5
 cases! {
     it_helps: { why: "double::read(name: \"load\").value is 10, wanted below 50" }
     nothing_to_verify_by: { plan: r#"double::set("a", 1)"#, outcome: Outcome::Applied }
+    what_fell_short_did_not_help: {
+        plan: r#"double::set("c", 3)"#, world: |world| world.target.falls_short("c"),
+        outcome: Outcome::Unwound, did: &["set c=3", "undo c=gone"], why: "it fell short",
+    }
+    what_fell_short_and_helps_has_helped: { world: |world| world.target.falls_short("a") }
+    what_fell_short_says_so_when_it_did_not_help: {
+        plan: USELESS, world: |world| world.target.falls_short("c"),
+        outcome: Outcome::Unwound, did: &["set c=3", "undo c=gone"], why: "wanted below 50; it fell short",
+    }
     it_helps_only_in_time: {
         plan: r#"double::set("c", 3).verify(double::read("load").below(50), "30s")"#,
         outcome: Outcome::Unwound, did: &["set c=3", "undo c=gone"], why: "not within 30s",

@@ -154,6 +154,7 @@ impl Edit<'_> {
                 plain(&self.wanted)
             ),
             facts: json!({ "from": current, "to": self.wanted, "uid": before.uid }),
+            ..Applied::default()
         }))
     }
 

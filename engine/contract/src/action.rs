@@ -77,12 +77,24 @@ pub struct Applied {
     /// Facts for the record.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub facts: Value,
+    /// What it left undone, where the action itself can tell: a command that ended with an error, a wall with a gap. A
+    /// verification decides whether it helped all the same; without one it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub falls_short: Option<String>,
 }
 
 impl Applied {
     /// An application with nothing more to say than one sentence.
     pub fn new(summary: impl Into<String>) -> Self {
-        Self { summary: summary.into(), facts: Value::Null }
+        Self { summary: summary.into(), ..Self::default() }
+    }
+
+    /// What was done, and what was not.
+    pub fn told(&self) -> String {
+        match &self.falls_short {
+            None => self.summary.clone(),
+            Some(short) => format!("{}, but {short}", self.summary),
+        }
     }
 }
 

@@ -246,7 +246,11 @@ impl Action for Change {
         {
             porch.oracle().unsure(intent, false);
         }
-        answer.map(|()| Applied { summary: format!("{} is {}", params.name, params.value), facts: json!({}) })
+        answer.map(|()| Applied {
+            summary: format!("{} is {}", params.name, params.value),
+            facts: json!({}),
+            ..Applied::default()
+        })
     }
 
     async fn effect(&self, params: &Setting, prior: &Number, intent: &IntentId) -> Result<Effect, Failure> {

@@ -228,7 +228,8 @@ impl<G: GoingOn> Action for Go<G> {
             }
             if self.make(place, &left, &rollout, intent).await?.is_some() {
                 let facts = json!({ "update": before.update, "step": before.step, "uid": before.uid });
-                return Ok(Applied { summary: self.0.told(&place.of.to_string(), true), facts });
+                let summary = self.0.told(&place.of.to_string(), true);
+                return Ok(Applied { summary, facts, ..Applied::default() });
             }
             tries.again(place.cluster, place.of).await?;
         }

@@ -164,6 +164,7 @@ impl selfheal_contract::Action for Action {
                 params.count
             ),
             facts: json!({ "from": current, "to": params.count }),
+            ..Applied::default()
         })
     }
 

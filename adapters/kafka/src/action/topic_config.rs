@@ -163,6 +163,7 @@ impl selfheal_contract::Action for Action {
         Ok(Applied {
             summary: format!("set {} from {} to {}", what(params), told(own), quoted(&params.value)),
             facts: json!({ "from": own, "to": params.value }),
+            ..Applied::default()
         })
     }
 

@@ -219,6 +219,7 @@ impl Action for CreateIndexConcurrently {
         Ok(Applied {
             summary: format!("built the index {name} on {}", table.name),
             facts: json!({ "index": name, "statement": params.statement(name, &table) }),
+            ..Applied::default()
         })
     }
 

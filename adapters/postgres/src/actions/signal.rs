@@ -168,7 +168,7 @@ pub(crate) async fn report(
     if !gone {
         summary.push_str("; some are still ending");
     }
-    Ok(Applied { summary, facts: facts(sent) })
+    Ok(Applied { summary, facts: facts(sent), ..Applied::default() })
 }
 
 /// What the target shows of an application that may have happened.

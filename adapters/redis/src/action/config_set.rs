@@ -215,6 +215,7 @@ impl selfheal_contract::Action for Action {
         Ok(Applied {
             summary: format!("set {} of {} from {current} to {}", used.name(), used.server, used.wanted),
             facts: json!({ "from": used.setting.reading(&current), "to": used.setting.reading(&used.wanted) }),
+            ..Applied::default()
         })
     }
 

@@ -201,6 +201,7 @@ impl selfheal_contract::Action for Action {
             return Ok(Applied {
                 summary: format!("the key {key} at {server} expires within {}", params.ttl),
                 facts,
+                ..Applied::default()
             });
         }
         if found == ABSENT {

@@ -42,5 +42,5 @@ pub(super) async fn end(server: &Server, doomed: &[Identity]) -> Result<Applied,
         _ => format!("ended {} at {server}", count(ended.len() as u64, "client")),
     };
     let named: Vec<&Identity> = ended.iter().copied().take(NAMED_MAX).collect();
-    Ok(Applied { summary, facts: json!({ "ended": ended.len(), "clients": named }) })
+    Ok(Applied { summary, facts: json!({ "ended": ended.len(), "clients": named }), ..Applied::default() })
 }

@@ -275,7 +275,11 @@ impl selfheal_contract::Action for Action {
             ..=0 => format!("{what} has {}; nothing to trim", count_entries(length)),
             _ => format!("deleted {deleted} of the {} of {what}", count_entries(length)),
         };
-        Ok(Applied { summary, facts: json!({ "length_before": length, "deleted": deleted }) })
+        Ok(Applied {
+            summary,
+            facts: json!({ "length_before": length, "deleted": deleted }),
+            ..Applied::default()
+        })
     }
 
     async fn effect(&self, params: &Parameters, prior: &Prior, intent: &IntentId) -> Result<Effect, Failure> {

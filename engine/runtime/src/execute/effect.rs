@@ -204,16 +204,11 @@ impl Run<'_> {
         let (id, revert_at) = (intent.id, None);
         match effected {
             Effected::Applied(applied) => {
-                let to = IntentState::Applied;
-                let said = applied.summary.clone();
-                self.pen.note(Write::MoveIntent { id, from, to, said, at, revert_at });
-                self.record(
-                    "applied",
-                    &applied.summary,
-                    json!({ "path": step.path, "facts": applied.facts }),
-                );
-                let intent = Intent { state: to, said: applied.summary, applied_at: Some(at), ..intent };
-                self.verify(step, intent).await
+                let (to, told) = (IntentState::Applied, applied.told());
+                self.pen.note(Write::MoveIntent { id, from, to, said: told.clone(), at, revert_at });
+                self.record("applied", &told, json!({ "path": step.path, "facts": applied.facts }));
+                let intent = Intent { state: to, said: told, applied_at: Some(at), ..intent };
+                self.verify(step, intent, applied.falls_short).await
             }
             Effected::Not(failure) => {
                 let (to, said) = (IntentState::NotApplied, failure.what.clone());

@@ -115,7 +115,7 @@ impl Run<'_> {
                 }
             };
         match past {
-            Some(intent) if intent.state == IntentState::Applied => self.verify(step, intent).await,
+            Some(intent) if intent.state == IntentState::Applied => self.verify(step, intent, None).await,
             Some(intent) => self.apply_and_verify(step, &*action, intent, true).await,
             // What is left of an earlier walk comes later in the plan: that walk has passed here, and nothing happened. To try
             // now what it could not would leave behind what it did instead.

@@ -20,16 +20,25 @@ const LOOK_FIRST: Duration = Duration::from_millis(200);
 const LOOK_MAX: Duration = Duration::from_secs(5);
 
 impl Run<'_> {
-    /// Reads until the condition holds or the time is up.
-    pub(super) async fn verify(&mut self, step: &Step, intent: Intent) -> Result<Try, JournalFault> {
+    /// Reads until the condition holds or the time is up. Without a condition, what the action says of itself counts.
+    pub(super) async fn verify(
+        &mut self,
+        step: &Step,
+        intent: Intent,
+        falls_short: Option<String>,
+    ) -> Result<Try, JournalFault> {
         let applied_at = intent.applied_at.unwrap_or(intent.changed_at);
         let judged = match &step.options.verify {
-            None => Ok(None),
+            None => falls_short.map_or(Ok(None), Err),
             Some(verify) => {
                 // The verification takes time; the application must not be lost with it.
                 self.pen.flush().await?;
                 let span = tracing::info_span!("verify", condition = %verify.condition);
-                self.watch(verify, applied_at, &intent).instrument(span).await.map(Some)
+                let judged = self.watch(verify, applied_at, &intent).instrument(span).await;
+                judged.map(Some).map_err(|why| match &falls_short {
+                    Some(short) => format!("{why}; {short}"),
+                    None => why,
+                })
             }
         };
         let (to, said) = match &judged {
