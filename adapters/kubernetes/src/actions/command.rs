@@ -1,8 +1,8 @@
 //! `k8s::exec`: a command that the operator permits, run in pods, at most once in each.
 //!
 //! A command's effect cannot be recognised afterwards, so each pod is marked before the command starts in it, under the
-//! precondition that it is not marked yet, and again when the command has ended. What was marked as begun and not as ended
-//! is unclear, and for a person.
+//! precondition that it is not marked yet, and again, with its exit code, when the command has ended. What was marked as begun
+//! and not as ended is unclear, and for a person.
 
 use std::sync::Arc;
 
@@ -186,6 +186,24 @@ impl Action {
     }
 }
 
+/// A command that ran to its end in these pods, each with its exit code and what it said first. That it ended with an error
+/// is no doubt that it ran; what it came to, a verification tells.
+fn ran(command: &str, ends: &[(&str, i64, String)]) -> Applied {
+    let failed: Vec<String> = ends
+        .iter()
+        .filter(|(_, code, _)| *code != 0)
+        .map(|(pod, code, said)| match said.as_str() {
+            "" => format!("{pod} with {code}"),
+            said => format!("{pod} with {code} ({said:?})"),
+        })
+        .collect();
+    Applied {
+        summary: format!("ran {command} in {} pods", ends.len()),
+        falls_short: (!failed.is_empty()).then(|| format!("it ended in {}", failed.join(", "))),
+        ..Applied::default()
+    }
+}
+
 fn is_selector(pods: &str) -> bool {
     pods.contains(['=', ',', '!', ' ', '('])
 }
@@ -224,8 +242,8 @@ impl selfheal_contract::Action for Action {
             name: "exec",
             doc: "Runs a command in pods, one after the other: one of those that the operator lists in `commands`, with the \
                 arguments that stand there; nothing of an alert or a rule reaches it. It runs at most once in each pod; when \
-                selfheal was interrupted, a person is asked. When it ends with another code than 0, what it did is not known \
-                either, and a person is asked. Up to 4 KiB of output are kept. There is no undo.",
+                selfheal was interrupted, a person is asked. When it ends with another code than 0, the verification tells whether it \
+                helped all the same; without one it did not. Up to 4 KiB of output are kept. There is no undo.",
             reversal: Reversal::Irreversible,
             permissions: vec![
                 right("get", &kinds::POD, "to find the pod"),
@@ -275,7 +293,7 @@ impl selfheal_contract::Action for Action {
     async fn apply(&self, params: &Parameters, prior: &Prior, intent: &IntentId) -> Result<Applied, Failure> {
         let mut outcomes = Vec::new();
         let mut room = KEPT_BYTES_MAX;
-        let mut failed = Vec::new();
+        let mut ends = Vec::new();
         for target in &prior.pods {
             let ran = outcomes.len();
             let (code, mut output) = self.run(params, target, intent).await.map_err(|failure| match ran {
@@ -289,37 +307,27 @@ impl selfheal_contract::Action for Action {
             })?;
             output.truncate(output.floor_char_boundary(room));
             room -= output.len();
-            if code != 0 {
-                let first = output.lines().next().unwrap_or_default().to_owned();
-                failed.push(format!("{} with {code} ({first:?})", target.name));
-            }
+            let first = output.lines().next().unwrap_or_default().to_owned();
+            ends.push((target.name.as_str(), code, first));
             outcomes.push(json!({ "pod": target.name, "code": code, "output": output }));
         }
-        if !failed.is_empty() {
-            // What it did before it failed is not known.
-            let what = format!("{} ended in {}", params.command, failed.join(", "));
-            tracing::warn!(what, "a command in pods failed");
-            return Err(Failure::indeterminate(what));
-        }
-        Ok(Applied {
-            summary: format!("ran {} in {} pods", params.command, prior.pods.len()),
-            facts: Value::Array(outcomes),
-        })
+        Ok(Applied { facts: Value::Array(outcomes), ..ran(&params.command, &ends) })
     }
 
     async fn effect(&self, params: &Parameters, prior: &Prior, intent: &IntentId) -> Result<Effect, Failure> {
         let (command, pods) = (&params.command, prior.pods.len());
-        let mut failed = Vec::new();
-        for (ended, target) in prior.pods.iter().enumerate() {
+        let mut ends = Vec::new();
+        for target in &prior.pods {
             let look = format!(
-                "{command} ended in {ended} of {pods} pods; look at pod {}/{}",
-                params.namespace, target.name
+                "{command} ended in {} of {pods} pods; look at pod {}/{}",
+                ends.len(),
+                params.namespace,
+                target.name
             );
             match self.progress(params, target, intent).await {
                 // Pods are taken in order: what comes after was not begun either.
-                Ok(Progress::Unmarked) if ended == 0 => return Ok(Effect::Untouched),
-                Ok(Progress::Ended(0)) => {}
-                Ok(Progress::Ended(code)) => failed.push(format!("{} with {code}", target.name)),
+                Ok(Progress::Unmarked) if ends.is_empty() => return Ok(Effect::Untouched),
+                Ok(Progress::Ended(code)) => ends.push((target.name.as_str(), code, String::new())),
                 Ok(Progress::Unmarked | Progress::Begun) => return Ok(Effect::Unclear(look)),
                 Err(failure) if failure.kind == FailureKind::Refused => {
                     return Ok(Effect::Unclear(format!("{look}: {failure}")));
@@ -327,13 +335,7 @@ impl selfheal_contract::Action for Action {
                 Err(failure) => return Err(failure),
             }
         }
-        Ok(match failed.is_empty() {
-            true => Effect::Done(Applied::new(format!("{command} ran in {pods} pods"))),
-            false => Effect::Unclear(format!(
-                "{command} ended in {}; look what it did before it failed",
-                failed.join(", ")
-            )),
-        })
+        Ok(Effect::Done(ran(command, &ends)))
     }
 
     async fn undo(&self, _: &Parameters, _: &Prior, _: &IntentId) -> Result<Undone, Failure> {

@@ -36,14 +36,12 @@ async fn a_command_runs_once_in_each_pod_and_its_output_is_kept() {
 }
 
 #[tokio::test]
-async fn a_command_that_fails_or_is_lost_is_never_repeated() {
+async fn a_command_that_is_lost_is_never_repeated() {
     let lost = ExecAnswer { connection_lost: true, ..ExecAnswer::default() };
     let hangs = ExecAnswer { hangs: true, ..ExecAnswer::default() };
-    let fails = ExecAnswer { exit_code: 3, stderr: "no such file".to_owned(), ..ExecAnswer::default() };
     for (answer, text, found) in [
         (lost, "look whether it ran", "ended in 0 of 1 pods"),
         (hangs, "did not end within 1 s", "ended in 0 of 1 pods"),
-        (fails, "web-1 with 3 (\"no such file\")", "ended in web-1 with 3"),
     ] {
         let double = ApiDouble::start().await;
         furnish(&double);
@@ -59,6 +57,29 @@ async fn a_command_that_fails_or_is_lost_is_never_repeated() {
         assert!(used.apply(&prior).await.is_err());
         assert_eq!(double.exec_runs().len(), 1, "{text}");
     }
+}
+
+/// An exit code tells that it ran, and that it may not have done what it should.
+#[tokio::test]
+async fn a_command_that_ends_with_an_error_has_run_and_falls_short() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let stderr = "/var/log/private: Permission denied\nmore".to_owned();
+    double.answer_exec("find", ExecAnswer { exit_code: 1, stderr, ..ExecAnswer::default() });
+    let adapter = adapter(&double);
+    let used = Use::of(&adapter, "exec", json!({ "pods": "app=web", "command": "clean_logs" }));
+    let prior = used.capture().await.unwrap();
+    let applied = used.apply(&prior).await.unwrap();
+    let said = r#"("/var/log/private: Permission denied")"#;
+    assert_eq!(
+        applied.told(),
+        format!("ran clean_logs in 2 pods, but it ended in web-1 with 1 {said}, web-2 with 1 {said}")
+    );
+    assert_eq!((&applied.facts[0]["code"], &applied.facts[1]["pod"]), (&json!(1), &json!("web-2")));
+    let Effect::Done(found) = used.effect(&prior).await.unwrap() else { panic!("it is known to have ended") };
+    assert_eq!(found.told(), "ran clean_logs in 2 pods, but it ended in web-1 with 1, web-2 with 1");
+    assert!(used.apply(&prior).await.unwrap().falls_short.is_some());
+    assert_eq!(double.exec_runs().len(), 2, "once in each");
 }
 
 /// Once it ran in one pod, nothing that goes wrong with the next may be told as if nothing had happened.
