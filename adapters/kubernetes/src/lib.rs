@@ -24,6 +24,7 @@
 
 mod actions;
 mod context;
+mod isolation;
 mod probes;
 mod settings;
 mod times;

@@ -4,7 +4,6 @@ mod autoscaler;
 mod certificate;
 mod command;
 mod cordon;
-mod isolation;
 mod quarantine;
 mod resources;
 mod restart;
@@ -21,8 +20,6 @@ use selfheal_contract::AnyAction;
 
 use crate::context::Context;
 use setting::Set;
-
-pub(crate) use isolation::QUARANTINE_LABEL;
 
 /// All actions, over these clusters.
 pub(crate) fn all(context: &Arc<Context>) -> Vec<Arc<dyn AnyAction>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use selfheal_cluster::{INTENT_ANNOTATION, kinds, right};
+use selfheal_cluster::{INTENT_ANNOTATION, Object, kinds, right};
 use selfheal_contract::{
     About, Action, Applied, Assessment, BlastRadius, Change, Effect, Failure, IntentId, Permission, Preview,
     Reversal, Undone,
@@ -11,8 +11,8 @@ use selfheal_contract::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::isolation::{Isolation, QUARANTINE_LABEL, State};
 use crate::context::{Context, Place};
+use crate::isolation::{Isolation, QUARANTINE_LABEL, State};
 use crate::workload::target_of;
 
 selfheal_contract::parameters! {
@@ -32,6 +32,9 @@ selfheal_contract::parameters! {
 pub(super) struct Prior {
     uid: String,
     isolated: bool,
+    /// What the label was, such as one that came with the pod's template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
     /// The intent that the pod carried, so that an undo leaves no trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     intent: Option<String>,
@@ -76,8 +79,10 @@ async fn preview(context: &Context, params: &Parameters, way: Way) -> Result<Pre
     let Place { cluster, of } = place(context, params)?;
     let pod = cluster.get(of).await?;
     let isolation = Isolation { cluster, of, uid: pod.uid() };
-    if isolation.state().await? == Some(way.wanted()) {
-        return Ok(Preview { summary: format!("{of} {} already", way.done()), changes: Vec::new() });
+    let short = gap(&isolation, &pod, way).await?;
+    if isolation.state_of(&pod).await? == way.wanted() {
+        let already = Applied { falls_short: short, ..Applied::new(format!("{of} {} already", way.done())) };
+        return Ok(Preview { summary: already.told(), changes: Vec::new() });
     }
     let (from, to) = (pod.label(QUARANTINE_LABEL).map_or(Value::Null, Value::from), json!(pod.uid()));
     let policy = format!("network policy {}", isolation.policy());
@@ -90,23 +95,30 @@ async fn preview(context: &Context, params: &Parameters, way: Way) -> Result<Pre
         ];
         return Ok(Preview { summary: format!("lets {of} out of quarantine"), changes });
     }
-    let others = isolation.others(&pod).await?;
-    let but = match others.as_slice() {
-        [] => String::new(),
-        others => format!("; what these policies permit it stays permitted: {}", others.join(", ")),
-    };
     let changes =
         vec![change(&policy, Value::Null, json!("nothing in, nothing out")), change(&label, from, to)];
-    Ok(Preview { summary: format!("cuts {of} off from the network{but}"), changes })
+    let cuts = Applied { falls_short: short, ..Applied::new(format!("cuts {of} off from the network")) };
+    Ok(Preview { summary: cuts.told(), changes })
+}
+
+/// Why a quarantine of this pod is none, if so.
+async fn gap(isolation: &Isolation<'_>, pod: &Object, way: Way) -> Result<Option<String>, Failure> {
+    if way == Way::Out {
+        return Ok(None);
+    }
+    let names = isolation.permitting(pod).await?;
+    let told = || format!("what these network policies permit it stays permitted: {}", names.join(", "));
+    Ok((!names.is_empty()).then(told))
 }
 
 async fn capture(context: &Context, params: &Parameters) -> Result<Prior, Failure> {
     let Place { cluster, of } = place(context, params)?;
     let pod = cluster.get(of).await?;
-    let state = Isolation { cluster, of, uid: pod.uid() }.state().await?;
+    let state = Isolation { cluster, of, uid: pod.uid() }.state_of(&pod).await?;
     Ok(Prior {
         uid: pod.uid().to_owned(),
-        isolated: state == Some(State::Isolated),
+        isolated: state == State::Isolated,
+        label: pod.label(QUARANTINE_LABEL).map(str::to_owned),
         intent: pod.annotation(INTENT_ANNOTATION).map(str::to_owned),
     })
 }
@@ -120,31 +132,36 @@ async fn apply(
 ) -> Result<Applied, Failure> {
     let Place { cluster, of } = place(context, params)?;
     let isolation = Isolation { cluster, of, uid: &prior.uid };
-    if isolation.state().await? == Some(way.wanted()) {
-        return Ok(Applied::new(format!("{of} {} already", way.done())));
-    }
+    let is_done = isolation.state().await? == Some(way.wanted());
     if way == Way::Out {
-        isolation.release(&json!(intent)).await?;
+        if is_done {
+            return Ok(Applied::new(format!("{of} {} already", way.done())));
+        }
+        isolation.release(&None, &json!(intent)).await?;
         return Ok(Applied::new(format!("let {of} out of quarantine")));
     }
-    let pod = cluster.get(of).await?;
-    let others = isolation.others(&pod).await?;
-    isolation.isolate(&json!(intent)).await?;
-    Ok(Applied {
-        summary: format!("cut {of} off from the network"),
-        facts: json!({ "policy": isolation.policy(), "permitted_still_by": others }),
-    })
+    let falls_short = gap(&isolation, &cluster.get(of).await?, way).await?;
+    let summary = if is_done {
+        format!("{of} {} already", way.done())
+    } else {
+        isolation.isolate(&json!(intent)).await?;
+        format!("cut {of} off from the network")
+    };
+    Ok(Applied { summary, facts: json!({ "policy": isolation.policy() }), falls_short })
 }
 
 async fn effect(context: &Context, params: &Parameters, prior: &Prior, way: Way) -> Result<Effect, Failure> {
     let Place { cluster, of } = place(context, params)?;
-    let state = Isolation { cluster, of, uid: &prior.uid }.state().await?;
-    Ok(match state {
-        None => Effect::Unclear(format!("{of} is gone, or another of the same name")),
-        Some(state) if state == way.wanted() => Effect::Done(Applied::new(format!("{of} {}", way.done()))),
+    let isolation = Isolation { cluster, of, uid: &prior.uid };
+    let Some(pod) = cluster.find(of).await?.filter(|pod| pod.uid() == prior.uid) else {
+        return Ok(Effect::Unclear(format!("{of} is gone, or another of the same name")));
+    };
+    if isolation.state_of(&pod).await? != way.wanted() {
         // Both halves are absolute: doing them again finishes what was begun.
-        Some(_) => Effect::Untouched,
-    })
+        return Ok(Effect::Untouched);
+    }
+    let falls_short = gap(&isolation, &pod, way).await?;
+    Ok(Effect::Done(Applied { falls_short, ..Applied::new(format!("{of} {}", way.done())) }))
 }
 
 async fn undo(context: &Context, params: &Parameters, prior: &Prior, way: Way) -> Result<Undone, Failure> {
@@ -158,7 +175,7 @@ async fn undo(context: &Context, params: &Parameters, prior: &Prior, way: Way) -
         return Ok(Undone::Nothing(format!("{of} is as it was")));
     }
     match way {
-        Way::In => isolation.release(&json!(prior.intent)).await?,
+        Way::In => isolation.release(&prior.label, &json!(prior.intent)).await?,
         Way::Out => isolation.isolate(&json!(prior.intent)).await?,
     }
     Ok(Undone::Reversed(match way {
@@ -232,8 +249,9 @@ action!(
     "quarantine",
     "Cuts a pod off from the network: a network policy that lets nothing in or out, and the label selfheal.dev/quarantine on the \
      pod, which the policy selects. The pod runs on, for those who look into it. It takes a network plugin that enforces \
-     policies, and what another policy permits the pod stays permitted: the preview names those. Connections that are open may \
-     stay open with some plugins. The policy goes when the pod goes. The undo lets the pod out again."
+     policies, and what another policy permits the pod stays permitted: then it falls short, and names them. k8s::isolation tells \
+     of both. Connections that are open may stay open with some plugins. The policy goes when the pod goes. The undo lets the \
+     pod out again."
 );
 action!(
     Release,

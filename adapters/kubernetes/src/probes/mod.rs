@@ -5,6 +5,7 @@ mod application;
 mod autoscaler;
 mod certificate;
 mod events;
+mod isolation;
 mod node;
 mod pod;
 mod pods;
@@ -31,6 +32,7 @@ pub(crate) fn all(context: &Arc<Context>) -> Vec<Arc<dyn AnyProbe>> {
         Arc::new(any_workload::Probe(context())),
         Arc::new(pods::Probe(context())),
         Arc::new(pod::Probe(context())),
+        Arc::new(isolation::Probe(context())),
         Arc::new(autoscaler::Probe(context())),
         Arc::new(volume::Probe(context())),
         Arc::new(node::Probe(context())),

@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::field;
 use super::pods::PodState;
-use crate::actions::QUARANTINE_LABEL;
 use crate::context::Context;
 use crate::times::seconds;
 use crate::workload::workload_of;
@@ -68,7 +67,6 @@ impl selfheal_contract::Probe for Probe {
                     ),
                     field("workload_name", "The name of that; null when it has none."),
                     field("containers", "The names of its containers."),
-                    field("quarantined", "Whether selfheal has put it under quarantine."),
                     field("created", "When it was made, in seconds since 1970; null when it is not there."),
                 ]
             },
@@ -107,7 +105,6 @@ impl selfheal_contract::Probe for Probe {
             "workload_kind": workload.as_ref().map(|(kind, _)| kind.word),
             "workload_name": workload.as_ref().map(|(_, name)| name),
             "containers": containers,
-            "quarantined": pod.label(QUARANTINE_LABEL).is_some(),
             "created": seconds(pod.at("/metadata/creationTimestamp")),
         })))
     }

@@ -148,6 +148,7 @@ async fn probes_conform_with_the_rights_that_they_name() {
             "workload" => json!({ "workload": "pod/web-1" }),
             "pods" => json!({ "selector": "app=web" }),
             "pod" => json!({ "name": "web-1" }),
+            "isolation" => json!({ "pod": "web-1" }),
             "hpa" => json!({ "name": "scaled-hpa" }),
             "pvc" => json!({ "name": "data-fast" }),
             "node" => json!({ "node": "n1" }),

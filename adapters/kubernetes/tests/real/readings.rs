@@ -1,6 +1,6 @@
 //! What the probes say, and what the actions refuse and foresee.
 
-use selfheal_contract::{FailureKind, Reading, Right, Undone};
+use selfheal_contract::{Effect, FailureKind, Reading, Right, Undone};
 use selfheal_test_kubernetes::{ApiDouble, PodTrouble, Right as Granted};
 use serde_json::{Value, json};
 
@@ -184,7 +184,7 @@ async fn what_an_action_reaches_is_named_as_its_own_actions_name_it() {
 }
 
 #[tokio::test]
-async fn quarantine_says_what_other_policies_permit() {
+async fn a_quarantine_says_what_other_policies_permit() {
     let double = ApiDouble::start().await;
     furnish(&double);
     double.create(json!({ "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
@@ -201,7 +201,40 @@ async fn quarantine_says_what_other_policies_permit() {
     assert_eq!(&policy["spec"]["podSelector"]["matchLabels"]["selfheal.dev/quarantine"], uid);
     assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(&policy["metadata"]["ownerReferences"][0]["uid"], uid, "it goes when the pod goes");
-    assert_eq!(field(&adapter, "pod", json!({ "name": "web-1" }), "quarantined").await, true);
+    assert_eq!((wall("quarantined").await, wall("permitted_by").await), (json!(true), json!("allow-web")));
+
+    assert!(double.delete("networkpolicies", "shop", "allow-web"));
+    assert_eq!((wall("quarantined").await, wall("permitted_by").await), (json!(true), json!("")));
+    assert_eq!(used.apply(&prior).await.unwrap().falls_short, None);
+    assert!(double.delete("networkpolicies", "shop", policy["metadata"]["name"].as_str().unwrap()));
+    assert_eq!(wall("quarantined").await, false, "without its policy the label means nothing");
+    used.apply(&used.capture().await.unwrap()).await.unwrap();
+    assert_eq!(wall("quarantined").await, true);
+    let gone = read(&adapter, "isolation", json!({ "pod": "gone" })).await.unwrap();
+    assert_eq!(gone.field("exists"), Ok(&json!(false)));
+}
+
+/// A label that came with the pod's template is no quarantine, and comes back when one ends.
+#[tokio::test]
+async fn a_label_of_the_template_is_no_quarantine() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let label = || {
+        double.get("pods", "shop", "web-1").unwrap()["metadata"]["labels"]["selfheal.dev/quarantine"].clone()
+    };
+    double.update("pods", "shop", "web-1", |pod| {
+        pod["metadata"]["labels"]["selfheal.dev/quarantine"] = json!("no");
+    });
+    let adapter = adapter(&double);
+    let quarantined = || field(&adapter, "isolation", json!({ "pod": "web-1" }), "quarantined");
+    assert_eq!(quarantined().await, false);
+    let used = Use::of(&adapter, "quarantine", json!({ "pod": "web-1" }));
+    let prior = used.capture().await.unwrap();
+    assert_eq!(used.effect(&prior).await.unwrap(), Effect::Untouched);
+    used.apply(&prior).await.unwrap();
+    assert_eq!(quarantined().await, true);
+    assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Reversed(_)));
+    assert_eq!((quarantined().await, label()), (json!(false), json!("no")));
 }
 
 #[tokio::test]
@@ -221,7 +254,10 @@ async fn a_restart_that_is_over_is_not_taken_back() {
     assert_eq!(template()["spec"], before["spec"]);
 
     let prior = used.capture().await.unwrap();
-    used.apply(&prior).await.unwrap();
+    let applied = used.apply(&prior).await.unwrap();
+    assert!(applied.told().ends_with("stays permitted: allow-web"), "{}", applied.told());
+    let Effect::Done(found) = used.effect(&prior).await.unwrap() else { panic!("it is there") };
+    assert_eq!(found.falls_short, applied.falls_short);
     let restarted = template();
     double.settle("deployments", "shop", "web");
     assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Nothing(_)));
@@ -229,6 +265,7 @@ async fn a_restart_that_is_over_is_not_taken_back() {
 
     double.update("deployments", "shop", "web", |web| web["spec"]["paused"] = json!(true));
     assert!(used.capture().await.unwrap_err().what.contains("paused"));
+/// Policies only ever permit: a quarantine is one when nothing else permits the pod anything, and while it is there.
 }
 
 #[tokio::test]
@@ -237,6 +274,7 @@ async fn missing_rights_are_told_with_where() {
     let adapter = adapter(&double);
     let needed: Vec<Right> = crate::support::action(&adapter, "scale")
         .about()
+    let wall = |field_name: &'static str| field(&adapter, "isolation", json!({ "pod": "web-1" }), field_name);
         .permissions
         .into_iter()
         .map(|need| need.right)

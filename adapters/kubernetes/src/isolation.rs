@@ -1,8 +1,8 @@
 //! The quarantine of a pod: a network policy that lets nothing in or out, and a label on the pod that the policy selects.
 //!
-//! Both carry the pod's uid, so that they find each other without a list, and the policy is owned by the pod, so that it
-//! goes with it. Policies only ever permit: what another policy permits this pod stays permitted, which cannot be helped
-//! from here and is said.
+//! Both carry the pod's uid, so that they find each other without a list, a label that came with the pod's template is none
+//! of them, and the policy is owned by the pod, so that it goes with it. Policies only ever permit: what another policy
+//! permits this pod stays permitted, which cannot be helped from here and is said.
 
 use selfheal_cluster::{
     Cluster, INTENT_ANNOTATION, Object, PatchKind, Reference, Run, Selection, Tries, guarded, kinds,
@@ -18,15 +18,15 @@ pub(crate) const QUARANTINE_LABEL: &str = "selfheal.dev/quarantine";
 const POLICIES_MAX: u32 = 500;
 
 /// A pod whose quarantine begins or ends.
-pub(super) struct Isolation<'a> {
-    pub(super) cluster: &'a Cluster,
-    pub(super) of: Reference<'a>,
-    pub(super) uid: &'a str,
+pub(crate) struct Isolation<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) of: Reference<'a>,
+    pub(crate) uid: &'a str,
 }
 
-/// Whether the quarantine is there.
+/// Whether the quarantine is there; what other policies permit is another question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Neither label nor policy.
     Free,
     /// Both.
@@ -36,25 +36,30 @@ pub(super) enum State {
 }
 
 impl<'a> Isolation<'a> {
-    pub(super) fn policy(&self) -> String {
+    pub(crate) fn policy(&self) -> String {
         format!("selfheal-quarantine-{}", self.uid)
     }
 
     /// How the pod of the present name stands; `None` when it is gone or another.
-    pub(super) async fn state(&self) -> Result<Option<State>, Failure> {
+    pub(crate) async fn state(&self) -> Result<Option<State>, Failure> {
         let Some(pod) = self.cluster.find(self.of).await?.filter(|pod| pod.uid() == self.uid) else {
             return Ok(None);
         };
-        let labelled = pod.label(QUARANTINE_LABEL).is_some();
-        Ok(Some(match (labelled, self.find_policy().await?.is_some()) {
+        self.state_of(&pod).await.map(Some)
+    }
+
+    /// How this very pod stands.
+    pub(crate) async fn state_of(&self, pod: &Object) -> Result<State, Failure> {
+        let labelled = pod.label(QUARANTINE_LABEL) == Some(self.uid);
+        Ok(match (labelled, self.find_policy().await?.is_some()) {
             (false, false) => State::Free,
             (true, true) => State::Isolated,
             _ => State::Between,
-        }))
+        })
     }
 
     /// Begins the quarantine: the policy first, because it does nothing until the label is there.
-    pub(super) async fn isolate(&self, intent: &Value) -> Result<(), Failure> {
+    pub(crate) async fn isolate(&self, intent: &Value) -> Result<(), Failure> {
         let name = self.policy();
         let of = Reference::new(&kinds::NETWORK_POLICY, self.of.namespace, &name);
         // A policy of this name is this pod's: the name holds its uid.
@@ -62,9 +67,9 @@ impl<'a> Isolation<'a> {
         self.label(json!(self.uid), intent).await
     }
 
-    /// Ends the quarantine: the label first, so that the pod is free at once.
-    pub(super) async fn release(&self, intent: &Value) -> Result<(), Failure> {
-        self.label(Value::Null, intent).await?;
+    /// Ends the quarantine: the label first, so that the pod is free at once. The label becomes what it was before.
+    pub(crate) async fn release(&self, label: &Option<String>, intent: &Value) -> Result<(), Failure> {
+        self.label(json!(label), intent).await?;
         if let Some(policy) = self.find_policy().await? {
             let name = self.policy();
             self.cluster.delete_network_policy(self.of.namespace, &name, policy.uid()).await?;
@@ -72,20 +77,21 @@ impl<'a> Isolation<'a> {
         Ok(())
     }
 
-    /// Other policies that select this pod, by name: what they permit stays permitted.
-    pub(super) async fn others(&self, pod: &Object) -> Result<Vec<String>, Failure> {
+    /// The policies that permit this pod something, by name: quarantined or not, that stays permitted.
+    pub(crate) async fn permitting(&self, pod: &Object) -> Result<Vec<String>, Failure> {
         let selection = Selection { at_most: POLICIES_MAX, ..Selection::default() };
         let listed = self.cluster.list(&kinds::NETWORK_POLICY, Some(self.of.namespace), selection).await?;
         let name = |policy: &Value| policy["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-        let own = self.policy();
-        Ok(listed
+        let permitting = listed
             .items
             .iter()
-            .filter(|policy| {
-                name(policy) != own && selects(&policy["spec"]["podSelector"], pod) && permits(policy)
-            })
-            .map(name)
-            .collect())
+            .filter(|policy| selects(&policy["spec"]["podSelector"], pod) && permits(policy));
+        let mut names: Vec<String> = permitting.map(name).collect();
+        if listed.more {
+            // What was not looked at may permit something, too.
+            names.push(format!("(more than {POLICIES_MAX} policies, of which the rest were not looked at)"));
+        }
+        Ok(names)
     }
 
     async fn find_policy(&self) -> Result<Option<Object>, Failure> {
@@ -133,11 +139,13 @@ impl<'a> Isolation<'a> {
     }
 }
 
-/// Whether a policy permits anything at all.
+/// Whether a policy permits anything at all. A way that its types leave out is none of its business.
 fn permits(policy: &Value) -> bool {
-    ["ingress", "egress"]
-        .into_iter()
-        .any(|way| policy["spec"][way].as_array().is_some_and(|rules| !rules.is_empty()))
+    let types = policy["spec"]["policyTypes"].as_array();
+    [("ingress", "Ingress"), ("egress", "Egress")].into_iter().any(|(way, kind)| {
+        let rules = policy["spec"][way].as_array().is_some_and(|rules| !rules.is_empty());
+        rules && types.is_none_or(|types| types.is_empty() || types.iter().any(|one| one == kind))
+    })
 }
 
 /// Whether a label selector of an object selects this pod.
@@ -166,6 +174,21 @@ fn selects(selector: &Value, pod: &Object) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_permits_what_it_has_rules_for() {
+        let cases = [
+            (json!({}), false),
+            (json!({ "ingress": [] }), false),
+            (json!({ "ingress": [{}] }), true),
+            (json!({ "egress": [{ "to": [] }] }), true),
+            (json!({ "policyTypes": ["Ingress"], "egress": [{}] }), false),
+            (json!({ "policyTypes": ["Ingress", "Egress"], "egress": [{}] }), true),
+        ];
+        for (spec, expected) in cases {
+            assert_eq!(permits(&json!({ "spec": spec })), expected, "{spec}");
+        }
+    }
 
     #[test]
     fn selectors_are_judged_as_the_server_judges_them() {
