@@ -26,6 +26,7 @@
 //!
 //! Deliberately absent: deleting pods, and any cache of objects. What decides is read from the server each time.
 
+mod autoscaler;
 mod change;
 mod cluster;
 mod clusters;
@@ -41,7 +42,9 @@ mod quantity;
 mod right;
 mod settings;
 mod source;
+pub mod template;
 
+pub use autoscaler::Autoscaler;
 pub use change::{Before, Edit, INTENT_ANNOTATION, Tries, guarded, same_object};
 pub use cluster::{Cluster, Listed, Selection};
 pub use clusters::Clusters;

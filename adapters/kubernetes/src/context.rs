@@ -2,17 +2,12 @@
 
 use std::sync::Arc;
 
-use selfheal_cluster::{
-    Cluster, Clusters, Kind, Reference, Selection, kinds, label_name, object_name, quoted,
-};
+use selfheal_cluster::{Cluster, Clusters, Kind, Reference, label_name, object_name, quoted};
 use selfheal_contract::settings::suggest;
 use selfheal_contract::{Assessment, BlastRadius, Failure, Reversal};
 
 use crate::settings::Command;
 use crate::workload::Workload;
-
-/// Autoscalers of one namespace that are looked through.
-const AUTOSCALERS_MAX: u32 = 500;
 
 /// What all actions and probes share.
 pub(crate) struct Context {
@@ -91,30 +86,4 @@ impl Place<'_> {
             approval: None,
         }
     }
-
-    /// The autoscaler that owns the replicas of this workload.
-    pub(crate) async fn autoscaler(&self) -> Result<Option<Autoscaler>, Failure> {
-        let selection = Selection { at_most: AUTOSCALERS_MAX, ..Selection::default() };
-        let listed = self.cluster.list(&kinds::AUTOSCALER, Some(self.of.namespace), selection).await?;
-        let owner = listed.items.iter().find(|autoscaler| {
-            let target = &autoscaler["spec"]["scaleTargetRef"];
-            target["kind"] == self.of.kind.kind && target["name"] == self.of.name
-        });
-        Ok(owner.and_then(|autoscaler| {
-            let spec = &autoscaler["spec"];
-            Some(Autoscaler {
-                name: autoscaler["metadata"]["name"].as_str()?.to_owned(),
-                // One is what Kubernetes takes when nothing is said.
-                min: spec["minReplicas"].as_i64().unwrap_or(1),
-                max: spec["maxReplicas"].as_i64().unwrap_or_default(),
-            })
-        }))
-    }
-}
-
-/// An autoscaler with its bounds.
-pub(crate) struct Autoscaler {
-    pub(crate) name: String,
-    pub(crate) min: i64,
-    pub(crate) max: i64,
 }

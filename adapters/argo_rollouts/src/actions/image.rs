@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use selfheal_cluster::{Edit, Object, PatchKind, kinds, label_name, quoted, right};
+use selfheal_cluster::template::{self, LISTS};
+use selfheal_cluster::{Edit, PatchKind, kinds, label_name, quoted, right};
 use selfheal_contract::{About, Failure, Reversal};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::setting::{Aim, Setting, path};
 use crate::context::{Context, Place};
@@ -13,9 +14,6 @@ use crate::workload::{home, read_home, referred};
 
 /// Bytes of an image's name: 255 for repository and registry, 128 for the tag, 72 for a digest.
 const IMAGE_BYTES_MAX: usize = 512;
-
-/// The lists of containers of a pod.
-const LISTS: [&str; 2] = ["containers", "initContainers"];
 
 selfheal_contract::parameters! {
     /// Which container, and its image.
@@ -34,39 +32,6 @@ selfheal_contract::parameters! {
 }
 
 pub(super) struct SetImage(pub(super) Arc<Context>);
-
-/// A container of a pod template.
-struct Container<'a> {
-    list: &'static str,
-    position: usize,
-    image: &'a str,
-}
-
-fn all<'a>(object: &'a Object, list: &str) -> &'a [Value] {
-    object.items(&format!("/spec/template/spec/{list}"))
-}
-
-fn container<'a>(object: &'a Object, name: &str) -> Result<Container<'a>, Failure> {
-    let found = LISTS.into_iter().find_map(|list| {
-        let containers = all(object, list);
-        let position = containers.iter().position(|container| container["name"] == name)?;
-        let image = containers[position]["image"].as_str().unwrap_or_default();
-        Some(Container { list, position, image })
-    });
-    found.ok_or_else(|| {
-        let names: Vec<&str> = LISTS
-            .into_iter()
-            .flat_map(|list| all(object, list))
-            .filter_map(|container| container["name"].as_str())
-            .collect();
-        Failure::refused(format!(
-            "{} has no container {}; it has {}",
-            object.name(),
-            quoted(name),
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        ))
-    })
-}
 
 fn check_image(image: &str) -> Result<(), Failure> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/:@+".contains(&byte);
@@ -113,7 +78,7 @@ impl Setting for SetImage {
         let rollout = place.cluster.get(place.of).await?;
         let deployment = referred(&rollout)?;
         let home = read_home(place.cluster, place.of, rollout, deployment.as_deref()).await?;
-        let list = container(&home, &params.container)?.list.to_owned();
+        let list = template::container(&home, &params.container)?.list.to_owned();
         Ok(Aim { wanted: json!(params.image), deployment, list: Some(list) })
     }
 
@@ -134,10 +99,10 @@ impl Setting for SetImage {
             patch: PatchKind::Json,
             what: format!("the image of container {}", params.container),
             read: Box::new(move |object| {
-                let Container { list, position, image } = container(object, &params.container)?;
-                let path = format!("/spec/template/spec/{list}/{position}/image");
+                let container = template::container(object, &params.container)?;
+                let path = format!("/spec/template/spec/{}/{}/image", container.list, container.position);
                 *found.lock().unwrap_or_else(PoisonError::into_inner) = path;
-                Ok(json!(image))
+                Ok(json!(container.json["image"].as_str().unwrap_or_default()))
             }),
             write: Box::new(move |image| {
                 let path = last.lock().unwrap_or_else(PoisonError::into_inner);

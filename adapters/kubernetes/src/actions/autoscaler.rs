@@ -94,7 +94,7 @@ impl Setting for Bounds {
         Ok(target.into_iter().collect())
     }
 
-    fn fields(&self, _: &Parameters) -> Vec<Field> {
-        vec![path(&["spec", "minReplicas"]), path(&["spec", "maxReplicas"])]
+    async fn fields(&self, _: &Parameters) -> Result<Vec<Field>, Failure> {
+        Ok(vec![path(&["spec", "minReplicas"]), path(&["spec", "maxReplicas"])])
     }
 }

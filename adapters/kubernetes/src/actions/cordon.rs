@@ -81,7 +81,7 @@ impl Setting for Cordon {
         })
     }
 
-    fn fields(&self, _: &Parameters) -> Vec<Field> {
-        vec![path(&["spec", "unschedulable"])]
+    async fn fields(&self, _: &Parameters) -> Result<Vec<Field>, Failure> {
+        Ok(vec![path(&["spec", "unschedulable"])])
     }
 }

@@ -1,11 +1,13 @@
 //! `k8s::memory` and `k8s::cpu`: what one container of a workload may use.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use selfheal_cluster::{Edit, Kind, Object, PatchKind, Quantity, kinds, label_name, quoted, right};
+use selfheal_cluster::template::{self, LISTS};
+use selfheal_cluster::{Edit, Kind, PatchKind, kinds, label_name, right};
 use selfheal_contract::{About, Assessment, BlastRadius, Failure, Reversal};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::setting::{Field, Setting, path};
 use crate::context::{Context, Place};
@@ -41,7 +43,7 @@ selfheal_contract::parameters! {
         pub namespace: String,
         /// deployment/NAME, statefulset/NAME or daemonset/NAME; a name alone is a deployment's.
         pub workload: String,
-        /// The container's name.
+        /// The container's name; init containers and native sidecars have limits, too.
         pub container: String,
         /// The limit, as Kubernetes writes it: "1Gi", "500m".
         pub limit: String,
@@ -63,58 +65,9 @@ impl Resources {
         self.context.workload(&params.cluster, &params.namespace, &params.workload, &FITTING)
     }
 
-    /// The values to be, in Kubernetes' own spelling.
+    /// The values to be.
     fn wanted(&self, params: &Parameters) -> Result<Value, Failure> {
-        let limit = self.quantity("limit", &params.limit)?;
-        let mut wanted = Map::from_iter([("limit".to_owned(), json!(limit.to_string()))]);
-        if let Some(text) = &params.request {
-            let request = self.quantity("request", text)?;
-            if request.amount() > limit.amount() {
-                return Err(Failure::refused(format!(
-                    "the {} request {request} is above the limit {limit}",
-                    self.resource.name
-                )));
-            }
-            wanted.insert("request".to_owned(), json!(request.to_string()));
-        }
-        Ok(Value::Object(wanted))
-    }
-
-    fn quantity(&self, what: &str, text: &str) -> Result<Quantity, Failure> {
-        let of = |fault: &dyn std::fmt::Display| {
-            Failure::refused(format!(
-                "the {} {what} {} cannot be set: {fault}",
-                self.resource.name,
-                quoted(text)
-            ))
-        };
-        let quantity: Quantity = text.parse().map_err(|fault| of(&fault))?;
-        if quantity.amount() == 0.0 { Err(of(&"expected more than nothing")) } else { Ok(quantity) }
-    }
-
-    fn read(&self, object: &Object, params: &Parameters) -> Result<Value, Failure> {
-        let containers = object.items("/spec/template/spec/containers");
-        let container =
-            containers.iter().find(|container| container["name"] == params.container).ok_or_else(|| {
-                let names: Vec<&str> =
-                    containers.iter().filter_map(|container| container["name"].as_str()).collect();
-                Failure::refused(format!(
-                    "{} has no container {}; it has {}",
-                    params.workload,
-                    params.container,
-                    names.join(", ")
-                ))
-            })?;
-        let value = |list: &str| {
-            let text = &container["resources"][list][self.resource.name];
-            let quantity = text.as_str().and_then(|text| text.parse::<Quantity>().ok());
-            quantity.map_or_else(|| text.clone(), |quantity| json!(quantity.to_string()))
-        };
-        let mut values = Map::from_iter([("limit".to_owned(), value("limits"))]);
-        if params.request.is_some() {
-            values.insert("request".to_owned(), value("requests"));
-        }
-        Ok(Value::Object(values))
+        template::bounds(self.resource.name, &params.limit, params.request.as_deref())
     }
 }
 
@@ -140,40 +93,40 @@ impl Setting for Resources {
     fn edit<'a>(&'a self, params: &'a Parameters) -> Result<Edit<'a>, Failure> {
         let Place { cluster, of } = self.place(params)?;
         let resource = self.resource.name;
+        // Which list the container is in tells the state that was read last, which the patch has as its precondition.
+        let initial = Arc::new(AtomicBool::new(false));
+        let last = Arc::clone(&initial);
         Ok(Edit {
             cluster,
             of,
             subresource: None,
             patch: PatchKind::Strategic,
             what: format!("the {resource} of container {}", params.container),
-            read: Box::new(|object| self.read(object, params)),
+            read: Box::new(move |object| {
+                let container = template::container(object, &params.container)?;
+                initial.store(container.list != LISTS[0], Ordering::Relaxed);
+                Ok(template::bounds_of(container, resource, params.request.is_some()))
+            }),
             write: Box::new(move |values| {
-                let mut resources = Map::new();
-                resources.insert("limits".to_owned(), json!({ resource: values["limit"] }));
-                if let Some(request) = values.get("request") {
-                    resources.insert("requests".to_owned(), json!({ resource: request }));
-                }
+                let resources = template::resources(resource, values);
                 let container = json!({ "name": params.container, "resources": resources });
-                json!({ "spec": { "template": { "spec": { "containers": [container] } } } })
+                let list = LISTS[usize::from(last.load(Ordering::Relaxed))];
+                json!({ "spec": { "template": { "spec": { list: [container] } } } })
             }),
             wanted: self.wanted(params)?,
         })
     }
 
-    fn fields(&self, params: &Parameters) -> Vec<Field> {
+    async fn fields(&self, params: &Parameters) -> Result<Vec<Field>, Failure> {
+        let place = self.place(params)?;
+        let found = place.cluster.find(place.of).await?;
+        // One that is not there is refused when it comes to the change.
+        let list = found.and_then(|object| Some(template::container(&object, &params.container).ok()?.list));
+        let list = list.unwrap_or(LISTS[0]);
         let container = format!("k:{{\"name\":\"{}\"}}", params.container);
-        let of = |list: &str| {
-            path(&[
-                "spec",
-                "template",
-                "spec",
-                "containers",
-                &container,
-                "resources",
-                list,
-                self.resource.name,
-            ])
+        let of = |bounds: &str| {
+            path(&["spec", "template", "spec", list, &container, "resources", bounds, self.resource.name])
         };
-        if params.request.is_some() { vec![of("limits"), of("requests")] } else { vec![of("limits")] }
+        Ok(if params.request.is_some() { vec![of("limits"), of("requests")] } else { vec![of("limits")] })
     }
 }

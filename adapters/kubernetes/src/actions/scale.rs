@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use selfheal_cluster::{Edit, Kind, PatchKind, kinds, right, right_on};
+use selfheal_cluster::{Autoscaler, Edit, Kind, PatchKind, kinds, right, right_on};
 use selfheal_contract::{About, Assessment, BlastRadius, Failure, Reversal};
 use serde_json::json;
 
 use super::setting::{Field, Setting, path};
-use crate::context::{Autoscaler, Context, Place};
+use crate::context::{Context, Place};
 
 static FITTING: [&Kind; 2] = [&kinds::DEPLOYMENT, &kinds::STATEFUL_SET];
 
@@ -75,13 +75,13 @@ impl Setting for Scale {
         })
     }
 
-    fn fields(&self, _: &Parameters) -> Vec<Field> {
-        vec![path(&["spec", "replicas"])]
+    async fn fields(&self, _: &Parameters) -> Result<Vec<Field>, Failure> {
+        Ok(vec![path(&["spec", "replicas"])])
     }
 
     async fn check(&self, params: &Parameters) -> Result<(), Failure> {
         let place = self.place(params)?;
-        match place.autoscaler().await? {
+        match place.cluster.autoscaler_of(place.of).await? {
             None => Ok(()),
             Some(Autoscaler { name: autoscaler, .. }) => Err(Failure::refused(format!(
                 "the replicas of {} belong to the autoscaler {autoscaler}, which would set another number; change its bounds \

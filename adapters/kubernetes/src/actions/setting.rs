@@ -25,7 +25,7 @@ pub(super) trait Setting: Send + Sync + 'static {
     fn edit<'a>(&'a self, params: &'a Self::Parameters) -> Result<Edit<'a>, Failure>;
 
     /// The fields that it sets, for the question who else does.
-    fn fields(&self, params: &Self::Parameters) -> Vec<Field>;
+    async fn fields(&self, params: &Self::Parameters) -> Result<Vec<Field>, Failure>;
 
     /// Which other targets the change reaches: see [`Action::related`].
     async fn related(&self, _params: &Self::Parameters) -> Result<Vec<String>, Failure> {
@@ -61,7 +61,7 @@ impl<S: Setting> Action for Set<S> {
 
     async fn contest(&self, params: &Self::Parameters) -> Result<Option<Contest>, Failure> {
         let edit = self.0.edit(params)?;
-        contest(edit.cluster, edit.of, &self.0.fields(params)).await
+        contest(edit.cluster, edit.of, &self.0.fields(params).await?).await
     }
 
     async fn related(&self, params: &Self::Parameters) -> Result<Vec<String>, Failure> {

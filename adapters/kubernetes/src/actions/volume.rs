@@ -90,8 +90,8 @@ impl Setting for Grow {
         })
     }
 
-    fn fields(&self, _: &Parameters) -> Vec<Field> {
-        vec![path(&["spec", "resources", "requests", "storage"])]
+    async fn fields(&self, _: &Parameters) -> Result<Vec<Field>, Failure> {
+        Ok(vec![path(&["spec", "resources", "requests", "storage"])])
     }
 
     async fn check(&self, params: &Parameters) -> Result<(), Failure> {

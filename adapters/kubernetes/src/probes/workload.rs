@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use selfheal_cluster::{Kind, Object, Quantity, gitops, kinds, right};
+use selfheal_cluster::{Autoscaler, Kind, Object, gitops, kinds, right, template};
 use selfheal_contract::{AboutProbe, Failure, FieldSpec, Permission, Reading};
 use serde_json::{Map, Value, json};
 
 use super::field;
-use crate::context::{Autoscaler, Context, Place};
+use crate::context::{Context, Place};
 
 selfheal_contract::parameters! {
     /// Which workload.
@@ -59,7 +59,7 @@ pub(super) const FIELDS: &[FieldSpec] = &[
     field("images", "The images by container."),
     field(
         "containers",
-        "By container: memory and cpu, each with limit and request as Kubernetes writes them (null when there is none), \
+        "By container, those that initialise its pods and native sidecars too: memory and cpu, each with limit and request as Kubernetes writes them (null when there is none), \
          limit_doubled, request_doubled, limit_half_more, request_half_more (+50 %), limit_units and request_units \
          (bytes, cores).",
     ),
@@ -119,7 +119,11 @@ pub(super) fn permissions(of: &[&'static Kind]) -> Vec<Permission> {
 /// The reading of a workload.
 pub(super) async fn read(place: Place<'_>) -> Result<Reading, Failure> {
     let object = place.cluster.get(place.of).await?;
-    let autoscaler = if *place.of.kind == kinds::DAEMON_SET { None } else { place.autoscaler().await? };
+    let autoscaler = if *place.of.kind == kinds::DAEMON_SET {
+        None
+    } else {
+        place.cluster.autoscaler_of(place.of).await?
+    };
     let mut reading = reading(&object, autoscaler);
     let (kind, name) = (place.of.kind.word, place.of.name);
     reading["workload"] = json!(format!("{kind}/{name}"));
@@ -150,7 +154,7 @@ fn reading(object: &Object, autoscaler: Option<Autoscaler>) -> Value {
     let available = status(["/status/availableReplicas", "/status/numberAvailable"]);
     let present = status(["/status/replicas", "/status/currentNumberScheduled"]);
     let images: Map<String, Value> =
-        containers(object).map(|(name, container)| (name.to_owned(), container["image"].clone())).collect();
+        template::containers(object).map(|one| (one.name.to_owned(), one.json["image"].clone())).collect();
     let conditions: Map<String, Value> = object
         .items("/status/conditions")
         .iter()
@@ -176,38 +180,12 @@ fn reading(object: &Object, autoscaler: Option<Autoscaler>) -> Value {
         "revision": revision,
         "image": object.text("/spec/template/spec/containers/0/image"),
         "images": images,
-        "containers": limits(object),
+        "containers": template::limits(object),
         "autoscaler": autoscaler.as_ref().map(|autoscaler| &autoscaler.name),
         "autoscaler_min": autoscaler.as_ref().map(|autoscaler| autoscaler.min),
         "autoscaler_max": autoscaler.as_ref().map(|autoscaler| autoscaler.max),
         "kept_by": gitops(object, &[]).map(|kept| format!("{} {}", kept.keeper.name(), kept.source).trim().to_owned()),
     })
-}
-
-fn containers(object: &Object) -> impl Iterator<Item = (&str, &Value)> {
-    let containers = object.items("/spec/template/spec/containers");
-    containers.iter().filter_map(|container| Some((container["name"].as_str()?, container)))
-}
-
-fn limits(object: &Object) -> Map<String, Value> {
-    let of = |container: &Value, resource: &str| {
-        let mut found = Map::new();
-        for (word, list) in [("limit", "limits"), ("request", "requests")] {
-            let text = &container["resources"][list][resource];
-            let quantity = text.as_str().and_then(|text| text.parse::<Quantity>().ok());
-            let larger = |percent: u32| quantity.map(|quantity| quantity.percent(percent).to_string());
-            found.insert(word.to_owned(), text.clone());
-            found.insert(format!("{word}_doubled"), json!(larger(200)));
-            found.insert(format!("{word}_half_more"), json!(larger(150)));
-            found.insert(format!("{word}_units"), json!(quantity.map(Quantity::amount)));
-        }
-        found
-    };
-    containers(object)
-        .map(|(name, container)| {
-            (name.to_owned(), json!({ "memory": of(container, "memory"), "cpu": of(container, "cpu") }))
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -218,7 +196,8 @@ mod tests {
     fn a_workload_is_settled_when_all_replicas_are_new_and_available() {
         let with = |status: Value| Object {
             json: json!({ "metadata": { "generation": 2 }, "status": status, "spec": { "replicas": 2, "template": {
-                "spec": { "containers": [{ "name": "app", "image": "shop:1",
+                "spec": { "initContainers": [{ "name": "mesh", "restartPolicy": "Always", "resources": {
+                    "limits": { "memory": "64Mi" } } }], "containers": [{ "name": "app", "image": "shop:1",
                     "resources": { "limits": { "memory": "512Mi", "cpu": "500m" } } }] } } } }),
             date: None,
         };
@@ -239,6 +218,7 @@ mod tests {
         assert_eq!(reading["containers"]["app"]["memory"]["limit_doubled"], "1Gi");
         assert_eq!(reading["containers"]["app"]["memory"]["limit_units"], 536_870_912.0);
         assert_eq!(reading["containers"]["app"]["cpu"]["limit_half_more"], "750m");
+        assert_eq!(reading["containers"]["mesh"]["memory"]["limit_doubled"], "128Mi");
         assert_eq!(reading["containers"]["app"]["cpu"]["request"], Value::Null);
     }
 }

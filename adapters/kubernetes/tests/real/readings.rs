@@ -109,7 +109,7 @@ async fn what_does_not_suit_is_refused_with_a_hint() {
         (
             "memory",
             json!({ "workload": "web", "container": "x", "limit": "1Gi" }),
-            "has no container x; it has app",
+            "has no container \"x\"; it has app",
         ),
         ("memory", json!({ "workload": "web", "container": "app", "limit": "lots" }), "expected a quantity"),
         (
@@ -142,6 +142,42 @@ async fn a_field_that_a_repository_keeps_is_contested() {
                 json!({ "argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web" });
             web["metadata"]["managedFields"] = json!([{ "manager": "argocd-controller", "operation": "Update",
                 "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields }]);
+/// A native sidecar is an init container: its limits are found, changed where they are, and put back.
+#[tokio::test]
+async fn a_native_sidecar_has_limits_of_its_own() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    double.update("deployments", "shop", "web", |web| {
+        web["spec"]["template"]["spec"]["initContainers"] = json!([
+            { "name": "setup", "image": "setup:1" },
+            { "name": "mesh", "image": "mesh:1", "restartPolicy": "Always",
+                "resources": { "limits": { "memory": "64Mi" } } },
+        ]);
+    });
+    let adapter = adapter(&double);
+    let spec = || double.get("deployments", "shop", "web").unwrap()["spec"]["template"]["spec"].clone();
+    let before = spec();
+    let limit =
+        field(&adapter, "workload", json!({ "workload": "web" }), "containers.mesh.memory.limit_doubled")
+            .await;
+    assert_eq!(limit, "128Mi");
+    let used = Use::of(&adapter, "memory", json!({ "workload": "web", "container": "mesh", "limit": limit }));
+    let prior = used.capture().await.unwrap();
+    used.apply(&prior).await.unwrap();
+    let mut expected = before.clone();
+    expected["initContainers"][1]["resources"]["limits"]["memory"] = json!("128Mi");
+    assert_eq!(spec(), expected);
+    assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Reversed(_)));
+    assert_eq!(spec(), before);
+    double.update("deployments", "shop", "web", |web| {
+        web["metadata"]["annotations"] =
+            json!({ "argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web" });
+    });
+    let contest = used.contest().await.unwrap().unwrap();
+    let expected = "spec.template.spec.initContainers[mesh].resources.limits.memory of deployment shop/web";
+    assert_eq!(contest.what, [expected]);
+}
+
         });
     };
     let adapter = adapter(&double);
