@@ -6,10 +6,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use selfheal_cluster::{kinds, right};
 use selfheal_contract::{AboutProbe, Failure, Reading};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::field;
-use super::pods::PodState;
+use super::pods::{ContainerState, PodState, told};
 use crate::context::Context;
 use crate::times::seconds;
 use crate::workload::workload_of;
@@ -54,7 +54,8 @@ impl selfheal_contract::Probe for Probe {
                     ),
                     field(
                         "last_reason",
-                        "Why the container that ended last did: OOMKilled; empty if none has.",
+                        "Why the container that ended last did: OOMKilled; empty if none has. An alert about a container asks \
+                         for containers.NAME.last_reason.",
                     ),
                     field("last_exit_code", "Its exit code; null if none has ended."),
                     field(
@@ -66,7 +67,11 @@ impl selfheal_contract::Probe for Probe {
                         "deployment, statefulset, daemonset or rollout; null when it has none.",
                     ),
                     field("workload_name", "The name of that; null when it has none."),
-                    field("containers", "The names of its containers."),
+                    field(
+                        "containers",
+                        "By container, those that initialise it and native sidecars too: ready, restarts, waiting, last_reason and \
+                         last_exit_code, as above.",
+                    ),
                     field("created", "When it was made, in seconds since 1970; null when it is not there."),
                 ]
             },
@@ -89,18 +94,18 @@ impl selfheal_contract::Probe for Probe {
         let pod = found.unwrap_or_default();
         let workload = workload_of(place.cluster, &params.namespace, &pod).await?;
         let state = PodState::of(&pod);
-        let containers: Vec<&str> =
-            pod.items("/spec/containers").iter().filter_map(|container| container["name"].as_str()).collect();
+        let (last_reason, last_exit_code) = told(state.last_end());
+        let containers: Map<String, Value> = state.containers.iter().map(ContainerState::told).collect();
         Ok(Reading::Known(json!({
             "exists": exists,
             "phase": state.phase,
             "reason": pod.text("/status/reason"),
             "ready": state.ready,
             "node": state.node,
-            "restarts": state.restarts,
-            "waiting": state.waiting.first(),
-            "last_reason": state.last_reason(),
-            "last_exit_code": state.last_exit_code(),
+            "restarts": state.restarts(),
+            "waiting": state.waiting().next(),
+            "last_reason": last_reason,
+            "last_exit_code": last_exit_code,
             "workload": workload.as_ref().map(|(kind, name)| format!("{}/{name}", kind.word)),
             "workload_kind": workload.as_ref().map(|(kind, _)| kind.word),
             "workload_name": workload.as_ref().map(|(_, name)| name),

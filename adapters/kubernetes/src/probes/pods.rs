@@ -91,86 +91,137 @@ pub(super) struct PodState {
     pub(super) phase: String,
     pub(super) ready: bool,
     pub(super) node: String,
-    pub(super) restarts: i64,
-    pub(super) restarts_max: i64,
-    pub(super) waiting: Vec<String>,
-    /// Reason, exit code and time of the end of the container that ended last.
-    pub(super) last_end: Option<(String, Value, String)>,
-    /// The reasons of the last ends of all containers.
-    pub(super) ends: Vec<String>,
+    /// Its containers: first those that initialise it, native sidecars among them.
+    pub(super) containers: Vec<ContainerState>,
     pub(super) has_ended: bool,
+}
+
+/// What is told of one container.
+#[derive(Debug, Default)]
+pub(super) struct ContainerState {
+    name: String,
+    ready: bool,
+    restarts: i64,
+    waiting: Option<String>,
+    last_end: Option<End>,
+}
+
+/// How a container ended last.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) reason: String,
+    pub(super) exit_code: Value,
+    /// RFC 3339 in UTC, as the API server writes it, which sorts as text.
+    at: String,
 }
 
 impl PodState {
     pub(super) fn of(pod: &Object) -> Self {
-        let mut state = Self {
-            name: pod.name().to_owned(),
-            phase: pod.text("/status/phase").to_owned(),
-            ready: pod.condition_holds("Ready"),
-            node: pod.text("/spec/nodeName").to_owned(),
-            ..Self::default()
-        };
-        state.has_ended = matches!(state.phase.as_str(), "Succeeded" | "Failed");
-        let of = ["/status/initContainerStatuses", "/status/containerStatuses"];
-        for status in of.into_iter().flat_map(|pointer| pod.items(pointer)) {
-            let restarts = status["restartCount"].as_i64().unwrap_or_default();
-            state.restarts += restarts;
-            state.restarts_max = state.restarts_max.max(restarts);
-            state.waiting.extend(status["state"]["waiting"]["reason"].as_str().map(str::to_owned));
-            let end = [&status["state"]["terminated"], &status["lastState"]["terminated"]];
-            if let Some(end) = end.into_iter().find(|end| end.is_object()) {
-                let text = |name: &str| end[name].as_str().unwrap_or_default().to_owned();
-                state.ends.push(text("reason"));
-                let end = (text("reason"), end["exitCode"].clone(), text("finishedAt"));
-                // RFC 3339 in UTC, as the API server writes it, sorts as text.
-                if state.last_end.as_ref().is_none_or(|known| known.2 <= end.2) {
-                    state.last_end = Some(end);
-                }
+        let phase = pod.text("/status/phase");
+        let lists = ["initContainers", "containers"];
+        let statuses =
+            ["initContainerStatuses", "containerStatuses"].map(|list| pod.items(&format!("/status/{list}")));
+        let mut containers: Vec<ContainerState> =
+            statuses.into_iter().flatten().map(ContainerState::of).collect();
+        // One that the kubelet has not told of yet.
+        for spec in lists.into_iter().flat_map(|list| pod.items(&format!("/spec/{list}"))) {
+            let name = spec["name"].as_str().unwrap_or_default();
+            if !containers.iter().any(|known| known.name == name) {
+                containers.push(ContainerState { name: name.to_owned(), ..ContainerState::default() });
             }
         }
-        state
+        Self {
+            name: pod.name().to_owned(),
+            phase: phase.to_owned(),
+            ready: pod.condition_holds("Ready"),
+            node: pod.text("/spec/nodeName").to_owned(),
+            containers,
+            has_ended: matches!(phase, "Succeeded" | "Failed"),
+        }
     }
 
-    pub(super) fn last_reason(&self) -> &str {
-        self.last_end.as_ref().map_or("", |end| &end.0)
+    pub(super) fn restarts(&self) -> i64 {
+        self.containers.iter().map(|container| container.restarts).sum()
     }
 
-    pub(super) fn last_exit_code(&self) -> Value {
-        self.last_end.as_ref().map_or(Value::Null, |end| end.1.clone())
+    /// Why containers wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &str> {
+        self.containers.iter().filter_map(|container| container.waiting.as_deref())
+    }
+
+    /// The last ends of all containers.
+    fn ends(&self) -> impl Iterator<Item = &End> {
+        self.containers.iter().filter_map(|container| container.last_end.as_ref())
+    }
+
+    /// The end of the container that ended last.
+    pub(super) fn last_end(&self) -> Option<&End> {
+        self.ends().max_by(|one, other| one.at.cmp(&other.at))
     }
 }
 
+impl ContainerState {
+    fn of(status: &Value) -> Self {
+        let ends = [&status["state"]["terminated"], &status["lastState"]["terminated"]];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self {
+            name: text(&status["name"]),
+            ready: status["ready"] == true,
+            restarts: status["restartCount"].as_i64().unwrap_or_default(),
+            waiting: status["state"]["waiting"]["reason"].as_str().map(str::to_owned),
+            last_end: ends.into_iter().find(|end| end.is_object()).map(|end| End {
+                reason: text(&end["reason"]),
+                exit_code: end["exitCode"].clone(),
+                at: text(&end["finishedAt"]),
+            }),
+        }
+    }
+
+    /// Its name, and what is told of it.
+    pub(super) fn told(&self) -> (String, Value) {
+        let (last_reason, last_exit_code) = told(self.last_end.as_ref());
+        let told = json!({ "ready": self.ready, "restarts": self.restarts, "waiting": self.waiting,
+            "last_reason": last_reason, "last_exit_code": last_exit_code });
+        (self.name.clone(), told)
+    }
+}
+
+/// Reason and exit code of an end; empty and null when there was none.
+pub(super) fn told(end: Option<&End>) -> (&str, &Value) {
+    end.map_or(("", &Value::Null), |end| (&end.reason, &end.exit_code))
+}
+
 fn reading(mut pods: Vec<PodState>, more: bool) -> Value {
-    let count = |reasons: &mut dyn Iterator<Item = &String>| {
+    let count = |reasons: &mut dyn Iterator<Item = &str>| {
         let mut counts: BTreeMap<String, u32> = BTreeMap::new();
-        reasons.for_each(|reason| *counts.entry(reason.clone()).or_default() += 1);
+        reasons.for_each(|reason| *counts.entry(reason.to_owned()).or_default() += 1);
         counts
     };
-    let last = pods.iter().filter_map(|pod| pod.last_end.as_ref()).max_by(|one, other| one.2.cmp(&other.2));
-    let (last_reason, last_exit_code) =
-        last.map_or_else(Default::default, |end| (end.0.clone(), end.1.clone()));
-    let waiting = count(&mut pods.iter().flat_map(|pod| &pod.waiting));
-    let ended = count(&mut pods.iter().flat_map(|pod| &pod.ends));
-    let totals = json!({
+    let last = pods.iter().filter_map(PodState::last_end).max_by(|one, other| one.at.cmp(&other.at));
+    let (last_reason, last_exit_code) = told(last);
+    let waiting = count(&mut pods.iter().flat_map(PodState::waiting));
+    let ended = count(&mut pods.iter().flat_map(|pod| pod.ends().map(|end| end.reason.as_str())));
+    let restarts_max = pods.iter().flat_map(|pod| &pod.containers).map(|container| container.restarts).max();
+    let mut reading = json!({
         "count": pods.len(),
         "ready": pods.iter().filter(|pod| pod.ready).count(),
-        "restarts": pods.iter().map(|pod| pod.restarts).sum::<i64>(),
-        "restarts_max": pods.iter().map(|pod| pod.restarts_max).max().unwrap_or_default(),
+        "restarts": pods.iter().map(PodState::restarts).sum::<i64>(),
+        "restarts_max": restarts_max.unwrap_or_default(),
         "last_reason": last_reason,
         "last_exit_code": last_exit_code,
         "waiting": waiting,
         "ended": ended,
         "more": more,
     });
-    pods.sort_by_key(|pod| (std::cmp::Reverse(pod.restarts), pod.name.clone()));
-    let mut reading = totals;
+    pods.sort_by_key(|pod| (std::cmp::Reverse(pod.restarts()), pod.name.clone()));
     reading["pods"] = pods
         .iter()
         .take(LISTED_MAX)
         .map(|pod| {
+            let (last_reason, last_exit_code) = told(pod.last_end());
             json!({ "name": pod.name, "ready": pod.ready, "phase": pod.phase, "node": pod.node,
-                "restarts": pod.restarts, "waiting": pod.waiting.first(), "last_reason": pod.last_reason(),
-                "last_exit_code": pod.last_exit_code() })
+                "restarts": pod.restarts(), "waiting": pod.waiting().next(), "last_reason": last_reason,
+                "last_exit_code": last_exit_code })
         })
         .collect();
     reading
@@ -202,6 +253,25 @@ mod tests {
         assert_eq!((&reading["last_reason"], &reading["last_exit_code"]), (&json!("OOMKilled"), &json!(137)));
         assert_eq!(reading["waiting"], json!({ "CrashLoopBackOff": 2 }));
         assert_eq!(reading["pods"][0]["name"], "b", "the one that restarted most comes first");
+    }
+
+    #[test]
+    fn each_container_has_its_own_end() {
+        let status = |name: &str, reason: &str, at: &str| {
+            json!({ "name": name, "restartCount": 1, "ready": true,
+            "lastState": { "terminated": { "reason": reason, "exitCode": 1, "finishedAt": at } } })
+        };
+        let pod = PodState::of(&Object {
+            json: json!({ "spec": { "initContainers": [{ "name": "mesh" }], "containers": [{ "name": "app" }, { "name": "new" }] },
+                "status": { "initContainerStatuses": [status("mesh", "Error", "2026-11-22T17:00:00Z")],
+                    "containerStatuses": [status("app", "OOMKilled", "2026-11-22T16:00:00Z")] } }),
+            date: None,
+        });
+        assert_eq!(told(pod.last_end()).0, "Error", "the sidecar ended last");
+        let containers: BTreeMap<String, Value> = pod.containers.iter().map(ContainerState::told).collect();
+        for (name, reason) in [("mesh", "Error"), ("app", "OOMKilled"), ("new", "")] {
+            assert_eq!(containers[name]["last_reason"], reason, "{name}");
+        }
     }
 
     #[test]

@@ -18,6 +18,8 @@ async fn a_rule_finds_its_way_from_a_pod_to_what_can_be_changed() {
     assert_eq!(of("web-1", "workload").await, "deployment/web");
     assert_eq!(of("web-1", "last_reason").await, "OOMKilled");
     assert_eq!(of("web-1", "last_exit_code").await, 137);
+    assert_eq!(of("web-1", "containers.app.last_reason").await, "OOMKilled");
+    assert_eq!(of("web-1", "containers.side.last_reason").await, "");
     assert_eq!(of("gone", "exists").await, false);
     for name in ["web", "deployment/web", "pod/web-1"] {
         let workload = |name: &str, of| field(&adapter, "workload", json!({ "workload": name }), of);
