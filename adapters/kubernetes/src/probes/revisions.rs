@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::field;
 use crate::context::{Context, Place};
-use crate::times::seconds;
+use crate::times::{seconds, time};
 
 /// ReplicaSets that are looked through, and revisions that are told.
 const SETS_MAX: u32 = 1_000;
@@ -81,6 +81,16 @@ impl selfheal_contract::Probe for Probe {
                         "created",
                         "When the newest revision was made, in seconds since 1970; null when there is none.",
                     ),
+                    field(
+                        "age_seconds",
+                        "How old the newest revision is, by the API server's clock; null when there is none. One that came back is as \
+                         old as it was.",
+                    ),
+                    field(
+                        "complete",
+                        "Whether the newest revision has had all its replicas available once, as the deployment's controller says; \
+                         false also where it does not say, for want of a progressDeadlineSeconds.",
+                    ),
                     field("count", "Revisions that are kept."),
                     field(
                         "revisions",
@@ -108,16 +118,31 @@ impl selfheal_contract::Probe for Probe {
         let told: Vec<Value> = revisions.iter().take(TOLD_MAX).map(Revision::told).collect();
         let hash = |index: usize| revisions.get(index).map(|revision| revision.hash.as_str());
         let number = |index: usize| revisions.get(index).map_or(0, |revision| revision.number);
+        let made = revisions.first().and_then(|newest| time(newest.set.at("/metadata/creationTimestamp")));
+        let age = match made {
+            Some(made) => json!(deployment.read_at()?.duration_since(made).as_secs().max(0)),
+            None => Value::Null,
+        };
         Ok(Reading::Known(json!({
             "current": hash(0),
             "previous": hash(1),
             "current_revision": number(0),
             "previous_revision": number(1),
             "created": told.first().map(|newest| newest["created"].clone()),
+            "age_seconds": age,
+            "complete": is_complete(&deployment),
             "count": revisions.len(),
             "revisions": told,
         })))
     }
+}
+
+/// Whether the newest revision was rolled out to its end once: the controller says so until the template changes again,
+/// whatever becomes of the pods.
+fn is_complete(deployment: &Object) -> bool {
+    let progressing = deployment.condition("Progressing");
+    deployment.is_observed()
+        && progressing.is_some_and(|condition| condition["reason"] == "NewReplicaSetAvailable")
 }
 
 impl Revision {

@@ -57,8 +57,16 @@ async fn a_rollback_goes_to_the_pinned_revision_and_back() {
     double.settle_always(true);
     let first = roll_out(&double);
     let adapter = adapter(&double);
-    let previous = || field(&adapter, "revisions", json!({ "deployment": "web" }), "previous");
-    assert_eq!(previous().await, first.as_str());
+    let revisions = |name: &'static str| field(&adapter, "revisions", json!({ "deployment": "web" }), name);
+    assert_eq!(revisions("previous").await, first.as_str());
+    assert_eq!(revisions("complete").await, true);
+    assert!(revisions("age_seconds").await.as_i64().is_some_and(|age| (0..60).contains(&age)));
+    double.settle_always(false);
+    double.update("deployments", "shop", "web", |web| {
+        web["status"]["conditions"][1]["reason"] = json!("ReplicaSetUpdated");
+    });
+    assert_eq!(revisions("complete").await, false, "its update is under way");
+    double.settle_always(true);
     let image = || {
         let web = double.get("deployments", "shop", "web").unwrap();
         web["spec"]["template"]["spec"]["containers"][0]["image"].clone()
@@ -134,16 +142,6 @@ async fn what_does_not_suit_is_refused_with_a_hint() {
     assert!(double.changes().by_requests().is_empty());
 }
 
-#[tokio::test]
-async fn a_field_that_a_repository_keeps_is_contested() {
-    let double = ApiDouble::start().await;
-    furnish(&double);
-    let keeps = |fields: Value| {
-        double.update("deployments", "shop", "web", |web| {
-            web["metadata"]["annotations"] =
-                json!({ "argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web" });
-            web["metadata"]["managedFields"] = json!([{ "manager": "argocd-controller", "operation": "Update",
-                "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields }]);
 /// A native sidecar is an init container: its limits are found, changed where they are, and put back.
 #[tokio::test]
 async fn a_native_sidecar_has_limits_of_its_own() {
@@ -180,6 +178,16 @@ async fn a_native_sidecar_has_limits_of_its_own() {
     assert_eq!(contest.what, [expected]);
 }
 
+#[tokio::test]
+async fn a_field_that_a_repository_keeps_is_contested() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let keeps = |fields: Value| {
+        double.update("deployments", "shop", "web", |web| {
+            web["metadata"]["annotations"] =
+                json!({ "argocd.argoproj.io/tracking-id": "shop:apps/Deployment:shop/web" });
+            web["metadata"]["managedFields"] = json!([{ "manager": "argocd-controller", "operation": "Update",
+                "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields }]);
         });
     };
     let adapter = adapter(&double);
@@ -221,6 +229,7 @@ async fn what_an_action_reaches_is_named_as_its_own_actions_name_it() {
     }
 }
 
+/// Policies only ever permit: a quarantine is one when nothing else permits the pod anything, and while it is there.
 #[tokio::test]
 async fn a_quarantine_says_what_other_policies_permit() {
     let double = ApiDouble::start().await;
@@ -229,11 +238,15 @@ async fn a_quarantine_says_what_other_policies_permit() {
         "metadata": { "name": "allow-web", "namespace": "shop" },
         "spec": { "podSelector": { "matchLabels": { "app": "web" } }, "ingress": [{}] } }));
     let adapter = adapter(&double);
+    let wall = |field_name: &'static str| field(&adapter, "isolation", json!({ "pod": "web-1" }), field_name);
     let used = Use::of(&adapter, "quarantine", json!({ "pod": "web-1" }));
     let preview = used.preview().await.unwrap();
     assert!(preview.summary.ends_with("stays permitted: allow-web"), "{}", preview.summary);
     let prior = used.capture().await.unwrap();
-    used.apply(&prior).await.unwrap();
+    let applied = used.apply(&prior).await.unwrap();
+    assert!(applied.told().ends_with("stays permitted: allow-web"), "{}", applied.told());
+    let Effect::Done(found) = used.effect(&prior).await.unwrap() else { panic!("it is there") };
+    assert_eq!(found.falls_short, applied.falls_short);
     let policy = &double.list("networkpolicies", "shop")[1];
     let uid = &double.get("pods", "shop", "web-1").unwrap()["metadata"]["uid"];
     assert_eq!(&policy["spec"]["podSelector"]["matchLabels"]["selfheal.dev/quarantine"], uid);
@@ -292,10 +305,7 @@ async fn a_restart_that_is_over_is_not_taken_back() {
     assert_eq!(template()["spec"], before["spec"]);
 
     let prior = used.capture().await.unwrap();
-    let applied = used.apply(&prior).await.unwrap();
-    assert!(applied.told().ends_with("stays permitted: allow-web"), "{}", applied.told());
-    let Effect::Done(found) = used.effect(&prior).await.unwrap() else { panic!("it is there") };
-    assert_eq!(found.falls_short, applied.falls_short);
+    used.apply(&prior).await.unwrap();
     let restarted = template();
     double.settle("deployments", "shop", "web");
     assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Nothing(_)));
@@ -303,7 +313,6 @@ async fn a_restart_that_is_over_is_not_taken_back() {
 
     double.update("deployments", "shop", "web", |web| web["spec"]["paused"] = json!(true));
     assert!(used.capture().await.unwrap_err().what.contains("paused"));
-/// Policies only ever permit: a quarantine is one when nothing else permits the pod anything, and while it is there.
 }
 
 #[tokio::test]
@@ -312,7 +321,6 @@ async fn missing_rights_are_told_with_where() {
     let adapter = adapter(&double);
     let needed: Vec<Right> = crate::support::action(&adapter, "scale")
         .about()
-    let wall = |field_name: &'static str| field(&adapter, "isolation", json!({ "pod": "web-1" }), field_name);
         .permissions
         .into_iter()
         .map(|need| need.right)
