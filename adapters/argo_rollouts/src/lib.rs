@@ -19,8 +19,9 @@
 //!       default: { in_cluster: true }
 //! ```
 //!
-//! Deliberately absent: scaling (a rollout has the subresource `scale`, and an autoscaler mostly owns it), experiments, and
-//! any way to delete a pod. The controller itself evicts pods when it is asked for a restart.
+//! Deliberately absent: scaling (an autoscaler mostly owns a rollout's replicas; argo::rollout names it, and k8s::hpa_bounds
+//! sets its bounds), experiments, and any way to delete a pod. The controller itself evicts pods when it is asked for a
+//! restart.
 
 mod actions;
 mod analysis;
@@ -50,7 +51,7 @@ const DOC: &str = "Argo Rollouts: canary and blue-green updates. Clusters are na
     uid and resourceVersion, and previewed by the server's own dry run. Changes of a rollout's specification are annotated with \
     `selfheal.dev/intent`; its status cannot carry that. A change that Argo CD or Flux would set back is recognised, and the \
     policy decides. Where a rollout takes its pod template from a deployment (`workloadRef`), that deployment is what \
-    argo::undo and argo::set_image change.";
+    argo::undo, argo::set_image, argo::memory and argo::cpu change.";
 
 fn check(section: &mut Section<'_>) -> Box<dyn Prepared> {
     let settings = selfheal_cluster::check(section);

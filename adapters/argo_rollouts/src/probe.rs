@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use selfheal_cluster::{Object, kinds, right};
+use selfheal_cluster::{Object, kinds, right, template};
 use selfheal_contract::{AboutProbe, Failure, FieldSpec, Reading};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::actions::Which;
 use crate::analysis::runs_of;
@@ -15,6 +15,7 @@ use crate::revisions::{Revision, revisions_of};
 use crate::rollout::{
     Strategy, current, is_aborted, is_paused, is_settled, is_updating, pauses, phase, stable, step, steps,
 };
+use crate::workload::{home, referred};
 
 /// Revisions and reasons that are told.
 const TOLD_MAX: usize = 20;
@@ -59,8 +60,20 @@ static FIELDS: &[FieldSpec] = &[
     field("updated", "Pods of the newest version."),
     field("ready", "Pods that are ready."),
     field("available", "Pods that are available."),
+    field(
+        "autoscaler",
+        "The name of the autoscaler that owns its replicas, for k8s::hpa_bounds; null when there is none.",
+    ),
+    field("autoscaler_min", "The fewest replicas that it may choose; null when there is none."),
+    field("autoscaler_max", "The most replicas that it may choose; null when there is none."),
     field("restarted", "When it was restarted last, in seconds since 1970; null when it never was."),
     field("workload", "What it takes its pod template from, as deployment/web; null when it has its own."),
+    field(
+        "containers",
+        "By container, as k8s::workload has them: memory and cpu, each with limit and request, limit_doubled, request_doubled, \
+         limit_half_more, request_half_more, limit_units and request_units; empty where another kind than a deployment has the \
+         pod template.",
+    ),
     field("analysis", "The latest analysis run of the newest version: name, phase, message."),
     field("analysis.name", "The run's name; null when there is none."),
     field(
@@ -90,7 +103,9 @@ impl selfheal_contract::Probe for Probe {
             permissions: vec![
                 right("get", &kinds::ROLLOUT, "to read the rollout"),
                 right("list", &kinds::REPLICA_SET, "to read its revisions"),
+                right("get", &kinds::DEPLOYMENT, "to read the pod template of workloadRef"),
                 right("list", &kinds::ANALYSIS_RUN, "to read its analysis"),
+                right("list", &kinds::AUTOSCALER, "to know whether an autoscaler owns the replicas"),
             ],
         }
     }
@@ -104,7 +119,22 @@ impl selfheal_contract::Probe for Probe {
         let rollout = place.cluster.get(place.of).await?;
         let revisions = revisions_of(place.cluster, place.of, &rollout).await?;
         let analyses = runs_of(place.cluster, place.of, &rollout).await?;
-        Ok(Reading::Known(told(&rollout, &revisions, analyses)))
+        let limits = match referred(&rollout) {
+            Ok(None) => template::limits(&rollout),
+            Ok(Some(name)) => {
+                let of = home(place.of, Some(&name));
+                place.cluster.find(of).await?.map_or_else(Map::new, |home| template::limits(&home))
+            }
+            // What nobody else than its owner should change has no limits to change.
+            Err(_) => Map::new(),
+        };
+        let autoscaler = place.cluster.autoscaler_of(place.of).await?;
+        let mut reading = told(&rollout, &revisions, analyses);
+        reading["containers"] = Value::Object(limits);
+        reading["autoscaler"] = json!(autoscaler.as_ref().map(|autoscaler| &autoscaler.name));
+        reading["autoscaler_min"] = json!(autoscaler.as_ref().map(|autoscaler| autoscaler.min));
+        reading["autoscaler_max"] = json!(autoscaler.as_ref().map(|autoscaler| autoscaler.max));
+        Ok(Reading::Known(reading))
     }
 }
 

@@ -7,6 +7,7 @@ mod image;
 mod pause;
 mod promote;
 mod promote_fully;
+mod resources;
 mod restart;
 mod resume;
 mod setting;
@@ -18,6 +19,7 @@ use selfheal_contract::AnyAction;
 
 use crate::context::Context;
 use going_on::Go;
+use resources::Resources;
 use setting::Set;
 
 selfheal_contract::parameters! {
@@ -45,5 +47,7 @@ pub(crate) fn all(context: &Arc<Context>) -> Vec<Arc<dyn AnyAction>> {
         Arc::new(Set(undo::Undo(context()))),
         Arc::new(Set(restart::Restart(context()))),
         Arc::new(Set(image::SetImage(context()))),
+        Arc::new(Set(Resources { context: context(), resource: resources::MEMORY })),
+        Arc::new(Set(Resources { context: context(), resource: resources::CPU })),
     ]
 }

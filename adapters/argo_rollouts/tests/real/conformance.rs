@@ -77,6 +77,9 @@ fn cases() -> Vec<Case> {
         ("undo", json!({ "hash": "stable" }), waiting),
         ("restart", json!({}), waiting),
         ("set_image", json!({ "container": "app", "image": "shop:3" }), waiting),
+        ("memory", json!({ "container": "app", "limit": "1Gi", "request": "512Mi" }), waiting),
+        ("memory", json!({ "container": "setup", "limit": "64Mi" }), waiting),
+        ("cpu", json!({ "container": "app", "limit": "750m" }), waiting),
         ("set_image", json!({ "container": "setup", "image": "setup@sha256:00ff" }), waiting),
     ]
 }
@@ -171,7 +174,9 @@ async fn rights_are_no_more_than_needed() {
         assert_eq!(rights(name), ["get rollouts", "patch rollouts", "patch rollouts/status"]);
     }
     let images = ["get deployments", "get rollouts", "patch deployments", "patch rollouts"];
-    assert_eq!(rights("set_image"), images);
+    for name in ["set_image", "memory", "cpu"] {
+        assert_eq!(rights(name), images);
+    }
     assert_eq!(rights("undo")[..3], ["get deployments", "get rollouts", "list replicasets"]);
 
     // A right that is missing is named, and so is what grants it.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Use, adapter, adapter_of, furnish, read, set_status, stable};
 
-fn uses(double: &ApiDouble) -> [(&'static str, Value); 9] {
+fn uses(double: &ApiDouble) -> [(&'static str, Value); 10] {
     let web = || json!({ "name": "web" });
     [
         ("pause", web()),
@@ -19,6 +19,7 @@ fn uses(double: &ApiDouble) -> [(&'static str, Value); 9] {
         ("restart", web()),
         ("undo", json!({ "name": "web", "hash": stable(double, "web") })),
         ("set_image", json!({ "name": "web", "container": "app", "image": "shop:3" })),
+        ("memory", json!({ "name": "web", "container": "app", "limit": "1Gi" })),
     ]
 }
 
@@ -28,7 +29,7 @@ async fn another_update_is_left_alone() {
     furnish(&double);
     let adapter = adapter(&double);
     for (action, params) in uses(&double) {
-        if matches!(action, "pause" | "restart") {
+        if matches!(action, "pause" | "restart" | "memory") {
             continue;
         }
         set_status(&double, "web", |status| status["abort"] = json!(action == "retry"));
@@ -105,6 +106,10 @@ async fn an_undo_leaves_what_others_changed_since() {
             "restart" => |web| web["spec"]["restartAt"] = json!("2030-01-01T00:00:00Z"),
             "undo" | "set_image" => |web| {
                 web["spec"]["template"]["spec"]["containers"][1]["image"] = json!("shop:9");
+            },
+            "memory" => |web| {
+                web["spec"]["template"]["spec"]["containers"][1]["resources"] =
+                    json!({ "limits": { "memory": "3Gi" } });
             },
             "abort" => |web| web["status"]["abort"] = json!(false),
             _ => continue,

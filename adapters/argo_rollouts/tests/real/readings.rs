@@ -43,6 +43,28 @@ async fn a_canary_in_the_middle_of_its_update() {
 }
 
 #[tokio::test]
+async fn the_autoscaler_of_a_rollout_is_named() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    double.create(json!({
+        "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+        "metadata": { "name": "web-hpa", "namespace": "shop" },
+        "spec": { "minReplicas": 2, "maxReplicas": 6,
+            "scaleTargetRef": { "apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web" } },
+    }));
+    let adapter = adapter(&double);
+    for (name, of, expected) in [
+        ("web", "autoscaler", json!("web-hpa")),
+        ("web", "autoscaler_min", json!(2)),
+        ("web", "autoscaler_max", json!(6)),
+        ("blue", "autoscaler", Value::Null),
+        ("blue", "autoscaler_max", Value::Null),
+    ] {
+        assert_eq!(field(&adapter, name, of).await, expected, "{name} {of}");
+    }
+}
+
+#[tokio::test]
 async fn a_blue_green_one_and_one_that_refers_to_a_deployment() {
     let double = ApiDouble::start().await;
     furnish(&double);
