@@ -231,6 +231,8 @@ async fn every_action(cluster: &Cluster, name: &str) {
         ("undo", json!({ "hash": STABLE }), json!({})),
         ("restart", json!({}), json!({})),
         ("set_image", json!({ "container": "app", "image": "shop:3" }), json!({})),
+        ("memory", json!({ "container": "app", "limit": "1Gi", "request": "0.5Gi" }), json!({})),
+        ("cpu", json!({ "container": "app", "limit": "0.75" }), json!({})),
     ] {
         let unpause = Patch::Merge(json!({ "spec": { "paused": null } }));
         cluster.rollouts().patch(name, &PatchParams::default(), &unpause).await.unwrap();

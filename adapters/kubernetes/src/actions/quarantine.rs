@@ -107,7 +107,7 @@ async fn gap(isolation: &Isolation<'_>, pod: &Object, way: Way) -> Result<Option
         return Ok(None);
     }
     let names = isolation.permitting(pod).await?;
-    let told = || format!("what these network policies permit it stays permitted: {}", names.join(", "));
+    let told = || format!("what these network policies permit the pod stays permitted: {}", names.join(", "));
     Ok((!names.is_empty()).then(told))
 }
 

@@ -212,7 +212,10 @@ async fn a_rollback_finds_its_revision_at_a_real_server() {
 
 async fn roll_back(place: Arc<Place>) {
     let adapter = adapter_with(json!({ "kubeconfig": place.kubeconfig }), json!({}));
-    place.create("/apis/apps/v1", "deployments", workload("Deployment", "web")).await;
+    let mut web = workload("Deployment", "web");
+    web["spec"]["template"]["spec"]["initContainers"] = json!([{ "name": "mesh", "image": "mesh:1",
+        "restartPolicy": "Always", "resources": { "limits": { "memory": "64Mi" } } }]);
+    place.create("/apis/apps/v1", "deployments", web).await;
     let of_web = || place.with(json!({ "deployment": "web" }));
     let revisions = async |wanted: u64| {
         for _ in 0..100 {
@@ -227,7 +230,7 @@ async fn roll_back(place: Arc<Place>) {
     let used = Use::of(
         &adapter,
         "memory",
-        place.with(json!({ "workload": "web", "container": "app", "limit": "1Gi" })),
+        place.with(json!({ "workload": "web", "container": "mesh", "limit": "128Mi" })),
     );
     used.apply(&used.capture().await.unwrap()).await.unwrap();
     let previous = revisions(2).await;
@@ -235,14 +238,14 @@ async fn roll_back(place: Arc<Place>) {
         Use::of(&adapter, "rollback", place.with(json!({ "deployment": "web", "revision": previous })));
     let limit = async || {
         let reading = read(&adapter, "deployment", place.with(json!({ "name": "web" }))).await.unwrap();
-        reading.field("containers.app.memory.limit").unwrap().clone()
+        reading.field("containers.mesh.memory.limit").unwrap().clone()
     };
     assert!(!used.preview().await.unwrap().changes.is_empty());
     let prior = used.capture().await.unwrap();
     used.apply(&prior).await.unwrap();
-    assert_eq!(limit().await, "512Mi");
+    assert_eq!(limit().await, "64Mi");
     assert!(matches!(used.undo(&prior).await.unwrap(), Undone::Reversed(_)));
-    assert_eq!(limit().await, "1Gi");
+    assert_eq!(limit().await, "128Mi");
 
     let absent = Use::of(&adapter, "scale", place.with(json!({ "workload": "gone", "replicas": 2 })));
     assert_eq!(absent.capture().await.unwrap_err().kind, FailureKind::Refused);
