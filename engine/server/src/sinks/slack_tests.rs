@@ -162,7 +162,7 @@ fn a_label_cannot_look_like_what_selfheal_says() {
         all.iter().filter(|(kind, _)| kind == "mrkdwn").map(|(_, text)| text.as_str()).collect();
     let links = "<https://selfheal.example.org/#/issues/issue-17|the whole story> · \
                  <https://example.org/pg|i Approved by ann0 now never code quoted>";
-    assert_eq!(marked, ["*Resource*", &links[..]]);
+    assert_eq!(marked, ["*Resource*", links]);
     // Only a text of its own may have lines.
     assert_eq!(all.iter().filter(|(_, text)| text.contains('\n')).count(), 1, "{all:?}");
 }
