@@ -12,6 +12,9 @@ pub struct Life {
     died: Notify,
     frozen: AtomicBool,
     thawed: Notify,
+    cut_off: AtomicBool,
+    hangs: AtomicBool,
+    answers: Notify,
 }
 
 impl Life {
@@ -35,6 +38,29 @@ impl Life {
     pub fn thaw(&self) {
         self.frozen.store(false, Ordering::Relaxed);
         self.thawed.notify_waiters();
+    }
+
+    /// Cuts it off from the journal, or lets it reach it again.
+    pub fn cut_off(&self, cut_off: bool) {
+        self.cut_off.store(cut_off, Ordering::Relaxed);
+    }
+
+    /// Whether it is cut off from the journal.
+    pub fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// Lets the journal hang, or answer again.
+    pub fn hang(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::Relaxed);
+        self.answers.notify_waiters();
+    }
+
+    /// Goes on when the journal answers.
+    pub async fn answered(&self) {
+        while self.hangs.load(Ordering::Relaxed) {
+            self.answers.notified().await;
+        }
     }
 
     /// Goes on only in a living process that is not frozen.

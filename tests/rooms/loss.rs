@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use selfheal_tests::journal::{Call, Watch};
 
 use crate::life::{Flight, Life, Pulse};
@@ -41,10 +42,15 @@ impl Fate {
 impl Watch for Fate {
     type Flight = Flight;
 
-    async fn before(&self, call: Call) -> Flight {
+    async fn before(&self, call: Call) -> Result<Flight, JournalFault> {
         self.life.go_on().await;
         self.meet(matches!((call, self.death), (Call::Write(now), Death::Before(then)) if now == then)).await;
-        self.pulse.take_off()
+        self.life.answered().await;
+        if self.life.is_cut_off() {
+            let what = "connection refused".to_owned();
+            return Err(JournalFault { kind: JournalFaultKind::Unavailable, what });
+        }
+        Ok(self.pulse.take_off())
     }
 
     async fn after(&self, call: Call) {

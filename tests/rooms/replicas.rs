@@ -159,6 +159,50 @@ async fn the_switch_is_turned_for_all() {
     assert_eq!(world.target.did(), ["set a=1"], "what was refused is looked at again");
 }
 
+/// Whoever turns it off: a person, or the process that sees too much fail.
+#[tokio::test]
+async fn what_was_turned_off_without_the_journal_is_off_for_all_when_it_answers() {
+    for turned_on_elsewhere in [false, true] {
+        let world = World::with_plan(r#"double::set("a", 1)"#).shared();
+        let (one, two) = (world.start().await, world.start().await);
+        one.life.cut_off(true);
+        one.engine.turn_switch(false, "anna", "stop").await.unwrap_err();
+        assert!(!one.engine.switch.position().on, "here it is off at once");
+        if turned_on_elsewhere {
+            two.engine.turn_switch(true, "bob", "go on").await.unwrap();
+        }
+        one.advance(minutes(1)).await;
+        assert!(two.engine.switch.position().on && !one.engine.switch.position().on);
+        one.life.cut_off(false);
+        one.advance(seconds(3)).await;
+        for house in [&one, &two] {
+            assert!(!house.engine.switch.position().on);
+            assert_eq!(house.engine.switch.position().by, "anna");
+        }
+        let told = world.sink.got().into_iter().filter(|news| news.text.contains("anna")).count();
+        assert_eq!(told, 1, "it is told once");
+        let later = world.start().await;
+        assert!(!later.engine.switch.position().on, "who starts afterwards knows, too");
+        two.engine.turn_switch(true, "bob", "go on").await.unwrap();
+        two.advance(seconds(3)).await;
+        assert!(one.engine.switch.position().on && later.engine.switch.position().on);
+    }
+}
+
+#[tokio::test]
+async fn who_turns_it_on_again_here_needs_no_off_before() {
+    let world = World::with_plan(r#"double::set("a", 1)"#).shared();
+    let (one, two) = (world.start().await, world.start().await);
+    one.life.cut_off(true);
+    one.engine.turn_switch(false, "anna", "stop").await.unwrap_err();
+    one.engine.turn_switch(true, "anna", "all is well").await.unwrap_err();
+    assert!(!one.engine.switch.position().on, "on it is only when the journal says so");
+    one.life.cut_off(false);
+    one.engine.turn_switch(true, "anna", "all is well").await.unwrap();
+    one.advance(seconds(3)).await;
+    assert!(one.engine.switch.position().on && two.engine.switch.position().on);
+}
+
 #[tokio::test]
 async fn who_watches_one_hears_of_all() {
     let plan = r#"double::set("a", 1).needs_approval("sure?")"#;

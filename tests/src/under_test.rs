@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use clap::Parser;
-use selfheal_runtime::ports::Journal;
+use selfheal_runtime::ports::{Journal, JournalFault};
 use selfheal_server::config::Overrides;
 use selfheal_server::load::Place;
 use selfheal_server::serve::{WrapJournal, serve};
@@ -64,10 +64,11 @@ impl FromStr for Moment {
 impl Watch for Moment {
     type Flight = ();
 
-    async fn before(&self, call: Call) {
+    async fn before(&self, call: Call) -> Result<(), JournalFault> {
         if matches!((self, call), (Self::Before(then), Call::Write(now)) if *then == now) {
             die();
         }
+        Ok(())
     }
 
     async fn after(&self, call: Call) {

@@ -177,6 +177,7 @@ impl Engine {
         rooms.spawn(desk::run(Arc::clone(&engine)));
         rooms.spawn(hold::run(Arc::clone(&engine)));
         rooms.spawn(restore::run(Arc::clone(&engine)));
+        rooms.spawn(switch::write_off(Arc::clone(&engine)));
         rooms.spawn(retention::run(Arc::clone(&engine), parts.retention));
         if engine.checkpoints.key().is_some() {
             rooms.spawn(checkpoint::run(Arc::clone(&engine)));

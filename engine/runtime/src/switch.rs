@@ -1,6 +1,7 @@
 //! The switch: one hand stops all automatic remediation. Its position survives restarts.
 //!
-//! It also turns itself off when too many remediations fail.
+//! It also turns itself off when too many remediations fail. Who turns it off stops this process at once, whether the
+//! journal can be told or not; what it could not be told is written as soon as it answers, and so heard by the others.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::moment::{earlier, later};
 use selfheal_core::policy::{Policy, RATE_WINDOW};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use crate::engine::Engine;
 use crate::feed::Change;
@@ -24,6 +26,8 @@ pub(crate) const SETTING: &str = "switch";
 
 /// How long after one count of failures the next comes at the earliest.
 const JUDGE_PAUSE: Duration = Duration::from_millis(250);
+/// How long to wait until the journal is told again that the switch was turned off, when it could not be.
+const RETRY: Duration = Duration::from_secs(1);
 /// The grain in which results are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -69,8 +73,18 @@ pub struct Switch {
     results: Mutex<Results>,
     /// One turn at a time.
     pub(crate) turning: tokio::sync::Mutex<()>,
-    /// How often it was turned off here.
-    offs: Mutex<u64>,
+    offs: Mutex<Offs>,
+    /// Rung when it was turned off here, for whoever sees to it that the journal has it.
+    off_here: Notify,
+}
+
+/// The turns to off in this process.
+#[derive(Default)]
+struct Offs {
+    /// How many there were.
+    count: u64,
+    /// The last one, while it is not known to be in the journal.
+    unwritten: Option<Position>,
 }
 
 impl Switch {
@@ -80,6 +94,7 @@ impl Switch {
             results: Mutex::default(),
             turning: tokio::sync::Mutex::default(),
             offs: Mutex::default(),
+            off_here: Notify::new(),
         }
     }
 
@@ -100,23 +115,38 @@ impl Switch {
     /// Turns it off in this process, whatever is under way elsewhere.
     fn turn_off(&self, position: Position) {
         let mut offs = self.offs();
-        *offs += 1;
+        offs.count += 1;
+        offs.unwritten = Some(position.clone());
         self.position.store(position.into());
+        drop(offs);
+        self.off_here.notify_one();
+    }
+
+    /// The turn to off that the journal does not have yet.
+    fn unwritten(&self) -> Option<Position> {
+        self.offs().unwritten.clone()
+    }
+
+    /// The journal has this position.
+    fn written(&self, position: &Position) {
+        let mut offs = self.offs();
+        offs.unwritten = offs.unwritten.take().filter(|unwritten| unwritten != position);
     }
 
     /// How often it was turned off here.
     pub(crate) fn turned_off(&self) -> u64 {
-        *self.offs()
+        self.offs().count
     }
 
     /// Turns it in this process as the journal has it; not on, if somebody has turned it off here since it was counted how
     /// often that was done. Says whether it was turned.
     pub(crate) fn turn(&self, position: Position, turned_off: u64) -> bool {
-        let offs = self.offs();
+        let mut offs = self.offs();
         if position.on {
-            if *offs != turned_off {
+            if offs.count != turned_off {
                 return false;
             }
+            offs.unwritten = None;
             // What failed before a person turned it on again does not turn it off once more.
             self.results.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
@@ -124,7 +154,7 @@ impl Switch {
         true
     }
 
-    fn offs(&self) -> MutexGuard<'_, u64> {
+    fn offs(&self) -> MutexGuard<'_, Offs> {
         self.offs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -203,7 +233,7 @@ impl Engine {
     ///
     /// # Errors
     /// The journal cannot be written; the switch stays where it was, unless it was to be turned off: then it is off in
-    /// this process all the same.
+    /// this process all the same, and for all as soon as the journal answers, if this process lasts until then.
     pub async fn turn_switch(&self, on: bool, by: &str, why: &str) -> Result<Position, JournalFault> {
         let at = self.clock.now();
         let position = Position { on, by: by.to_owned(), at, why: why.to_owned() };
@@ -213,23 +243,7 @@ impl Engine {
         }
         let turned_off = self.switch.turned_off();
         let turning = self.switch.turning.lock().await;
-        let mut writes = vec![
-            Write::Set {
-                key: SETTING.to_owned(),
-                value: serde_json::to_value(&position).unwrap_or_default(),
-            },
-            Write::Record(Record {
-                issue: None,
-                remediation: None,
-                at,
-                kind: "switch".to_owned(),
-                actor: by.to_owned(),
-                summary: format!("turned automatic remediation {}: {why}", if on { "on" } else { "off" }),
-                facts: serde_json::Value::Null,
-            }),
-        ];
-        writes.extend(news::switch(self, &position));
-        self.journal.commit(writes).await?;
+        self.write_position(&position).await?;
         // Whoever turned it off meanwhile has the last word: in this process already, in the journal in a moment.
         let stands = on && self.switch.turn(position.clone(), turned_off);
         if stands {
@@ -243,6 +257,46 @@ impl Engine {
         Ok(position)
     }
 
+    /// Journals a turn, with the record and the news of it.
+    async fn write_position(&self, position: &Position) -> Result<(), JournalFault> {
+        let stands = if position.on { "on" } else { "off" };
+        let mut writes = vec![
+            Write::Set { key: SETTING.to_owned(), value: json(position) },
+            Write::Record(Record {
+                issue: None,
+                remediation: None,
+                at: position.at,
+                kind: "switch".to_owned(),
+                actor: position.by.clone(),
+                summary: format!("turned automatic remediation {stands}: {}", position.why),
+                facts: serde_json::Value::Null,
+            }),
+        ];
+        writes.extend(news::switch(self, position));
+        self.journal.commit(writes).await?;
+        self.switch.written(position);
+        Ok(())
+    }
+
+    /// Journals the turn to off that the journal does not have, if there is one. It counts though somebody may have turned
+    /// the switch on elsewhere since: nobody there knew of it, and to do nothing is the safer mistake.
+    async fn write_unwritten(&self) -> Result<(), JournalFault> {
+        let _turning = self.switch.turning.lock().await;
+        let Some(position) = self.switch.unwritten() else { return Ok(()) };
+        // What was not answered may have been written.
+        if self.journal.setting(SETTING).await? == Some(json(&position)) {
+            self.switch.written(&position);
+            return Ok(());
+        }
+        self.write_position(&position).await?;
+        tracing::warn!(
+            by = position.by,
+            why = position.why,
+            "the journal has been told that the switch is off"
+        );
+        Ok(())
+    }
+
     /// What was refused while the switch was off is looked at again; the outcome of what was treated before does not tell.
     async fn look_at_refused(&self) -> Result<(), JournalFault> {
         self.call_all(IssueFilter::default(), |issue| {
@@ -253,8 +307,23 @@ impl Engine {
     }
 }
 
-/// Takes over where the switch stands in the journal, when that has changed since it was last read. What this process
-/// has turned off and could not journal stays off until somebody turns it anywhere.
+fn json(position: &Position) -> serde_json::Value {
+    serde_json::to_value(position).unwrap_or_default()
+}
+
+/// Sees to it, for as long as the process runs, that the journal has every turn to off.
+pub(crate) async fn write_off(engine: Arc<Engine>) {
+    loop {
+        engine.switch.off_here.notified().await;
+        while let Err(fault) = engine.write_unwritten().await {
+            tracing::warn!(%fault, "the switch is off here, and the journal cannot be told yet");
+            engine.clock.sleep(RETRY).await;
+        }
+    }
+}
+
+/// Takes over where the switch stands in the journal, when that has changed since it was last read; not before the journal
+/// has what was turned off here.
 pub(crate) async fn refresh(
     engine: &Engine,
     known: &mut Option<serde_json::Value>,
@@ -262,6 +331,9 @@ pub(crate) async fn refresh(
     // What this process is about to journal comes after what is read here, or is read.
     let _turning = engine.switch.turning.lock().await;
     let turned_off = engine.switch.turned_off();
+    if engine.switch.unwritten().is_some() {
+        return Ok(());
+    }
     let now = engine.journal.setting(SETTING).await?;
     if now == *known {
         return Ok(());
@@ -309,7 +381,7 @@ impl Engine {
     /// Turns the switch off for what is going wrong.
     pub(crate) async fn turn_off_by_itself(&self, why: &str) {
         if let Err(fault) = self.turn_switch(false, "selfheal", why).await {
-            tracing::error!(%fault, "the switch is off, but the journal could not be told");
+            tracing::error!(%fault, "the switch is off here, and the journal could not be told yet");
         }
     }
 }
@@ -348,6 +420,12 @@ mod tests {
         assert!(switch.off().is_some());
         assert!(switch.turn(to(true), switch.turned_off()));
         assert!(switch.off().is_none());
+        assert_eq!(switch.unwritten(), None, "what was turned on since needs not be written");
+        switch.turn_off(to(false));
+        switch.written(&to(true));
+        assert_eq!(switch.unwritten(), Some(to(false)));
+        switch.written(&to(false));
+        assert_eq!(switch.unwritten(), None);
         assert!(!stored(serde_json::json!({ "on": "perhaps" }), Timestamp::UNIX_EPOCH).on);
     }
 

@@ -24,6 +24,10 @@ use crate::world::World;
 const CALM_ROUNDS: u32 = 60;
 const CALM_ROUND: Duration = Duration::from_secs(180);
 
+/// In the calm, all processes say the same of the switch after so long; one that is just being turned gets more of it.
+const AGREE_WITHIN: Duration = Duration::from_secs(10);
+const AGREE_TRIES: u32 = 3;
+
 /// How time passes while a process starts.
 const START_STEP: Duration = Duration::from_millis(500);
 
@@ -429,6 +433,8 @@ impl<'w> Player<'w> {
         world.weather.clear();
         while world.standing.goes(|_| true).is_some() {}
         self.without = None;
+        self.revive().await;
+        self.agree().await;
         for _ in 0..CALM_ROUNDS {
             self.revive().await;
             for place in 0..self.houses.len() {
@@ -459,6 +465,24 @@ impl<'w> Player<'w> {
                 self.send(alerts::body(resolved, 0, false));
             }
         }
+    }
+
+    /// Who turned the switch off without the journal is heard by all when that answers again.
+    async fn agree(&self) {
+        let mut stands = Vec::new();
+        for _ in 0..AGREE_TRIES {
+            self.world.timeline.advance(AGREE_WITHIN).await;
+            let alive = self.houses.iter().flatten().filter(|house| house.lives());
+            let awake = alive.filter(|house| !house.porch.life.is_frozen());
+            stands = awake.map(|house| house.porch.switch_is_on()).collect();
+            if stands.windows(2).all(|pair| pair[0] == pair[1]) {
+                return;
+            }
+        }
+        self.world.oracle.broken(
+            Invariant::SwitchHolds,
+            format!("processes that all reach the journal say otherwise of the switch: {stands:?}"),
+        );
     }
 
     async fn summary(&self) -> Summary {

@@ -35,8 +35,8 @@ pub trait Watch: Send + Sync {
     /// Kept for as long as the call is under way, also when nobody waits for it any more.
     type Flight: Send;
 
-    /// A call is about to be made.
-    async fn before(&self, call: Call) -> Self::Flight;
+    /// A call is about to be made; with a fault it is not, and that is the answer.
+    async fn before(&self, call: Call) -> Result<Self::Flight, JournalFault>;
 
     /// A call has been answered, and the caller does not know yet.
     async fn after(&self, call: Call);
@@ -55,17 +55,17 @@ impl<W: Watch> Watched<W> {
         Self { inner, watch, writes: AtomicU32::new(0) }
     }
 
-    async fn ask<T>(&self, question: impl Future<Output = T>) -> T {
+    async fn ask<T>(&self, question: impl Future<Output = Answer<T>>) -> Answer<T> {
         self.make(Call::Question, question).await
     }
 
-    async fn write<T>(&self, write: impl Future<Output = T>) -> T {
+    async fn write<T>(&self, write: impl Future<Output = Answer<T>>) -> Answer<T> {
         let number = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
         self.make(Call::Write(number), write).await
     }
 
-    async fn make<T>(&self, call: Call, made: impl Future<Output = T>) -> T {
-        let flight = self.watch.before(call).await;
+    async fn make<T>(&self, call: Call, made: impl Future<Output = Answer<T>>) -> Answer<T> {
+        let flight = self.watch.before(call).await?;
         let answer = made.await;
         drop(flight);
         self.watch.after(call).await;

@@ -15,7 +15,7 @@ use selfheal_core::policy::RATE_WINDOW;
 use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::journal::Write;
-use selfheal_runtime::ports::{Claim, Entropy, Journal, Ledger, News, Sink, SinkFault};
+use selfheal_runtime::ports::{Claim, Entropy, Journal, JournalFault, Ledger, News, Sink, SinkFault};
 use selfheal_runtime::resource::resource;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::simulation::{Call, Flight, Pulse, Timeline, Watch, Watched};
@@ -281,8 +281,8 @@ struct Felt(Arc<Pulse>);
 impl Watch for Felt {
     type Flight = Flight;
 
-    async fn before(&self, _call: Call) -> Flight {
-        self.0.take_off()
+    async fn before(&self, _call: Call) -> Result<Flight, JournalFault> {
+        Ok(self.0.take_off())
     }
 
     async fn after(&self, _call: Call) {}

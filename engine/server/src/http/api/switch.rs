@@ -1,13 +1,16 @@
 //! The switch of automatic remediation, and the circuit breakers.
 
+use actix_web::http::StatusCode;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use selfheal_runtime::breaker::BreakerState;
+use selfheal_runtime::ports::JournalFault;
 use selfheal_runtime::switch::Position;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::approvals::checked_reason;
-use super::{Answered, Call, ok, schema};
+use super::{Answered, Call, Fault, ok, schema};
 
 /// Where the switch stands.
 #[derive(JsonSchema, Serialize)]
@@ -49,12 +52,26 @@ pub(super) struct Toggle {
     reason: String,
 }
 
-/// Turns the switch; it is durable when the answer is 200.
+/// Turns the switch; it is durable when the answer is 200. Off, it is off in this process in any case.
 pub(super) async fn toggle(call: Call) -> Answered {
     let toggle: Toggle = call.json(r#"{"enabled": true or false, "reason": "..."}"#)?;
     let reason = checked_reason(&toggle.reason)?;
-    let position = call.app.engine.turn_switch(toggle.enabled, &call.caller.name, reason).await?;
-    ok(&SwitchView::of(&position))
+    let turned = call.app.engine.turn_switch(toggle.enabled, &call.caller.name, reason).await;
+    let off_here = |fault: JournalFault| {
+        match toggle.enabled {
+        true => Fault::from(fault),
+        false => Fault::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("automatic remediation is off in this process, and not yet in the others: {fault}"),
+        )
+        .help(
+            "it is off for all as soon as the journal answers, unless this process ends before; turn it off at the others, \
+             too, if that cannot wait",
+        )
+        .with("auto_remediation_enabled", json!(false)),
+    }
+    };
+    ok(&SwitchView::of(&turned.map_err(off_here)?))
 }
 
 /// An adapter's circuit breaker.
