@@ -32,9 +32,13 @@ async fn checkpoints(house: &House<'_>) -> usize {
 async fn the_end_is_signed_every_hour_where_something_is_new() {
     let world = world();
     let house = world.start().await;
-    for (instance, signed) in [("a", 1), ("b", 2)] {
+    assert_eq!(checkpoints(&house).await, 1, "the start is signed before there is anything to sign");
+    for (instance, signed) in [("a", 2), ("b", 3)] {
+        house.advance(minutes(30)).await;
         house.fire("load", instance).await;
         house.resolve("load", instance).await;
+        // Nothing is found before it is signed.
+        assert_eq!(checkpoints(&house).await, signed - 1);
         house.advance(minutes(61)).await;
         assert_eq!(checkpoints(&house).await, signed);
         house.advance(minutes(300)).await;
@@ -44,7 +48,7 @@ async fn the_end_is_signed_every_hour_where_something_is_new() {
     house.fire("load", "c").await;
     house.life.end();
     let house = world.start().await;
-    assert_eq!(checkpoints(&house).await, 3);
+    assert_eq!(checkpoints(&house).await, 4);
 }
 
 #[tokio::test]

@@ -252,11 +252,24 @@ fn signatures_find_what_a_chain_cannot() {
         |seq, key: &Key| Finding::Forged { seq, record: seq.cast_signed(), key: key.name().to_owned() },
         |seq, key: &Key| Finding::UnknownKey { seq, record: seq.cast_signed(), key: key.name().to_owned() },
     );
+    let only_start = |j: &mut Journal, start: Head| {
+        [4, 8].into_iter().for_each(|seq: usize| j[seq - 1].1.as_mut().unwrap().says = None);
+        say(j, 1, Says::Checkpoint(now.sign(start, &Numbers::default())));
+    };
+    let late_after = |j: &mut Journal, kept: i64| {
+        j.truncate(usize::try_from(kept).unwrap());
+        for record in kept + 1..=12 {
+            let head = j.last().unwrap().0.head();
+            let link = head.link(record, 4 * 3600 * 1_000_000, content(record, "late"));
+            j.push((link, Some(Found { content: link.content, says: None })));
+        }
+    };
+    let late = |j: &mut Journal| late_after(j, 10);
     let removed = |seq: u64| Finding::Removed { seq, record: seq.cast_signed() };
     let missing = |from| Finding::SignatureMissing { from, to: 12 };
     type Case<'a> = (&'a str, &'a dyn Fn(&mut Journal), u64, Vec<Finding>);
     // Links 4 and 8 are signed, the first by the key from before; what is done comes after.
-    let cases: [Case<'_>; 15] = [
+    let cases: [Case<'_>; 19] = [
         ("nothing", &|_| {}, 7, vec![]),
         ("forgotten and signed", &|j| forgotten(j, 10, 2, Some(&now)), 9, vec![]),
         ("forgotten and signed by the key from before", &|j| forgotten(j, 10, 2, Some(&before)), 9, vec![]),
@@ -347,20 +360,25 @@ fn signatures_find_what_a_chain_cannot() {
             0,
             vec![missing(1)],
         ),
-        ("a checkpoint removed", &|j| j[7].1 = None, 3, vec![removed(8)]),
+        ("nothing signed but the start", &|j| only_start(j, Head::start(1)), 0, vec![]),
         (
-            "nothing signed for hours",
-            &|j| {
-                j.truncate(10);
-                for record in [11, 12] {
-                    let head = j.last().unwrap().0.head();
-                    let link = head.link(record, 4 * 3600 * 1_000_000, content(record, "late"));
-                    j.push((link, Some(Found { content: link.content, says: None })));
-                }
-            },
-            7,
-            vec![missing(8)],
+            "nothing signed but the start of another chain",
+            &|j| only_start(j, Head::start(2)),
+            0,
+            vec![Finding::Rechained { known: Head::start(2) }, missing(1)],
         ),
+        (
+            "nothing signed but the start for hours",
+            &|j| {
+                only_start(j, Head::start(1));
+                late(j);
+            },
+            0,
+            vec![missing(1)],
+        ),
+        ("nothing but a signature for hours", &|j| late_after(j, 8), 7, vec![]),
+        ("a checkpoint removed", &|j| j[7].1 = None, 3, vec![removed(8)]),
+        ("nothing signed for hours", &late, 7, vec![missing(8)]),
     ];
     for (name, act, signed, expected) in cases {
         let mut journal = journal(1, 12);

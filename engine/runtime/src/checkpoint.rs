@@ -1,4 +1,5 @@
-//! Checkpoints: signs every hour, where there is a key, where the audit chain ends, and records that in the chain itself.
+//! Checkpoints: signs every hour, where there is a key, where the audit chain ends, and records that in the chain itself;
+//! the first time before there is anything else in it.
 //!
 //! What was signed before is looked for each time: who makes the chain anew under a running process is found out by it, and
 //! gets no signature for that.
@@ -92,16 +93,19 @@ impl Engine {
     pub async fn checkpoint(&self) -> Result<(), CheckpointFault> {
         let Some(key) = self.checkpoints.key() else { return Ok(()) };
         let mut last = self.checkpoints.last.lock().await;
-        let head = self.journal.chain().await?.head;
+        let Chain { first, head } = self.journal.chain().await?;
         if let Some(last) = *last {
-            let stands = self.journal.links(last.seq - 1, 1).await?;
-            if stands.first().map(|entry| entry.link.head()) != Some(last) {
+            let stands = match last.seq.checked_sub(1) {
+                Some(before) => self.journal.links(before, 1).await?.first().map(|entry| entry.link.head()),
+                None => Some(Head::start(first)),
+            };
+            if stands != Some(last) {
                 self.checkpoints.made_anew.store(true, Ordering::Relaxed);
                 return Err(CheckpointFault::MadeAnew(last));
             }
         }
         // The record of a checkpoint is itself a link; it alone is nothing new.
-        if head.seq <= last.map_or(0, |last| last.seq + 1) {
+        if last.is_some_and(|last| head.seq <= last.seq + 1) {
             return Ok(());
         }
         let checkpoint = key.sign(head, &Numbers::default());

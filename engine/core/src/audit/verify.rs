@@ -176,8 +176,9 @@ pub struct Verifier {
     links: u64,
     /// The last links, for checkpoints that are about them.
     passed: VecDeque<Passed>,
-    /// The last link under a good signature, and the time of the first after it.
-    signed: u64,
+    /// The last link under a good signature, if there is one; 0 for one over the start, before there was any link.
+    signed: Option<u64>,
+    /// The time of the first link after it.
     unsigned_since: Option<i64>,
     /// Records that are not there and that no later record covers yet, by their number.
     missing: BTreeMap<i64, u64>,
@@ -201,7 +202,7 @@ impl Verifier {
             last: start,
             links: 0,
             passed: VecDeque::new(),
-            signed: 0,
+            signed: None,
             unsigned_since: None,
             missing: BTreeMap::new(),
             forgotten: 0,
@@ -228,6 +229,7 @@ impl Verifier {
         }
         self.last = link.head();
         self.links += 1;
+        let mut signs = false;
         match found {
             None => drop(self.missing.insert(link.record, link.seq)),
             Some(found) if found.content != link.content => {
@@ -237,13 +239,14 @@ impl Verifier {
                     self.more += 1;
                 }
             }
-            Some(Found { says: Some(says), .. }) => self.hear(&link, says),
+            Some(Found { says: Some(says), .. }) => signs = self.hear(&link, says),
             Some(_) => {}
         }
-        self.pass(&link);
+        self.pass(&link, signs);
     }
 
-    fn pass(&mut self, link: &Link) {
+    /// A link that only says that those before it are signed needs no signature before long: it alone is nothing new.
+    fn pass(&mut self, link: &Link, signs: bool) {
         if self.keys.is_empty() {
             return;
         }
@@ -251,15 +254,18 @@ impl Verifier {
             self.passed.pop_front();
         }
         self.passed.push_back(Passed { head: link.head(), at_micros: link.at_micros });
-        self.unsigned_since.get_or_insert(link.at_micros);
+        if !signs {
+            self.unsigned_since.get_or_insert(link.at_micros);
+        }
     }
 
-    fn hear(&mut self, link: &Link, says: Says) {
+    /// Gives whether it is a good checkpoint.
+    fn hear(&mut self, link: &Link, says: Says) -> bool {
         match says {
-            Says::Checkpoint(checkpoint) => drop(self.is_good(link, &checkpoint, &Numbers::default())),
+            Says::Checkpoint(checkpoint) => return self.is_good(link, &checkpoint, &Numbers::default()),
             Says::Forgot(Forgot { records, signed: None }) => {
                 // Those from before the first signature are as good as the chain, which that signature is over.
-                if self.signed > 0 {
+                if self.signed.is_some() {
                     self.find(link.seq, Finding::Unsigned { seq: link.seq, record: link.record });
                 } else {
                     self.excuse(&records);
@@ -281,6 +287,7 @@ impl Verifier {
                 self.forgotten += 1;
             }
         }
+        false
     }
 
     /// Whether a signature counts; if so, it is over all links up to the head that it is about.
@@ -305,17 +312,18 @@ impl Verifier {
             self.known.push(head);
             return false;
         }
-        let place = self.passed.partition_point(|passed| passed.head.seq < head.seq);
-        let Some(passed) = self.passed.get(place).filter(|passed| passed.head.seq == head.seq) else {
+        let after = self.passed.partition_point(|passed| passed.head.seq <= head.seq);
+        let before = after.checked_sub(1).and_then(|place| self.passed.get(place)).map(|passed| passed.head);
+        let Some(stands) = before.or(Some(self.start)).filter(|stands| stands.seq == head.seq) else {
             return false;
         };
-        if passed.head != head {
+        if stands != head {
             self.find(head.seq, Finding::Rechained { known: head });
             return false;
         }
-        if head.seq > self.signed {
-            self.signed = head.seq;
-            self.unsigned_since = self.passed.get(place + 1).map(|passed| passed.at_micros);
+        if self.signed.is_none_or(|signed| head.seq > signed) {
+            self.signed = Some(head.seq);
+            self.unsigned_since = self.passed.get(after).map(|passed| passed.at_micros);
         }
         true
     }
@@ -344,7 +352,7 @@ impl Verifier {
             head: self.last,
             links: self.links,
             forgotten: self.forgotten,
-            signed: self.signed,
+            signed: self.signed.unwrap_or_default(),
             findings: self.findings.into_iter().map(|(_, finding)| finding).collect(),
             more: self.more,
         }
@@ -366,11 +374,11 @@ impl Verifier {
         }
     }
 
-    /// The end of a chain that is signed at all is signed before long.
+    /// A chain is signed from its first link on, where there was a key from the beginning, and its end before long.
     fn tell_unsigned(&mut self) {
         let (Some(since), Some(last)) = (self.unsigned_since, self.passed.back()) else { return };
-        if self.signed == 0 || last.at_micros.saturating_sub(since) > UNSIGNED_MAX {
-            let (from, to) = (self.signed + 1, self.last.seq);
+        if self.signed.is_none() || last.at_micros.saturating_sub(since) > UNSIGNED_MAX {
+            let (from, to) = (self.signed.unwrap_or_default() + 1, self.last.seq);
             self.find(from, Finding::SignatureMissing { from, to });
         }
     }

@@ -155,7 +155,9 @@ fn as_text(verified: &Verified, noted: usize, keys: bool) -> String {
         (true, ..) => (true, "nothing was changed"),
     };
     text += &format!("{verdict}: {told}");
-    if whole && keys {
+    if whole && keys && *signed == 0 {
+        text += "only its start is signed yet; what was added since is signed within the hour\n";
+    } else if whole && keys {
         text += &format!("signatures are over the links up to {signed}\n");
     } else if whole {
         text +=
