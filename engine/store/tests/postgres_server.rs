@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_runtime::ports::journal::Write;
+use selfheal_runtime::ports::journal::{Audit as _, Horizons, NewReceipt, Record, Write};
 use selfheal_runtime::ports::{Journal, JournalFaultKind};
 use selfheal_store::{PostgresFaultKind, PostgresJournal, PostgresSettings};
 use selfheal_test_servers::{Postgres, require};
@@ -108,6 +108,53 @@ async fn a_writer_whose_row_is_gone_gets_another_and_writes_once() {
     let rows: Vec<Vec<&str>> =
         rows.iter().map(|row| row.iter().flatten().map(String::as_str).collect()).collect();
     assert_eq!(rows, [["0", "1"], ["1", "1"], ["2", "1"]]);
+}
+
+/// What `selfheal migrate --help` says that a role needs which may not change the schema.
+const GRANTS: &str = "GRANT USAGE ON SCHEMA public TO worker;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO worker";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_role_that_may_not_change_the_schema_does_the_work() {
+    let postgres = require!(Postgres::start());
+    postgres.sql("CREATE ROLE worker LOGIN").unwrap();
+    let owner = settings(&postgres);
+    let worker = PostgresSettings { url: owner.url.replace("postgres@", "worker@"), ..owner.clone() };
+    let refused = async || {
+        let fault = PostgresJournal::open(&worker).await.err().unwrap();
+        assert_eq!(fault.kind, PostgresFaultKind::Migration, "{fault}");
+        assert!(fault.to_string().contains("selfheal migrate --help"), "{fault}");
+    };
+    refused().await;
+    let (_, version) = PostgresJournal::migrate(&owner).await.unwrap();
+    refused().await;
+    postgres.sql(GRANTS).unwrap();
+    assert_eq!(PostgresJournal::migrate(&worker).await.unwrap(), (version, version));
+
+    let journal = PostgresJournal::open(&worker).await.unwrap();
+    let now = at(0);
+    let receipt =
+        NewReceipt { received_at: now, source: "test", trace: "t".to_owned(), body: b"{}".to_vec() };
+    journal.receive(receipt).await.unwrap();
+    let record = Record {
+        issue: None,
+        remediation: None,
+        at: now,
+        kind: "switch".to_owned(),
+        actor: "anna".to_owned(),
+        summary: String::new(),
+        facts: serde_json::Value::Null,
+    };
+    let set = Write::Set { key: "switch".to_owned(), value: serde_json::Value::Null };
+    journal.commit(vec![set, Write::Record(record)]).await.unwrap();
+    assert!(journal.lease("task", "one", now, Duration::from_secs(1)).await.unwrap());
+    let later = at(100);
+    let horizons = Horizons { failures: later, actions: later, events: later, now: later };
+    assert_eq!(journal.forget(horizons, 10, None).await.unwrap(), 1);
+    assert_eq!(journal.chain().await.unwrap().head.seq, 2);
+
+    postgres.sql(&format!("DELETE FROM schema_version WHERE version = {version}")).unwrap();
+    refused().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]

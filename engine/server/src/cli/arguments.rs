@@ -58,8 +58,20 @@ pub(super) enum Command {
     Config(ConfigCommand),
     /// Bring the schema of a journal on PostgreSQL up to date, as every start does
     ///
-    /// For operators who let selfheal run with a role that may not change the schema: run this with one that may, before
-    /// the new version starts. Processes that do so at the same time wait for one another.
+    /// For operators who let selfheal run with a role that may not change the schema: run this with one that may (JOURNAL_URL
+    /// names it), before the new version starts. Processes that do so at the same time wait for one another.
+    ///
+    /// The role that selfheal then serves with, here `selfheal`, needs to be granted once, by the role that migrates, here
+    /// `owner`:
+    ///
+    ///   GRANT USAGE ON SCHEMA public TO selfheal;
+    ///   GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO selfheal;
+    ///   ALTER DEFAULT PRIVILEGES FOR ROLE owner IN SCHEMA public
+    ///     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO selfheal;
+    ///
+    /// Where one role does both, it needs `GRANT USAGE, CREATE ON SCHEMA public`, and no more: the tables are then its own.
+    /// `selfheal journal move` needs the role that migrates.
+    #[command(verbatim_doc_comment)]
     Migrate(JournalArguments),
     /// Look after the journal
     #[command(subcommand)]

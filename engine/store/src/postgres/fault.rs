@@ -109,7 +109,9 @@ fn advice(code: &SqlState) -> &'static str {
         "25006" => "; this is a standby: give the address of the primary, or both (postgres://a,b/name)",
         "28000" | "28P01" => "; check user and password in journal.url, and the server's pg_hba.conf",
         "3D000" => "; create the database, or check its name in journal.url",
-        "42501" => "; grant selfheal's role what it needs: it must own the journal's tables",
+        "42501" => {
+            "; `selfheal migrate --help` says what to grant to selfheal's role, and which role changes the schema"
+        }
         "42P01" | "42703" => "; run `selfheal migrate`",
         _ => "",
     }

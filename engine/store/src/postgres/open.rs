@@ -152,17 +152,15 @@ async fn upgrade(connection: &mut Connection) -> Result<(usize, usize), Failed> 
              SET idle_in_transaction_session_timeout = 0; SELECT pg_advisory_lock({MIGRATION_LOCK})"
         ))
         .await?;
-    connection
-        .script(
-            "CREATE TABLE IF NOT EXISTS schema_version (version bigint PRIMARY KEY, at timestamptz NOT NULL)",
-        )
-        .await?;
-    let rows =
-        connection.rows(sql!("SELECT coalesce(max(version), 0) AS version FROM schema_version")).await?;
-    let found = match rows.first() {
-        Some(row) => row.number::<usize>("version")?,
-        None => 0,
-    };
+    // Nothing is changed that is as it should be: a role that may not change the schema needs not to be let.
+    let there = "SELECT count(*) AS there FROM pg_class WHERE oid = to_regclass('schema_version')";
+    if number(connection, there, "there").await? == 0 {
+        connection
+            .script("CREATE TABLE schema_version (version bigint PRIMARY KEY, at timestamptz NOT NULL)")
+            .await?;
+    }
+    let latest = "SELECT coalesce(max(version), 0) AS version FROM schema_version";
+    let found = number(connection, latest, "version").await?;
     if found > SCHEMA.len() {
         return Err(Failed::Newer(found));
     }
@@ -174,6 +172,11 @@ async fn upgrade(connection: &mut Connection) -> Result<(usize, usize), Failed> 
     }
     // The lock goes with the connection.
     Ok((found, SCHEMA.len()))
+}
+
+async fn number(connection: &mut Connection, question: &'static str, column: &str) -> Result<usize, Trouble> {
+    let rows = connection.rows(sql!(question)).await?;
+    rows.first().map_or(Ok(0), |row| row.number(column))
 }
 
 #[cfg(test)]
