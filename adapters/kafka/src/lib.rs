@@ -11,6 +11,8 @@
 //!     security: sasl_ssl                 # plaintext, ssl, sasl_plaintext or sasl_ssl
 //!     sasl: { mechanism: scram-sha-512, user: selfheal, password: ${KAFKA_PASSWORD} }
 //!     ca: ${file:/etc/ssl/kafka-ca.pem}  # when the system does not know the brokers' authority
+//!     certificate: ${file:/etc/ssl/kafka.pem}  # where brokers want to see one: PEM, with its key
+//!     key: ${file:/etc/ssl/kafka.key}          # and key_password, where it is encrypted
 //! timeout: 5s                            # for one answer
 //! settable: [retention.ms]               # topic configuration that may be set; none unless listed
 //! source:                                # alerts from a topic; none unless written

@@ -74,16 +74,29 @@ fn cluster(name: &str, mut section: Section<'_>) -> Cluster {
     let security = section.one_of("security", SECURITY, "plaintext");
     let sasl = section.optional_section("sasl").map(self::sasl);
     let authorities = section.optional_text("ca");
+    let certificate = section.optional_text("certificate");
+    let (key, key_password) = (section.optional_secret("key"), section.optional_secret("key_password"));
     let (encrypts, logs_in) = (security.ends_with("ssl"), security.starts_with("sasl_"));
     if encrypts && !cfg!(feature = "tls") {
         section.reject("security", TLS_IS_ABSENT, Some(TLS_HELP));
     }
-    if authorities.is_some() && !encrypts {
-        section.reject(
-            "ca",
-            "says nothing for a connection without TLS",
-            Some("set security: ssl or sasl_ssl"),
-        );
+    let given = [
+        ("ca", authorities.is_some()),
+        ("certificate", certificate.is_some()),
+        ("key", key.is_some()),
+        ("key_password", key_password.is_some()),
+    ];
+    for (name, _) in given.into_iter().filter(|(_, given)| *given && !encrypts) {
+        let help = Some("set security: ssl or sasl_ssl");
+        section.reject(name, "says nothing for a connection without TLS", help);
+    }
+    match (&certificate, &key) {
+        (Some(_), None) => section.reject("certificate", "a certificate needs its key", Some("set key, too")),
+        (None, Some(_)) => section.reject("key", "a key needs its certificate", Some("set certificate, too")),
+        _ => {}
+    }
+    if key_password.is_some() && key.is_none() {
+        section.reject("key_password", "there is no key that it opens", Some("set certificate and key, too"));
     }
     match &sasl {
         None if logs_in => {
@@ -106,7 +119,16 @@ fn cluster(name: &str, mut section: Section<'_>) -> Cluster {
         properties.push(("sasl.username", user));
         properties.push(("sasl.password", password.expose().to_owned()));
     }
-    properties.extend(authorities.filter(|_| encrypts).map(|text| ("ssl.ca.pem", text)));
+    if encrypts {
+        // Where the system has them depends on the system, not on the one that the library was compiled for.
+        properties.push(match authorities {
+            Some(text) => ("ssl.ca.pem", text),
+            None => ("ssl.ca.location", "probe".to_owned()),
+        });
+        properties.extend(certificate.map(|text| ("ssl.certificate.pem", text)));
+        properties.extend(key.map(|secret| ("ssl.key.pem", secret.expose().to_owned())));
+        properties.extend(key_password.map(|secret| ("ssl.key.password", secret.expose().to_owned())));
+    }
     Cluster { name: name.to_owned(), properties }
 }
 

@@ -68,6 +68,13 @@ fn faults_name_the_value_and_show_no_secret() {
         (cluster(json!({ "bootstrap": "a:1", "security": "sasl_plaintext" })), "needs a login"),
         (cluster(json!({ "bootstrap": "a:1", "sasl": login })), "a login is not used"),
         (cluster(json!({ "bootstrap": "a:1", "ca": "x" })), "without TLS"),
+        (
+            cluster(json!({ "bootstrap": "a:1", "certificate": "x", "key": "hunter2" })),
+            "main.key: says nothing",
+        ),
+        (cluster(json!({ "bootstrap": "a:1", "certificate": "x" })), "needs its key"),
+        (cluster(json!({ "bootstrap": "a:1", "key": "hunter2" })), "needs its certificate"),
+        (cluster(json!({ "bootstrap": "a:1", "key_password": "hunter2" })), "no key that it opens"),
         (cluster(json!({ "bootstrap": "a:1", "bootsrap": "x" })), "known here"),
         (json!({ "clusters": { "a/b": { "bootstrap": "a:1" } } }), "found \"a/b\""),
         (json!({ "settable": ["Retention"] }), "no key of a topic's configuration"),
@@ -84,6 +91,30 @@ fn faults_name_the_value_and_show_no_secret() {
         assert!(text.contains(expected), "{json}: {text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
+}
+
+/// What a client shows of itself, and by whom it knows brokers.
+#[cfg(feature = "tls")]
+#[test]
+fn certificates_reach_the_library() {
+    let read = |fields: serde_json::Value| {
+        let Ok(mut settings) = settings(&json!({ "clusters": { "main": fields } })) else {
+            panic!("no fault was expected")
+        };
+        settings.clusters.remove(0).properties
+    };
+    let bare = read(json!({ "bootstrap": "a:1", "security": "ssl" }));
+    assert!(bare.contains(&("ssl.ca.location", "probe".to_owned())), "{bare:?}");
+    let shown = read(json!({
+        "bootstrap": "a:1", "security": "ssl", "ca": "authority", "certificate": "own", "key": "secret", "key_password": "opens",
+    }));
+    let expected = [
+        ("ssl.ca.pem", "authority"),
+        ("ssl.certificate.pem", "own"),
+        ("ssl.key.pem", "secret"),
+        ("ssl.key.password", "opens"),
+    ];
+    assert_eq!(shown[2..], expected.map(|(name, value)| (name, value.to_owned())));
 }
 
 #[test]
