@@ -19,7 +19,7 @@
 //!   cluster: main                        # may be left out when there is only one
 //!   topic: alerts
 //!   group: selfheal
-//!   dead_letters: alerts-unreadable      # where unreadable messages go; they are only logged without it
+//!   dead_letters: alerts-unreadable      # where messages go of which something cannot be read; they are only logged without it
 //! ```
 //!
 //! The remedy for lag is to scale the consumers' deployment, which is another adapter's. Deliberately absent: pausing and

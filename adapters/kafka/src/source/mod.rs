@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use rdkafka::Message as _;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -118,11 +119,14 @@ impl Source {
         // A tombstone, or what somebody wrote by mistake: it says nothing.
         let Some(payload) = message.payload().filter(|payload| !payload.is_empty()) else { return };
         let place = format!("{} {} {}", message.topic(), message.partition(), message.offset());
-        let malformed = match body::notification(payload, message.topic()) {
-            Ok(body) => match self.take(body, intake, &place).await {
-                Ok(()) => return,
-                Err(malformed) => malformed,
-            },
+        let malformed = match body::notification(payload, message.topic(), sent_at(message)) {
+            Ok(body) => {
+                let left_out = body::left_out(&body);
+                match (self.take(body, intake, &place).await, left_out) {
+                    (Ok(()), None) => return,
+                    (Ok(()), Some(malformed)) | (Err(malformed), _) => malformed,
+                }
+            }
             // The intake counts what is malformed, so it is asked about this too.
             Err(malformed) => match self.take(payload.to_vec(), intake, &place).await {
                 Ok(()) => return,
@@ -132,9 +136,9 @@ impl Source {
         let why = plain(&malformed);
         tracing::warn!(
             watch = NAME,
-            message = place,
+            place,
             why,
-            "a message holds no alerts that can be read, and is passed over"
+            "a message holds what cannot be read as an alert; that is left out"
         );
         if let Some(topic) = &self.settings.dead_letters {
             self.bury(topic, payload).await;
@@ -152,7 +156,7 @@ impl Source {
                 Ok(()) => return Ok(()),
                 Err(NotTaken::Malformed(why)) => return Err(why),
                 Err(NotTaken::Later(why)) => {
-                    tracing::warn!(watch = NAME, message = place, why, retry_in = ?delay, "alerts wait in their topic");
+                    tracing::warn!(watch = NAME, place, why, retry_in = ?delay, "alerts wait in their topic");
                     sleep(delay).await;
                     delay = delay.saturating_mul(2).min(RETRY_MAX);
                 }
@@ -160,7 +164,7 @@ impl Source {
         }
     }
 
-    /// Publishes an unreadable message to the topic for such, however long that takes: it must not be lost on the way.
+    /// Publishes a message of which something cannot be read to the topic for such, however long that takes: it must not be lost on the way.
     async fn bury(&self, topic: &str, payload: &[u8]) {
         let mut delay = RETRY_FIRST;
         let letter = Message { key: None, content_type: "application/octet-stream", body: payload };
@@ -180,9 +184,10 @@ impl Watch for Source {
             // Processes share the topic's partitions as one consumer group.
             alone: false,
             doc: "Takes in alerts from a topic: each message is a notification as Alertmanager posts it (version 4), one alert of \
-                such a notification, or a list of them. Several processes share the topic's partitions as members of one \
-                consumer group. An offset is committed only when its alerts are on disk. What cannot be read is logged, \
-                counted and, where `dead_letters` names a topic, put aside there.",
+                such a notification, or a list of them; an alert without a status, as Prometheus posts it to Alertmanager, has been \
+                resolved if its endsAt was over when the message was sent. Several processes share the topic's partitions as members of one \
+                consumer group. An offset is committed only when its alerts are on disk. What cannot be read is logged and \
+                counted, and its message, where `dead_letters` names a topic, put aside there.",
             permissions: vec![
                 right("READ on the topic", "to consume alerts"),
                 right("READ on the group", "to join it and commit offsets"),
@@ -201,6 +206,11 @@ impl Watch for Source {
             delay = delay.saturating_mul(2).min(RETRY_MAX);
         }
     }
+}
+
+/// When a message was sent, or taken in by the broker, as the topic is configured.
+fn sent_at(message: &BorrowedMessage<'_>) -> Option<Timestamp> {
+    message.timestamp().to_millis().and_then(|millis| Timestamp::from_millisecond(millis).ok())
 }
 
 /// A consumer whose end happens on a thread of its own: it blocks while it commits and leaves its group, for as long as no

@@ -111,23 +111,28 @@ async fn alerts_come_in(bootstrap: &str, run_name: &str) {
     put(&producer, &topic, "not an alert").await;
     put(&producer, &topic, r#"{"alerts":[],"version":"9"}"#).await;
     put(&producer, &topic, &format!(r#"{{"version":"4","alerts":[{}]}}"#, alert("Four"))).await;
+    let half = format!("[{},7]", alert("Half"));
+    put(&producer, &topic, &half).await;
+    // As Prometheus posts it to Alertmanager.
+    let posted = alert("Posted").replace(r#""status":"firing","#, r#""endsAt":"2026-11-22T12:04:00Z","#);
+    put(&producer, &topic, &posted).await;
     let first = run(&adapter, &desk);
-    until("all alerts are taken", || desk.taken().len() == 4).await;
-    assert_eq!(desk.taken(), ["One", "Two", "Three", "Four"]);
-    until_committed(bootstrap, &group, &topic, 5).await;
+    until("all alerts are taken", || desk.taken().len() == 6).await;
+    assert_eq!(desk.taken(), ["One", "Two", "Three", "Four", "Half", "Posted"]);
+    until_committed(bootstrap, &group, &topic, 7).await;
     let buried: Vec<String> = {
         let (bootstrap, dead) = (bootstrap.to_owned(), dead.clone());
         let read = tokio::task::spawn_blocking(move || messages(&bootstrap, &dead)).await.unwrap();
         read.into_iter().map(|(_, payload)| payload).collect()
     };
-    assert_eq!(buried, ["not an alert", r#"{"alerts":[],"version":"9"}"#]);
+    assert_eq!(buried, ["not an alert", r#"{"alerts":[],"version":"9"}"#, half.as_str()]);
 
     // While the intake is closed, nothing is committed.
     desk.close(true);
     let asked = desk.asked();
     put(&producer, &topic, &alert("Five")).await;
     until("it was tried again", || desk.asked() >= asked + 3).await;
-    assert_eq!(offsets(bootstrap, &group, &topic).await, Some(5));
+    assert_eq!(offsets(bootstrap, &group, &topic).await, Some(7));
 
     // A process that ends like this has not taken it; the next one does, and only that.
     first.abort();
@@ -135,9 +140,9 @@ async fn alerts_come_in(bootstrap: &str, run_name: &str) {
     desk.close(false);
     let second = run(&adapter, &desk);
     put(&producer, &topic, &alert("Six")).await;
-    until("the rest is taken", || desk.taken().len() >= 6).await;
-    assert_eq!(desk.taken()[4..], ["Five", "Six"]);
-    until_committed(bootstrap, &group, &topic, 7).await;
+    until("the rest is taken", || desk.taken().len() >= 8).await;
+    assert_eq!(desk.taken()[6..], ["Five", "Six"]);
+    until_committed(bootstrap, &group, &topic, 9).await;
     second.abort();
 }
 
