@@ -26,6 +26,7 @@ fn check() -> Check {
         test: Test::Above(10.0),
         every: minutes(1),
         timeout: seconds(10),
+        must_answer: false,
         patience: Patience { failures: 3, lasting: Duration::ZERO, successes: 1 },
         labels,
         summary: "one is loaded".to_owned(),
@@ -85,16 +86,62 @@ async fn what_cannot_be_read_neither_fires_nor_resolves() {
     let house = world.start().await;
     checking(&house, vec![check()]).await;
     world.target.down(true);
-    house.advance(minutes(10)).await;
+    house.advance(minutes(9)).await;
     assert!(house.issues().await.is_empty());
-    assert_eq!(rounds(&house, "inconclusive"), 10);
+    assert_eq!(rounds(&house, "inconclusive"), 9);
     world.target.down(false);
     world.target.put("one", 50);
     house.advance(minutes(3)).await;
     // The rule would make it well; nobody can see whether it is.
     world.target.down(true);
-    house.advance(minutes(10)).await;
+    house.advance(minutes(9)).await;
     assert!(house.only().await.resolved_at.is_none());
+}
+
+#[tokio::test]
+async fn a_check_that_is_blind_is_told_of_until_it_sees() {
+    let world = world();
+    let house = world.start().await;
+    checking(&house, vec![check()]).await;
+    world.target.down(true);
+    house.advance(minutes(10)).await;
+    let blind = house.only().await;
+    let label = |name: &str| blind.alert.labels.get(name).map(str::to_owned);
+    let expected =
+        [("alertname", "CheckBlind"), ("instance", "one"), ("check", "one"), ("severity", "warning")];
+    for (name, value) in expected {
+        assert_eq!(label(name).as_deref(), Some(value), "{name}");
+    }
+    assert!(blind.alert.annotations.get("description").is_some_and(|text| text.contains("double::read")));
+    drop(house);
+
+    // Whoever checks next knows of it.
+    let house = world.start().await;
+    checking(&house, vec![check()]).await;
+    house.advance(minutes(15)).await;
+    assert!(house.only().await.resolved_at.is_none());
+    world.target.down(false);
+    house.advance(minutes(1)).await;
+    assert!(house.only().await.resolved_at.is_some());
+}
+
+#[tokio::test]
+async fn where_an_answer_is_looked_for_none_in_time_is_wrong() {
+    let mut world = world();
+    world.switch_on = false;
+    let house = world.start().await;
+    checking(&house, vec![Check { must_answer: true, ..check() }]).await;
+    world.target.hang(true);
+    house.advance(minutes(3) + seconds(15)).await;
+    assert_eq!((rounds(&house, "cut_off"), rounds(&house, "ill")), (3, 0));
+    let issue = house.issue("load", "one").await;
+    let description = issue.alert.annotations.get("description").map(str::to_owned);
+    assert_eq!(description.as_deref(), Some("double::read(name: \"one\"): no answer within 10s"));
+    house.advance(minutes(10)).await;
+    assert_eq!(house.issues().await.len(), 1, "it is not blind");
+    world.target.hang(false);
+    house.advance(minutes(1)).await;
+    assert!(house.only().await.resolved_at.is_some());
 }
 
 #[tokio::test]

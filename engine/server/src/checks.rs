@@ -6,6 +6,7 @@ use selfheal_contract::{AboutProbe, Catalog};
 use selfheal_core::condition::ProbeCall;
 use selfheal_core::labels::Labels;
 use selfheal_runtime::checks::{Check, Patience};
+use selfheal_script::RuleSet;
 
 use crate::config;
 
@@ -31,6 +32,7 @@ fn prepare_one(name: &str, check: &config::Check, catalog: &Catalog) -> Result<C
     let found = catalog.probe(adapter, probe).ok_or_else(|| unknown(&check.probe, catalog))?;
     found.check(&call.params).map_err(|failure| failure.to_string())?;
     let field = field(check, &found.about())?;
+    let is_health = adapter == "health" && field == "healthy";
     let test = check.bound.test();
     let summary = check.summary.clone().unwrap_or_else(|| format!("{}: {field} is {test}", call.key()));
     let own = [("alertname", check.alert.as_str()), ("severity", check.severity.as_str()), ("check", name)];
@@ -43,6 +45,8 @@ fn prepare_one(name: &str, check: &config::Check, catalog: &Catalog) -> Result<C
         test,
         every: check.interval.into(),
         timeout: check.timeout.into(),
+        // The probe's own patience is no shorter, perhaps: a target that hangs is not healthy, whoever gives up first.
+        must_answer: is_health,
         patience: Patience {
             failures: check.failures,
             lasting: check.lasting.into(),
@@ -51,6 +55,20 @@ fn prepare_one(name: &str, check: &config::Check, catalog: &Catalog) -> Result<C
         labels,
         summary,
     })
+}
+
+/// The checks whose alerts no rule matches, one sentence each: people are told of them, and nothing is done.
+pub fn unmatched(checks: &[Check], rules: &RuleSet) -> Vec<String> {
+    let nobody = |check: &&Check| rules.matching(&check.labels).is_empty();
+    let sentence = |check: &Check| {
+        let alert = check.labels.get("alertname").unwrap_or_default();
+        format!(
+            "checks.each.{}: no rule matches its alert {alert:?}, so that nothing is done about it; give it the alert's name \
+             and labels that a rule matches",
+            check.name
+        )
+    };
+    checks.iter().filter(nobody).map(sentence).collect()
 }
 
 /// The field to look at: one of those that the probe documents, or below one of them.
@@ -87,12 +105,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use selfheal_roster::ROSTER;
+    use selfheal_script::{Compiler, Limits};
 
     use super::*;
     use crate::config::{Overrides, Sources};
 
-    /// The checks of a file, with the adapters of this build.
-    fn prepared(text: &str) -> Result<Vec<Check>, String> {
+    /// What is configured, with the adapters of this build.
+    fn configured(text: &str) -> (config::Configuration, Catalog) {
         let none = BTreeMap::new();
         let read_file = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
         let sources = Sources { environment: &none, read_file: &read_file };
@@ -100,8 +119,56 @@ mod tests {
             config::check(Some(text), "selfheal.yaml", &sources, &Overrides::default(), ROSTER)
                 .unwrap_or_else(|refused| panic!("{refused}"));
         let adapters = std::mem::take(&mut configuration.adapters);
-        let catalog = crate::assemble::catalog(adapters).unwrap();
+        (configuration, crate::assemble::catalog(adapters).unwrap())
+    }
+
+    /// The checks of a file.
+    fn prepared(text: &str) -> Result<Vec<Check>, String> {
+        let (configuration, catalog) = configured(text);
         prepare(&configuration.checks, &catalog)
+    }
+
+    /// What is said of the checks of a file with the shipped rules.
+    fn without_rule(text: &str) -> Vec<String> {
+        let (configuration, catalog) = configured(text);
+        let checks = prepare(&configuration.checks, &catalog).unwrap();
+        let compiler = Compiler::new(&catalog, configuration.settings.clone(), Limits::default());
+        unmatched(&checks, &RuleSet::build(&compiler, crate::shipped::rules()).unwrap())
+    }
+
+    /// Adapters for what the examples of the documentation check.
+    const ADAPTERS: &str = "
+adapters:
+  health: {targets: {shop: {http: 'http://127.0.0.1:1'}}}
+  kafka: {clusters: {main: {bootstrap: '127.0.0.1:1'}}}
+  prometheus: {url: 'http://127.0.0.1:1'}
+  postgres: {targets: {main: {host: 127.0.0.1, user: u, database: d, tls: disable}}}
+  redis: {targets: {main: {url: 'redis://127.0.0.1:1'}}}
+";
+
+    #[test]
+    fn the_checks_of_the_documentation_are_healed_by_shipped_rules() {
+        let example = include_str!("../../../deploy/selfheal.example.yaml");
+        let readme = include_str!("../../../README.md");
+        let shown = readme.split("```").find(|block| block.contains("\nchecks:\n")).unwrap();
+        let shown = shown.split_once("\nchecks:\n").unwrap().1;
+        let mut examples: Vec<&str> =
+            example.lines().filter_map(|line| line.strip_prefix("  #each: ")).collect();
+        assert!(examples.len() >= 3, "{examples:?}");
+        examples.push("{}");
+        for each in examples {
+            let text = format!("{ADAPTERS}checks:\n  defaults: true\n  each: {each}\n");
+            assert_eq!(without_rule(&text), [""; 0], "{each}");
+        }
+        assert_eq!(without_rule(&format!("{ADAPTERS}checks:\n{shown}")), [""; 0], "the README");
+
+        let unheard =
+            without_rule(&format!("{ADAPTERS}checks: {{each: {{shop: {{http: shop, alert: ShopDown}}}}}}"));
+        let [sentence] = unheard.as_slice() else { panic!("{unheard:?}") };
+        assert!(
+            sentence.starts_with("checks.each.shop: no rule matches its alert \"ShopDown\""),
+            "{sentence}"
+        );
     }
 
     #[test]
@@ -133,6 +200,8 @@ checks:
         let labels: Vec<String> = web.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         assert_eq!(labels.join(" "), "alertname=WebDown check=web namespace=shop severity=critical");
         assert_eq!((web.patience.failures, web.patience.lasting.as_secs()), (3, 60));
+        let must_answer = |check: &Check| check.must_answer;
+        assert_eq!(checks.iter().map(must_answer).collect::<Vec<_>>(), [false, false, true, true]);
         assert_eq!(checks[2].patience.failures, 5);
     }
 

@@ -103,8 +103,15 @@ async fn run(
     let (engine, mut rooms) =
         Engine::start_with(parts, rules).await.map_err(|fault| ServeFault::Journal(fault.to_string()))?;
     watch::tell_refusal(&engine);
+    for note in checks::unmatched(&checks, &engine.rules.current().set) {
+        tracing::warn!(note, "about the configuration");
+    }
     tokio::spawn(rights::check(Arc::clone(&engine)));
     rooms.spawn(audit::run(Arc::clone(&engine)));
+    if let Some(one_ledger) = one_ledger.clone() {
+        let engine = Arc::clone(&engine);
+        rooms.spawn(async move { one_ledger.keep(engine).await });
+    }
     rooms.spawn(selfheal_runtime::checks::run(Arc::clone(&engine), checks));
     match directory {
         Some(directory) => drop(rooms.spawn(watch::run(Arc::clone(&engine), directory))),

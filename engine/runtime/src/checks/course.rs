@@ -14,7 +14,12 @@ pub(crate) enum Found {
     /// It cannot be told. That neither fires nor resolves, and neither counts nor breaks a row.
     Unclear(String),
     /// There was no answer in time, and nobody waited any longer.
-    CutOff(String),
+    CutOff {
+        /// How long that was.
+        why: String,
+        /// Whether the check looks for whether there is an answer: then it is as good as ill.
+        ill: bool,
+    },
 }
 
 impl Found {
@@ -24,7 +29,15 @@ impl Found {
             Self::Well => "well",
             Self::Ill(_) => "ill",
             Self::Unclear(_) => "inconclusive",
-            Self::CutOff(_) => "cut_off",
+            Self::CutOff { .. } => "cut_off",
+        }
+    }
+
+    /// What the round says of the check itself: ill is one that cannot judge.
+    pub(crate) fn sight(&self) -> Self {
+        match self {
+            Self::Unclear(why) | Self::CutOff { why, ill: false } => Self::Ill(why.clone()),
+            Self::Well | Self::Ill(_) | Self::CutOff { ill: true, .. } => Self::Well,
         }
     }
 }
@@ -84,9 +97,9 @@ impl Course {
     /// Takes in what a round found.
     pub(crate) fn see(&mut self, found: &Found, now: Timestamp) {
         match found {
-            Found::Ill(what) => self.see_ill(what, now),
+            Found::Ill(what) | Found::CutOff { why: what, ill: true } => self.see_ill(what, now),
             Found::Well => self.see_well(now),
-            Found::Unclear(_) | Found::CutOff(_) => {}
+            Found::Unclear(_) | Found::CutOff { ill: false, .. } => {}
         }
     }
 
@@ -130,7 +143,7 @@ impl Course {
         if self.well >= self.patience.successes {
             self.well = 0;
             self.firing = None;
-            let what = "what is checked is well again".to_owned();
+            let what = "all is well again".to_owned();
             self.untold = Some(Turn { since, ended: Some(now.max(since)), what });
         }
     }
@@ -144,7 +157,8 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
 
-    /// Goes through rounds ten seconds apart: `w` well, `i` ill, `?` inconclusive, `x` cut off. Gives what was to be told
+    /// Goes through rounds ten seconds apart: `w` well, `i` ill, `?` inconclusive, `x` cut off, `X` cut off where an answer
+    /// is what is looked for. Gives what was to be told
     /// after each: `F` fires since that round, `R` is over, `.` nothing; and `!` where it was told twice.
     fn go(patience: Patience, latest: Option<(Timestamp, bool)>, rounds: &str) -> String {
         let mut course = Course::new(patience, latest);
@@ -154,7 +168,7 @@ mod tests {
                 'w' => Found::Well,
                 'i' => Found::Ill("x is 2".to_owned()),
                 '?' => Found::Unclear("no data".to_owned()),
-                _ => Found::CutOff("no answer within 10s".to_owned()),
+                cut_off => Found::CutOff { why: "no answer within 10s".to_owned(), ill: cut_off == 'X' },
             };
             course.see(&found, at(10 * round));
             told.push(match course.untold() {
@@ -181,6 +195,7 @@ mod tests {
             (patience(3, 0, 1), "i?ixi", "....F"),
             (patience(1, 0, 1), "iwiw", "FRFR"),
             (patience(1, 0, 1), "????xx", "......"),
+            (patience(3, 0, 1), "iXX?w", "..F.R"),
             (patience(1, 0, 2), "iwiw?w", "F....R"),
             (patience(1, 0, 3), "iwwiwww", "F.....R"),
             (patience(1, 30, 1), "iiii", "...F"),

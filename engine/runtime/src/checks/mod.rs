@@ -5,6 +5,9 @@
 //! and a round that takes too long is cut off. Rounds are spread over time by the checks' names. Nothing is stored: where a
 //! check stands is read back from its latest issue, which its labels identify. Of processes that share a journal, one runs
 //! the checks.
+//!
+//! A round that cannot judge neither fires nor resolves. A check that cannot for many rounds in a row is blind, which is an alert
+//! of its own: who relies on it is told. Where whether there is an answer is what is checked, none in time is wrong.
 
 mod course;
 mod forsaken;
@@ -24,7 +27,7 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::intake::NotReceived;
 use crate::ports::JournalFault;
-use crate::ports::journal::IssueFilter;
+use crate::ports::journal::{Issue, IssueFilter};
 pub use course::Patience;
 use course::{Course, Found};
 use lead::Lead;
@@ -34,6 +37,8 @@ pub(crate) use notice::SOURCE;
 const CONCURRENT_MAX: usize = 8;
 /// The time over which the first rounds are spread.
 const SPREAD_MAX: Duration = Duration::from_secs(30);
+/// A check that could not judge in so many rounds in a row is blind, until it can.
+const BLIND: Patience = Patience { failures: 10, lasting: Duration::ZERO, successes: 1 };
 /// When a check goes on that ended by itself, which is a fault of its probe.
 const REVIVE_AFTER: Duration = Duration::from_secs(60);
 
@@ -52,6 +57,8 @@ pub struct Check {
     pub every: Duration,
     /// How long one round may take.
     pub timeout: Duration,
+    /// Whether no answer within that time is wrong: the check is whether something answers.
+    pub must_answer: bool,
     /// When the alert fires and when it is over.
     pub patience: Patience,
     /// The labels of the alert, `alertname` among them. They are its identity.
@@ -96,7 +103,7 @@ async fn keep_checking(
 ) {
     let mut due = engine.clock.monotonic().saturating_add(offset(&check));
     // Nothing is known at first, nor in a new term, nor when the journal could not be asked.
-    let mut known: Option<(Lead, Course)> = None;
+    let mut known: Option<(Lead, Standing)> = None;
     loop {
         engine.clock.sleep(due.saturating_sub(engine.clock.monotonic())).await;
         let term = *lead.borrow();
@@ -107,21 +114,29 @@ async fn keep_checking(
         }
         if known.is_none() && term.is_ours() {
             match latest(&engine, &check).await {
-                Ok(course) => known = Some((term, course)),
+                Ok(standing) => known = Some((term, standing)),
                 Err(fault) => {
                     tracing::warn!(check = check.name, %fault, "where a check stands could not be read");
                 }
             }
         }
-        if let Some((_, course)) = &mut known {
-            round(&engine, &check, &slots, course).await;
+        if let Some((_, standing)) = &mut known {
+            round(&engine, &check, &slots, standing).await;
         }
         due = next(due, check.every, engine.clock.monotonic());
     }
 }
 
+/// Where a check stands.
+struct Standing {
+    /// Whether what it checks is ill.
+    ill: Course,
+    /// Whether it cannot tell.
+    blind: Course,
+}
+
 /// One round: reads, judges, tells.
-async fn round(engine: &Arc<Engine>, check: &Check, slots: &Semaphore, course: &mut Course) {
+async fn round(engine: &Arc<Engine>, check: &Check, slots: &Semaphore, standing: &mut Standing) {
     let found = {
         // The semaphore is never closed; were it, reading without a slot would do no harm.
         let _slot = slots.acquire().await;
@@ -129,17 +144,28 @@ async fn round(engine: &Arc<Engine>, check: &Check, slots: &Semaphore, course: &
     };
     engine.metrics.scheduled_checks.with_label_values(&[check.name.as_str(), found.name()]).inc();
     match &found {
-        Found::Unclear(why) | Found::CutOff(why) => {
+        Found::Unclear(why) | Found::CutOff { why, ill: false } => {
             tracing::warn!(check = check.name, why, "a check found nothing that it could judge");
         }
-        Found::Ill(what) => tracing::debug!(check = check.name, what, "a check found something wrong"),
+        Found::Ill(what) | Found::CutOff { why: what, ill: true } => {
+            tracing::debug!(check = check.name, what, "a check found something wrong")
+        }
         Found::Well => {}
     }
-    course.see(&found, engine.clock.now());
+    let now = engine.clock.now();
+    standing.ill.see(&found, now);
+    standing.blind.see(&found.sight(), now);
     let firing = engine.metrics.scheduled_checks_firing.with_label_values(&[check.name.as_str()]);
-    firing.set(i64::from(course.fires()));
+    firing.set(i64::from(standing.ill.fires()));
+    tell(engine, check, (&check.labels, &check.summary), &mut standing.ill).await;
+    let summary = format!("the check {} cannot tell whether something is wrong", check.name);
+    tell(engine, check, (&notice::blind(&check.labels), &summary), &mut standing.blind).await;
+}
+
+/// Hands on what is to be told of an alert of a check, by its labels and its summary.
+async fn tell(engine: &Arc<Engine>, check: &Check, alert: (&Labels, &str), course: &mut Course) {
     let Some(turn) = course.untold() else { return };
-    let body = notice::body(&check.labels, &check.summary, turn);
+    let body = notice::body(alert.0, alert.1, turn);
     match engine.receive(body, notice::SOURCE, None).await {
         Ok(_) => {
             let fires = turn.ended.is_none();
@@ -167,7 +193,8 @@ async fn look(engine: &Engine, check: &Check) -> Found {
         answer = probe.read(&call.params) => answer,
         () = engine.clock.sleep(check.timeout) => {
             let limit = Span::from(check.timeout);
-            return Found::CutOff(format!("{}: no answer within {limit}", call.key()));
+            let why = format!("{}: no answer within {limit}", call.key());
+            return Found::CutOff { why, ill: check.must_answer };
         }
     };
     let result = match &answer {
@@ -203,14 +230,20 @@ fn described(call: &ProbeCall, field: &str, test: &Test, reading: &Reading) -> S
     text
 }
 
-/// Where a check stood, by its latest issue.
-async fn latest(engine: &Engine, check: &Check) -> Result<Course, JournalFault> {
-    let filter =
-        IssueFilter { fingerprint: Some(check.labels.fingerprint()), limit: 1, ..IssueFilter::default() };
-    let issue = engine.journal.issues(filter).await?.into_iter().next();
-    let known =
-        issue.map(|issue| (issue.alert.starts_at, issue.closed_at.is_none() && issue.resolved_at.is_none()));
-    Ok(Course::new(check.patience, known))
+/// Where a check stood, by its latest issues.
+async fn latest(engine: &Engine, check: &Check) -> Result<Standing, JournalFault> {
+    let course = async |labels: &Labels, patience: Patience| {
+        let fingerprint = Some(labels.fingerprint());
+        let filter = IssueFilter { fingerprint, limit: 1, ..IssueFilter::default() };
+        let issue = engine.journal.issues(filter).await?.into_iter().next();
+        let fires = |issue: &Issue| issue.closed_at.is_none() && issue.resolved_at.is_none();
+        let known = issue.map(|issue| (issue.alert.starts_at, fires(&issue)));
+        Ok::<_, JournalFault>(Course::new(patience, known))
+    };
+    Ok(Standing {
+        ill: course(&check.labels, check.patience).await?,
+        blind: course(&notice::blind(&check.labels), BLIND).await?,
+    })
 }
 
 /// When the first round is, from the start: by the check's labels, so that checks with one interval keep apart.
@@ -258,6 +291,7 @@ mod tests {
             test: Test::Above(0.85),
             every,
             timeout: Duration::from_secs(10),
+            must_answer: false,
             patience: Patience { failures: 3, lasting: Duration::ZERO, successes: 1 },
             labels: [("alertname", "x"), ("check", name)].into_iter().collect(),
             summary: String::new(),

@@ -12,6 +12,15 @@ pub(crate) const SOURCE: &str = "scheduled_checks";
 /// Characters of what was read that an alert says.
 const WHAT_CHARS_MAX: usize = 500;
 
+/// The name of the alert that a check is blind.
+const BLIND: &str = "CheckBlind";
+
+/// The labels of the alert that a check cannot judge: those of what it checks, under another name.
+pub(crate) fn blind(labels: &Labels) -> Labels {
+    let own = [("alertname", BLIND), ("severity", "warning")];
+    labels.iter().chain(own).collect()
+}
+
 /// A notification with one alert of a check.
 pub(crate) fn body(labels: &Labels, summary: &str, turn: &Turn) -> Vec<u8> {
     let what: String = turn.what.chars().take(WHAT_CHARS_MAX).collect();

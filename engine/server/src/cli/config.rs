@@ -3,6 +3,9 @@
 use std::io::Write;
 
 use clap::Subcommand;
+use selfheal_contract::Catalog;
+use selfheal_runtime::checks::Check;
+use selfheal_script::{Compiler, Limits, RuleSet};
 
 use super::arguments::PlaceArguments;
 use super::exit::{Exit, Failure};
@@ -13,7 +16,7 @@ use crate::{assemble, checks};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check the whole configuration and show what is in force
+    /// Check the whole configuration and show what is in force; a note says what is no fault and perhaps not meant
     Check(PlaceArguments),
 }
 
@@ -29,6 +32,18 @@ pub(super) fn run(command: &ConfigCommand, output: Output, out: &mut dyn Write) 
     }
 }
 
+/// What is to be said of checks by the rules that will be used. Rules that cannot be are `rules check`'s to judge.
+fn unmatched(
+    configuration: &Configuration,
+    catalog: &Catalog,
+    checks: &[Check],
+) -> impl Iterator<Item = String> {
+    let compiler = Compiler::new(catalog, configuration.settings.clone(), Limits::default());
+    let files = crate::serve::rules(&configuration.rules).ok();
+    let set = files.and_then(|(files, _)| RuleSet::build(&compiler, files).ok());
+    set.map(|set| checks::unmatched(checks, &set)).unwrap_or_default().into_iter()
+}
+
 /// Shows what is in force. What checks name is looked up among the adapters; nothing is connected.
 fn good(mut configuration: Configuration, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
     let shown = match output {
@@ -37,14 +52,16 @@ fn good(mut configuration: Configuration, output: Output, out: &mut dyn Write) -
             Ok(serde_json::to_value(&configuration).map_err(|fault| Failure::usage(fault.to_string()))?)
         }
     };
+    let mut notes = String::new();
     if !configuration.checks.each.is_empty() {
         let adapters = std::mem::take(&mut configuration.adapters);
         let catalog = assemble::catalog(adapters).map_err(|fault| Failure::usage(fault.to_string()))?;
-        checks::prepare(&configuration.checks, &catalog).map_err(Failure::usage)?;
+        let checks = checks::prepare(&configuration.checks, &catalog).map_err(Failure::usage)?;
+        notes = unmatched(&configuration, &catalog, &checks).map(|note| format!("note: {note}\n")).collect();
     }
     match shown {
         Ok(json) => output::json(out, &json)?,
-        Err(summary) => writeln!(out, "{summary}the configuration is good")?,
+        Err(summary) => writeln!(out, "{summary}{notes}the configuration is good")?,
     }
     Ok(Exit::Good)
 }
