@@ -22,7 +22,8 @@ const RETRY: Duration = Duration::from_secs(30);
 pub struct Retention {
     /// Counts of failed tries. Those within the longest escalation window of the rules in use are kept in any case.
     pub failures: Duration,
-    /// Remediations, intents and approvals, from when the issue was closed.
+    /// What remediations planned, changed and found before, and approvals, from when the issue was closed. What statistics
+    /// count of a remediation stays for as long as its issue.
     pub actions: Duration,
     /// Issues and their stories, from when the issue was closed; no shorter than `actions`.
     pub events: Duration,

@@ -121,7 +121,7 @@ async fn a_journal_from_before_gets_its_chain_from_then_on() {
     drop(SqliteJournal::open(&path).unwrap());
     tamper(
         &path,
-        "DROP TABLE audit; DROP TABLE audit_head; DROP INDEX intents_to_revert_by_target; PRAGMA user_version = 3;
+        "DROP TABLE courses; DROP TABLE audit; DROP TABLE audit_head; DROP INDEX intents_to_revert_by_target; PRAGMA user_version = 3;
          INSERT INTO records (id, at, kind, actor, summary) VALUES (41, 1, 'old', 'selfheal', '')",
     );
     let fault = SqliteAudit::open(&path).err().unwrap();

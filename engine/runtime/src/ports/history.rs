@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::rule::{Component, Priority};
+use serde::{Deserialize, Serialize};
 
 /// One issue, as statistics see it.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,8 +37,8 @@ pub struct Episode {
     pub courses: Vec<Course>,
 }
 
-/// One remediation, as statistics see it.
-#[derive(Clone, Debug, PartialEq)]
+/// One remediation, as statistics see it; kept for as long as its issue, when its details are forgotten.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Course {
     /// The rule.
     pub rule: String,

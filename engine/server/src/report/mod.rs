@@ -73,7 +73,9 @@ fn summary(page: &mut String, story: &Story) {
         rows.push(("Closed", format!("{at:.0}")));
     }
     rows.push(("Rule", issue.rule.as_deref().map_or_else(|| "none".to_owned(), code)));
-    rows.push(("Remediations", story.remediations.len().to_string()));
+    let remediations = story.remediations.len() + story.forgotten.len();
+    let forgotten = if story.forgotten.is_empty() { "" } else { "; their details were forgotten" };
+    rows.push(("Remediations", format!("{remediations}{forgotten}")));
     for (name, value) in [("Summary", "summary"), ("Description", "description")] {
         if let Some(text) = issue.alert.annotations.get(value) {
             rows.push((name, words(text)));

@@ -14,8 +14,16 @@ const DIFF_LINES_MAX: usize = 60;
 /// Writes what was done.
 pub(super) fn write(page: &mut String, story: &Story) {
     line(page, "## What was done\n");
-    if story.remediations.is_empty() {
+    if story.remediations.is_empty() && story.forgotten.is_empty() {
         line(page, "Nothing was changed.\n");
+    }
+    for course in &story.forgotten {
+        let ended = course.outcome.map_or("it did not end", said);
+        let (rule, began) = (code(&course.rule), course.started_at);
+        line(page, &format!("- A plan of rule {rule} began {began:.0}. Outcome: {ended}."));
+    }
+    if !story.forgotten.is_empty() {
+        line(page, "\nWhat it changed in detail has been forgotten (`retention.actions`).\n");
     }
     for remediation in &story.remediations {
         one(page, story, remediation);

@@ -190,7 +190,9 @@ impl Journal for PostgresJournal {
 
     async fn story(&self, id: IssueId) -> Result<Option<Story>, JournalFault> {
         let answers = self.pool.ask_all(queries::story(id)).await?;
-        let [issue, records, remediations, intents, approvals] = answers.as_slice() else { return Ok(None) };
+        let [issue, records, remediations, intents, approvals, courses] = answers.as_slice() else {
+            return Ok(None);
+        };
         let Some(issue) = first(issue, rows::issue)? else { return Ok(None) };
         Ok(Some(Story {
             issue,
@@ -198,6 +200,7 @@ impl Journal for PostgresJournal {
             remediations: read(remediations, rows::remediation)?,
             intents: read(intents, rows::intent)?,
             approvals: read(approvals, rows::approval)?,
+            forgotten: read(courses, |row| Ok(rows::course(row)?.1))?,
         }))
     }
 

@@ -7,7 +7,7 @@ use selfheal_runtime::ports::journal::{IssueFilter, ReceiptId, RemediationFilter
 
 use super::columns::{self, micros};
 use super::connection::{Bound, Sql, sql};
-use super::rows::{APPROVAL, INTENT, ISSUE, MESSAGE, RECEIPT, RECORD, REMEDIATION};
+use super::rows::{APPROVAL, COURSE, INTENT, ISSUE, MESSAGE, RECEIPT, RECORD, REMEDIATION};
 
 /// The most issues of one answer.
 const ISSUES_MAX: u32 = 1_000;
@@ -117,7 +117,7 @@ pub(super) fn issues(filter: &IssueFilter) -> Sql<'static> {
     conditions.list(ISSUE, "issues", &format!("ORDER BY id DESC LIMIT {most}"))
 }
 
-/// The issue, its records, its remediations, their intents, its approvals.
+/// The issue, its records, its remediations, their intents, its approvals, and what is kept of forgotten remediations.
 pub(super) fn story(id: IssueId) -> Vec<Sql<'static>> {
     let of_issue = |columns: &str, table: &str, order: &str| {
         sql!(format!("SELECT {columns} FROM {table} WHERE issue = $1 ORDER BY {order}"), id.0)
@@ -128,6 +128,7 @@ pub(super) fn story(id: IssueId) -> Vec<Sql<'static>> {
         of_issue(REMEDIATION, "remediations", "sequence"),
         of_issue(INTENT, "intents", "sequence"),
         of_issue(APPROVAL, "approvals", "sequence"),
+        of_issue(COURSE, "courses", "ordinal"),
     ]
 }
 
@@ -149,7 +150,12 @@ pub(super) fn endings_since(since: Timestamp) -> Sql<'static> {
     )
 }
 
-/// The issues that were open at a time or later; the remediations of the same issues.
+/// When a remediation's first effect had been applied.
+pub(super) const EFFECT_AT: &str = "(SELECT min(applied_at) FROM intents
+     WHERE intents.issue = remediations.issue AND intents.ordinal = remediations.ordinal)";
+
+/// The issues that were open at a time or later; the remediations of the same issues, with those whose details were
+/// forgotten.
 pub(super) fn episodes(since: Timestamp, most: usize) -> Vec<Sql<'static>> {
     const OPEN_SINCE: &str =
         "FROM issues WHERE closed_at IS NULL OR closed_at >= $1 ORDER BY id DESC LIMIT $2";
@@ -166,10 +172,11 @@ pub(super) fn episodes(since: Timestamp, most: usize) -> Vec<Sql<'static>> {
         ),
         sql!(
             format!(
-                "SELECT issue, rule, started_at, ended_at, outcome,
-                     (SELECT min(applied_at) FROM intents
-                      WHERE intents.issue = remediations.issue AND intents.ordinal = remediations.ordinal) AS effect_at
-                 FROM remediations WHERE issue IN (SELECT id {OPEN_SINCE}) ORDER BY sequence"
+                "WITH open AS MATERIALIZED (SELECT id {OPEN_SINCE})
+                 SELECT issue, ordinal, rule, started_at, ended_at, outcome, effect_at
+                 FROM courses WHERE issue IN (SELECT id FROM open)
+                 UNION ALL SELECT issue, ordinal, rule, started_at, ended_at, outcome, {EFFECT_AT}
+                 FROM remediations WHERE issue IN (SELECT id FROM open) ORDER BY issue, ordinal"
             ),
             micros(since),
             limit(most)

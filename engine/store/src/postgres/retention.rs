@@ -10,6 +10,7 @@ use super::changes::add_record;
 use super::columns::{Columns as _, micros};
 use super::connection::{Connection, Sql, sql};
 use super::fault::Trouble;
+use super::queries::EFFECT_AT;
 
 /// Issues of which a change is still to be taken back are kept whole.
 const TO_REVERT: &str =
@@ -57,7 +58,8 @@ pub(super) async fn forget(
     Ok(usize::try_from(count).unwrap_or(usize::MAX))
 }
 
-/// Failures, records of no issue, what was done about issues, and issues with their records.
+/// Failures, records of no issue, what was done about issues but for what statistics count of it, and issues with their
+/// records.
 fn forgetting(horizons: Horizons, most: usize) -> [Sql<'static>; 4] {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let Horizons { failures, actions, events, .. } = horizons;
@@ -83,6 +85,9 @@ fn forgetting(horizons: Horizons, most: usize) -> [Sql<'static>; 4] {
                          AND id IN (SELECT issue FROM remediations WHERE started_at < $1
                              UNION SELECT issue FROM approvals WHERE asked_at < $1)
                      LIMIT $2 FOR UPDATE SKIP LOCKED),
+                 c AS (INSERT INTO courses (issue, ordinal, started_at, effect_at, ended_at, outcome, rule)
+                     SELECT issue, ordinal, started_at, {EFFECT_AT}, ended_at, outcome, rule
+                     FROM remediations WHERE issue IN (SELECT id FROM closed)),
                  i AS (DELETE FROM intents WHERE issue IN (SELECT id FROM closed)),
                  r AS (DELETE FROM remediations WHERE issue IN (SELECT id FROM closed)),
                  a AS (DELETE FROM approvals WHERE issue IN (SELECT id FROM closed))
@@ -101,6 +106,7 @@ fn forgetting(horizons: Horizons, most: usize) -> [Sql<'static>; 4] {
                      ORDER BY closed_at LIMIT $2 FOR UPDATE SKIP LOCKED),
                  s AS (DELETE FROM settings WHERE key LIKE 'issue-%/%'
                      AND split_part(key, '/', 1) IN (SELECT 'issue-' || id FROM closed)),
+                 c AS (DELETE FROM courses WHERE issue IN (SELECT id FROM closed)),
                  i AS (DELETE FROM issues WHERE id IN (SELECT id FROM closed)),
                  gone AS (DELETE FROM records WHERE issue IN (SELECT id FROM closed) RETURNING id)
                  SELECT id AS issue, NULL::bigint AS id FROM closed UNION ALL SELECT NULL, id FROM gone"

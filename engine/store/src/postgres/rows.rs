@@ -28,9 +28,11 @@ pub(super) fn receipt(row: &Row) -> Result<Receipt> {
     })
 }
 
-pub(super) const ISSUE: &str = "id, fingerprint, phase, outcome, why, rule, priority, component, resource, alert, \
+pub(super) const ISSUE: &str =
+    "id, fingerprint, phase, outcome, why, rule, priority, component, resource, alert, \
      received_at, resolved_at, closed_at, wake_at, level, level_since, trace, \
-     (SELECT count(*) FROM remediations WHERE remediations.issue = issues.id) AS remediations";
+     (SELECT count(*) FROM remediations WHERE remediations.issue = issues.id)
+     + (SELECT count(*) FROM courses WHERE courses.issue = issues.id) AS remediations";
 
 pub(super) fn issue(row: &Row) -> Result<Issue> {
     let fingerprint: i64 = row.value("fingerprint")?;
@@ -74,6 +76,8 @@ pub(super) fn episode(row: &Row) -> Result<Episode> {
         courses: Vec::new(),
     })
 }
+
+pub(super) const COURSE: &str = "issue, rule, started_at, effect_at, ended_at, outcome";
 
 pub(super) fn course(row: &Row) -> Result<(IssueId, Course)> {
     let course = Course {

@@ -10,6 +10,21 @@ use selfheal_runtime::ports::history::{Course, Episode};
 use super::columns::{Name, Time, micros};
 use super::queries::all;
 
+/// When a remediation's first effect had been applied.
+macro_rules! effect_at {
+    () => {
+        "(SELECT min(applied_at) FROM intents
+          WHERE intents.issue = remediations.issue AND intents.ordinal = remediations.ordinal)"
+    };
+}
+pub(super) use effect_at;
+
+/// What is kept of the remediations of an issue whose details were forgotten.
+pub(super) fn forgotten(connection: &Connection, issue: IssueId) -> Result<Vec<Course>> {
+    let sql = "SELECT issue, rule, started_at, ended_at, outcome, effect_at FROM courses WHERE issue = ?1 ORDER BY ordinal";
+    all(connection, sql, [issue.0], |row| Ok(course(row)?.1))
+}
+
 /// The issues that were open at `since` or later, newest first, with their remediations.
 pub(super) fn episodes(connection: &Connection, since: Timestamp, most: usize) -> Result<Vec<Episode>> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
@@ -19,10 +34,12 @@ pub(super) fn episodes(connection: &Connection, since: Timestamp, most: usize) -
                FROM issues WHERE closed_at IS NULL OR closed_at >= ?1 ORDER BY id DESC LIMIT ?2";
     let mut episodes = all(connection, sql, [micros(since), most], episode)?;
     let Some(oldest) = episodes.last().map(|episode| episode.issue.0) else { return Ok(episodes) };
-    let sql = "SELECT issue, rule, started_at, ended_at, outcome,
-                      (SELECT min(applied_at) FROM intents
-                       WHERE intents.issue = remediations.issue AND intents.ordinal = remediations.ordinal)
-               FROM remediations WHERE issue >= ?1 ORDER BY sequence";
+    let sql = concat!(
+        "SELECT issue, rule, started_at, ended_at, outcome, effect_at, ordinal FROM courses WHERE issue >= ?1
+         UNION ALL SELECT issue, rule, started_at, ended_at, outcome, ",
+        effect_at!(),
+        ", ordinal FROM remediations WHERE issue >= ?1 ORDER BY 1, 7"
+    );
     let mut courses: HashMap<i64, Vec<Course>> = HashMap::new();
     for (issue, course) in all(connection, sql, [oldest], course)? {
         courses.entry(issue).or_default().push(course);

@@ -15,6 +15,7 @@ pub(super) const JOURNAL: Schema = &[
     include_str!("schema/journal/3.sql"),
     include_str!("schema/journal/4.sql"),
     include_str!("schema/journal/5.sql"),
+    include_str!("schema/journal/6.sql"),
 ];
 
 /// The first version with an audit chain.

@@ -15,6 +15,7 @@ use selfheal_runtime::ports::journal::{
 use serde_json::Value;
 
 use super::columns::{Json, Name, Print, Time, micros};
+use super::history;
 use super::rows::{self, APPROVAL, INTENT, ISSUE, MESSAGE, RECORD, REMEDIATION};
 
 /// The most issues of one answer.
@@ -143,6 +144,7 @@ pub(super) fn story(connection: &Connection, id: IssueId) -> Result<Option<Story
         )?,
         intents: all(connection, &select(INTENT, "intents", "sequence"), [id.0], rows::intent)?,
         approvals: all(connection, &select(APPROVAL, "approvals", "sequence"), [id.0], rows::approval)?,
+        forgotten: history::forgotten(connection, id)?,
     }))
 }
 

@@ -12,6 +12,7 @@ use super::audit;
 use super::columns::Time;
 use super::commit::insert_record;
 use super::fault::Trouble;
+use super::history::effect_at;
 use super::statements::Statements;
 use super::writer::Work;
 
@@ -55,6 +56,7 @@ impl Work for Forget {
         let over = issues(statements, OVER, params![Time(events), most])?;
         for issue in with_actions.union(&over) {
             for table in [
+                KEEP_COURSES,
                 "DELETE FROM intents WHERE issue = ?1",
                 "DELETE FROM remediations WHERE issue = ?1",
                 "DELETE FROM approvals WHERE issue = ?1",
@@ -63,6 +65,7 @@ impl Work for Forget {
             }
         }
         for issue in &over {
+            statements.get("DELETE FROM courses WHERE issue = ?1")?.execute([issue])?;
             let mut told = statements.get("SELECT id FROM records WHERE issue = ?1")?;
             let told = told.query_map([issue], |row| row.get::<_, i64>(0))?;
             records.extend(told.collect::<Result<Vec<_>, _>>()?);
@@ -115,6 +118,13 @@ fn forget_records(
     Ok(())
 }
 
+/// What statistics count of an issue's remediations.
+const KEEP_COURSES: &str = concat!(
+    "INSERT INTO courses (issue, ordinal, started_at, effect_at, ended_at, outcome, rule)
+     SELECT issue, ordinal, started_at, ",
+    effect_at!(),
+    ", ended_at, outcome, rule FROM remediations WHERE issue = ?1"
+);
 /// Closed issues with remediations or approvals, found by these: there may be far more issues without any.
 const WITH_ACTIONS: &str = concat!(
     "SELECT issue FROM (

@@ -33,9 +33,11 @@ fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: &str) -> Result<T
     row.get(column).map(|Json(value)| value)
 }
 
-pub(super) const ISSUE: &str = "id, fingerprint, phase, outcome, why, rule, priority, component, resource, alert, \
+pub(super) const ISSUE: &str =
+    "id, fingerprint, phase, outcome, why, rule, priority, component, resource, alert, \
      received_at, resolved_at, closed_at, wake_at, level, level_since, trace, \
-     (SELECT count(*) FROM remediations WHERE remediations.issue = issues.id) AS remediations";
+     (SELECT count(*) FROM remediations WHERE remediations.issue = issues.id)
+     + (SELECT count(*) FROM courses WHERE courses.issue = issues.id) AS remediations";
 
 pub(super) fn issue(row: &Row<'_>) -> Result<Issue> {
     Ok(Issue {

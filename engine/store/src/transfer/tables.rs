@@ -135,6 +135,22 @@ pub(super) const TABLES: &[Table] = &[
         numbered: Some("sequence"),
     },
     Table {
+        name: "courses",
+        in_inbox: false,
+        order: &["issue", "ordinal"],
+        columns: &[
+            number("issue"),
+            number("ordinal"),
+            number("started_at"),
+            number("effect_at"),
+            number("ended_at"),
+            text("outcome"),
+            text("rule"),
+        ],
+        besides: &[],
+        numbered: None,
+    },
+    Table {
         name: "intents",
         in_inbox: false,
         order: &["sequence"],

@@ -234,6 +234,7 @@ pub async fn a_story_has_everything_in_order(journal: &dyn Journal) {
         remediations: vec![begun],
         intents: intents.to_vec(),
         approvals: vec![asked],
+        forgotten: Vec::new(),
     };
     assert_eq!(journal.story(id).await.unwrap(), Some(expected));
 }

@@ -93,10 +93,15 @@ pub async fn what_is_over_is_forgotten_by_its_kind(journal: &dyn Journal) {
     assert_eq!(forget(journal, 400, 0, 0).await, 1);
     assert_eq!(journal.failures_since("r", "x", at(0)).await.unwrap(), 1);
 
+    let episodes = async || journal.episodes(at(0), 99).await.unwrap();
+    let counted = episodes().await;
     assert_eq!(forget(journal, 400, 101, 0).await, 1);
+    assert_eq!(episodes().await, counted, "statistics count what was forgotten");
     let story = journal.story(over).await.unwrap().unwrap();
     assert_eq!((story.remediations.len(), story.intents.len(), story.approvals.len()), (0, 0, 0));
     assert!(!story.records.is_empty(), "what happened is told for longer");
+    let courses = counted.into_iter().find(|episode| episode.issue == over).unwrap().courses;
+    assert_eq!((story.issue.remediations, &story.forgotten), (1, &courses));
 
     let all =
         journal.issues(selfheal_runtime::ports::journal::IssueFilter { limit: 99, ..Default::default() });

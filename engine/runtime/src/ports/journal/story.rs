@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::approval::Approval;
 use super::issue::Issue;
 use super::remediation::{Intent, Remediation};
+use crate::ports::history::Course;
 
 /// A fact in an issue's story, or one of the process as a whole. Only ever added.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +72,8 @@ pub struct Story {
     pub intents: Vec<Intent>,
     /// The approvals that were asked for.
     pub approvals: Vec<Approval>,
+    /// What is kept of remediations whose details were forgotten; they are not among the others.
+    pub forgotten: Vec<Course>,
 }
 
 /// Totals since the beginning.

@@ -80,6 +80,7 @@ impl State {
             remediations: self.remediations.iter().filter(of_issue).cloned().collect(),
             intents: self.intents.iter().filter(|intent| intent.remediation.issue == id).cloned().collect(),
             approvals: self.approvals.iter().filter(|approval| approval.issue == id).cloned().collect(),
+            forgotten: self.forgotten(id),
         })
     }
 
@@ -90,16 +91,8 @@ impl State {
 
     fn episode(&self, issue: &Issue) -> Episode {
         let own = self.remediations.iter().filter(|remediation| remediation.id.issue == issue.id);
-        let course = |remediation: &Remediation| {
-            let intents = self.intents.iter().filter(|intent| intent.remediation == remediation.id);
-            Course {
-                rule: remediation.rule.clone(),
-                started_at: remediation.started_at,
-                effect_at: intents.filter_map(|intent| intent.applied_at).min(),
-                ended_at: remediation.ended_at,
-                outcome: remediation.outcome,
-            }
-        };
+        let mut courses = self.forgotten(issue.id);
+        courses.extend(own.map(|remediation| self.course(remediation)));
         Episode {
             issue: issue.id,
             name: issue.alert.name().to_owned(),
@@ -113,8 +106,25 @@ impl State {
             resolved_at: issue.resolved_at,
             closed_at: issue.closed_at,
             outcome: issue.outcome,
-            courses: own.map(course).collect(),
+            courses,
         }
+    }
+
+    /// A remediation, as statistics see it.
+    pub(super) fn course(&self, remediation: &Remediation) -> Course {
+        let intents = self.intents.iter().filter(|intent| intent.remediation == remediation.id);
+        Course {
+            rule: remediation.rule.clone(),
+            started_at: remediation.started_at,
+            effect_at: intents.filter_map(|intent| intent.applied_at).min(),
+            ended_at: remediation.ended_at,
+            outcome: remediation.outcome,
+        }
+    }
+
+    fn forgotten(&self, issue: IssueId) -> Vec<Course> {
+        let own = self.courses.iter().filter(|(id, _)| id.issue == issue);
+        own.map(|(_, course)| course.clone()).collect()
     }
 
     pub(super) fn openings_since(&self, rule: &str, since: Timestamp) -> u32 {

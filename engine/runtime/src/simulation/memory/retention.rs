@@ -46,6 +46,10 @@ impl State {
         let over: BTreeSet<IssueId> = over.into_iter().take(most).map(|(_, id)| id).collect();
 
         let gone = &of_actions | &over;
+        let begun = self.remediations.iter().filter(|remediation| gone.contains(&remediation.id.issue));
+        let courses: Vec<_> = begun.map(|remediation| (remediation.id, self.course(remediation))).collect();
+        self.courses.extend(courses);
+        self.courses.retain(|(id, _)| !over.contains(&id.issue));
         self.intents.retain(|intent| !gone.contains(&intent.remediation.issue));
         self.remediations.retain(|remediation| !gone.contains(&remediation.id.issue));
         self.approvals.retain(|approval| !gone.contains(&approval.issue));

@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use selfheal_core::alert::{Alert, AlertStatus};
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::{Fingerprint, Labels};
+use selfheal_core::remediation::RemediationId;
 use selfheal_core::sighting::{LatestIssue, Meaning, kept, meaning};
 use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
 use super::holds::Holds;
+use crate::ports::Course;
 use crate::ports::journal::{
     Approval, Delivery, Intent, Issue, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Record,
     Remediation, Sighted, Sighting,
@@ -27,6 +29,8 @@ pub(super) struct State {
     latest: BTreeMap<Fingerprint, IssueId>,
     pub(super) records: Vec<Record>,
     pub(super) remediations: Vec<Remediation>,
+    /// Remediations whose details were forgotten.
+    pub(super) courses: Vec<(RemediationId, Course)>,
     pub(super) intents: Vec<Intent>,
     pub(super) approvals: Vec<Approval>,
     /// By rule, resource and time.
