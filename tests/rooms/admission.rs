@@ -425,3 +425,16 @@ async fn nothing_is_done_while_it_is_not_known_who_decides() {
     house.advance(minutes(1)).await;
     assert_eq!(house.outcome().await, Some(Outcome::Applied));
 }
+
+#[tokio::test]
+async fn a_ledger_that_is_not_restored_is_not_ready() {
+    let world = World::with_plan(r#"double::set("a", 1)"#);
+    let house = world.start().await;
+    house.engine.check_ledger().await.unwrap();
+    world.ledger_forgets.store(true, Ordering::Relaxed);
+    house.advance(seconds(20)).await;
+    let fault = house.engine.check_ledger().await.unwrap_err().to_string();
+    assert!(fault.contains("restored from the journal"), "{fault}");
+    world.ledger_forgets.store(false, Ordering::Relaxed);
+    house.engine.check_ledger().await.unwrap();
+}

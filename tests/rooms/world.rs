@@ -88,6 +88,8 @@ pub struct World {
     pub source: Option<Arc<SourceStandIn>>,
     /// Whether the ledger can be asked.
     pub ledger_down: Arc<AtomicBool>,
+    /// Whether the ledger has lost what it knew, and takes nothing in.
+    pub ledger_forgets: Arc<AtomicBool>,
     /// What a test waits by.
     pub pulse: Arc<Pulse>,
     /// What checkpoints of the audit chain are signed with.
@@ -118,6 +120,7 @@ impl World {
             escalation: Escalation::default(),
             source: None,
             ledger_down: Arc::default(),
+            ledger_forgets: Arc::default(),
             audit_key: None,
             shared_ledger: None,
             pulse,
@@ -183,6 +186,7 @@ impl World {
             ledger: Arc::new(Faulty {
                 inner: self.shared_ledger.clone().unwrap_or_else(|| Arc::new(self.ledger())),
                 down: Arc::clone(&self.ledger_down),
+                forgets: Arc::clone(&self.ledger_forgets),
             }),
             clock: Arc::new(ManualClock { timeline: Arc::clone(&self.timeline), life: Arc::clone(&life) }),
             entropy: Arc::new(Counting(Arc::clone(&self.bytes))),
@@ -458,6 +462,7 @@ impl AlertSource for SourceStandIn {
 struct Faulty {
     inner: Arc<EmbeddedLedger>,
     down: Arc<AtomicBool>,
+    forgets: Arc<AtomicBool>,
 }
 
 impl Faulty {
@@ -490,10 +495,14 @@ impl Ledger for Faulty {
     }
 
     async fn lost(&self) -> Result<Option<Memory>, LedgerFault> {
-        self.reached()?.lost().await
+        let known = self.reached()?.lost().await?;
+        Ok(if self.forgets.load(Ordering::Relaxed) { Some(Memory("another".to_owned())) } else { known })
     }
 
     async fn restored(&self, memory: &Memory) -> Result<(), LedgerFault> {
+        if self.forgets.load(Ordering::Relaxed) {
+            return Err(LedgerFault("it takes nothing in".to_owned()));
+        }
         self.reached()?.restored(memory).await
     }
 

@@ -103,7 +103,13 @@ impl Engine {
     /// # Errors
     /// Why not.
     pub async fn check_ledger(&self) -> Result<(), LedgerFault> {
-        self.ledger.check().await
+        self.ledger.check().await?;
+        match self.ledger.lost().await? {
+            None => Ok(()),
+            Some(_) => Err(LedgerFault(
+                "the ledger has lost what it knew, and grants nothing until it has been restored from the journal".to_owned(),
+            )),
+        }
     }
 
     /// The names of all sinks.

@@ -180,6 +180,26 @@ async fn a_redis_that_would_lose_limits_is_refused() {
     ledger(&master, "selfheal").check().await.unwrap();
 }
 
+/// Who may ask how Redis is, and not write the ledger's keys, is of no use, and that is seen before a claim is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_rights_on_the_keys_is_told_of() {
+    let server = require!(Redis::start());
+    let mut connection =
+        redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let cases = [("~other:*", false), ("%R~{selfheal}:*", false), ("~{selfheal}:*", true)];
+    for (number, (keys, fit)) in cases.into_iter().enumerate() {
+        let user = format!("heal{number}");
+        let set = redis::cmd("ACL").arg("SETUSER").arg(&user).arg(&["on", ">pass", "+@all", keys]).to_owned();
+        set.query_async::<()>(&mut connection).await.unwrap();
+        let url = server.url().replace("redis://", &format!("redis://{user}:pass@"));
+        let checked = RedisLedger::connect(&url, "selfheal", TIMEOUT).unwrap().check().await;
+        assert_eq!(checked.is_ok(), fit, "{keys}: {checked:?}");
+        if let Err(fault) = checked {
+            assert!(fault.to_string().contains("Redis says"), "{fault}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn settings_that_cannot_be_used_are_named() {
     let cases = [

@@ -80,6 +80,6 @@ pub trait Ledger: Send + Sync {
     /// again.
     async fn restore(&self, claim: &Claim, granted_at: Timestamp, running: bool) -> Result<(), LedgerFault>;
 
-    /// Whether it can be used, for `/ready`.
+    /// Whether it can be used and written, for `/ready`.
     async fn check(&self) -> Result<(), LedgerFault>;
 }

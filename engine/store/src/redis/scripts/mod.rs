@@ -9,6 +9,9 @@ use selfheal_runtime::ports::Claim;
 /// How long Redis is known to know, without anybody looking.
 const MARK: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How long the key lives by which it is seen whether keys can be written.
+const CHECKED: Duration = Duration::from_secs(60);
+
 /// The scripts of one ledger.
 pub(super) struct Scripts {
     /// What every key begins with: the hash tag and a colon.
@@ -20,6 +23,7 @@ pub(super) struct Scripts {
     restore: Script,
     lost: Script,
     restored: Script,
+    check: Script,
 }
 
 /// A ledger's answer, in time that remains instead of moments.
@@ -52,6 +56,7 @@ impl Scripts {
             restore: script!("reading.lua" "restore.lua"),
             lost: script!("lost.lua"),
             restored: script!("restored.lua"),
+            check: Script::new(include_str!("check.lua")),
         }
     }
 
@@ -104,6 +109,12 @@ impl Scripts {
     ) -> RedisResult<()> {
         let mut call = self.restored.prepare_invoke();
         call.key(self.mark()).arg(MARK.as_secs()).arg(history).invoke_async(&mut connection).await
+    }
+
+    /// Writes a key that nobody reads.
+    pub(super) async fn check(&self, mut connection: MultiplexedConnection) -> RedisResult<()> {
+        let key = format!("{}check", self.prefix);
+        self.check.key(key).arg(CHECKED.as_secs()).invoke_async(&mut connection).await
     }
 
     /// The key of the mark that names the history of Redis that was told what the journal knows.
