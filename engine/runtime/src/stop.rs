@@ -1,4 +1,4 @@
-//! The end of a process that can rely on its journal no more.
+//! The end of a process that can rely on its journal no more, or must not work with it.
 
 use tokio::sync::watch;
 
@@ -18,6 +18,12 @@ impl Stop {
     pub(crate) fn broken(&self, fault: &JournalFault) {
         tracing::error!(%fault, "the journal is broken; the process ends");
         self.0.send_replace(Some(fault.to_string()));
+    }
+
+    /// The process must end, because.
+    pub fn end(&self, why: &str) {
+        tracing::error!(why, "the process ends");
+        self.0.send_replace(Some(why.to_owned()));
     }
 
     /// Waits until the process must end; gives the reason.

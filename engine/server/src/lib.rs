@@ -11,6 +11,7 @@ pub mod config;
 pub mod http;
 pub mod insight;
 pub mod load;
+pub mod one_ledger;
 pub mod outgoing;
 pub mod patience;
 pub mod report;

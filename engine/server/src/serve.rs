@@ -13,10 +13,11 @@ use selfheal_script::RuleFile;
 use selfheal_store::SqliteJournal;
 
 use crate::assemble::{self, AssembleFault, Outside};
-use crate::clock::SystemClock;
+use crate::clock::{SystemClock, SystemEntropy};
 use crate::config::{Configuration, LogFormat, RULES_DEFAULT};
 use crate::http;
 use crate::load::{self, LoadFault, Place};
+use crate::one_ledger::OneLedger;
 use crate::telemetry::{self, OtlpSettings, TelemetryGuard, TelemetrySettings};
 use crate::{audit, checks, patience, rights, shipped, watch};
 
@@ -95,6 +96,14 @@ async fn run(
         Some(wrap) => wrap(journal),
         None => journal,
     };
+    let one_ledger = OneLedger::of(&configuration.journal, &configuration.ledger, &SystemEntropy);
+    if let Some(one_ledger) = &one_ledger {
+        tokio::select! {
+            taken = one_ledger.take(&*journal, &*clock) => taken?,
+            () = stop.as_mut() => return Ok(()),
+        }
+    }
+    let one_ledger = one_ledger.map(Arc::new);
     assemble::fit_ledger(&configuration.ledger).await?;
     let registry = Registry::new();
     let outside = Outside { clock, journal, registry: registry.clone() };
@@ -145,7 +154,13 @@ async fn run(
     finish(&engine).await;
     rooms.shutdown().await;
     audit::finish(&engine).await;
-    if tokio::time::timeout(STOP_LIMIT, engine.leave()).await.is_err() {
+    let leaving = async {
+        engine.leave().await;
+        if let Some(one_ledger) = &one_ledger {
+            one_ledger.leave(&engine).await;
+        }
+    };
+    if tokio::time::timeout(STOP_LIMIT, leaving).await.is_err() {
         tracing::warn!("the journal does not answer; what is held is free when its leases end");
     }
     Ok(())

@@ -97,8 +97,9 @@ fn sections(
     root.finish();
     if configuration.journal.url.is_some() && configuration.ledger.url.is_none() {
         configuration.notes.push(
-            "the journal is on PostgreSQL and the ledger is embedded: run one replica only, or set ledger.url to a Redis \
-             that all replicas share, so that cooldowns and limits hold for all of them together"
+            "the journal is on PostgreSQL and the ledger is embedded: this can be the only process at that journal, and \
+             another one is refused; set ledger.url to a Redis that all replicas share, so that cooldowns and limits hold \
+             for all of them together"
                 .to_owned(),
         );
     }
