@@ -19,9 +19,9 @@ use tokio::sync::{Notify, broadcast};
 use crate::outbox::Bells;
 use crate::ports::history::Episode;
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, Journal,
-    JournalFault, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter,
-    Said, Sighted, Sighting, Story, Tenure, Totals, Waiting, Write,
+    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue, IssueFilter,
+    Journal, JournalFault, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation,
+    RemediationFilter, Said, Sighted, Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 
 /// Changes that a listener may be behind before it loses its place.
@@ -159,6 +159,14 @@ impl Audit for Telling {
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {
         self.inner.unlinked().await
+    }
+
+    async fn endings(&self, after: i64, most: usize) -> Result<Vec<Ending>, JournalFault> {
+        self.inner.endings(after, most).await
+    }
+
+    async fn missing_issues(&self, most: usize) -> Result<Vec<IssueId>, JournalFault> {
+        self.inner.missing_issues(most).await
     }
 }
 

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use selfheal_core::audit::{Finding, Head};
+use selfheal_core::issue::{Event, Outcome};
 use selfheal_runtime::ports::Journal;
-use selfheal_runtime::ports::journal::{Audit, Write, verify};
+use selfheal_runtime::ports::journal::{Audit, EndFacts, Horizons, Record, Remediation, Write, verify};
 use selfheal_store::{PostgresAudit, PostgresJournal, PostgresSettings, SqliteAudit, SqliteJournal};
 use selfheal_test_servers::{Postgres, require};
 use serde_json::json;
@@ -16,7 +17,7 @@ use serde_json::json;
 #[expect(dead_code, reason = "the cases of the conformance tests use the rest")]
 mod sample;
 
-use sample::record;
+use sample::{at, opened, plan, record, remediation, remediation_id, resolved, step};
 
 /// Eight records, and the heads after the fifth and the last.
 async fn fill(journal: &dyn Journal) -> [Head; 2] {
@@ -66,6 +67,93 @@ fn cases([_, last]: [Head; 2]) -> Vec<(&'static str, Vec<Finding>)> {
             vec![Finding::Cut { end: 6, known: last }],
         ),
     ]
+}
+
+/// Two issues whose remediations have ended; the details of the first one's were forgotten.
+async fn treat(journal: &dyn Journal) {
+    for name in ["one", "two"] {
+        let issue = opened(journal, name).await;
+        let id = remediation_id(issue, 1);
+        let begun = Remediation { plan_hash: plan().hash(), ..remediation(id, 10) };
+        let (plan_hash, approved_by) = (begun.plan_hash, begun.approved_by.clone());
+        let facts = json!(EndFacts { seconds: 20.0, outcome: Outcome::Recovered, plan_hash, approved_by });
+        let ended = Record { remediation: Some(id), ..record(Some(issue), EndFacts::KIND, facts) };
+        let end = Write::End { id, outcome: Outcome::Recovered, why: String::new(), at: at(30) };
+        let begin = vec![step(issue, Event::Begin), Write::Begin(Box::new(begun))];
+        journal.commit(begin).await.unwrap();
+        journal.commit(vec![Write::Record(ended), end, step(issue, Event::Rest)]).await.unwrap();
+        resolved(journal, name).await;
+        journal.commit(vec![step(issue, Event::Close)]).await.unwrap();
+        if name == "one" {
+            let horizons = Horizons { failures: at(0), actions: at(1000), events: at(0), now: at(2000) };
+            assert_eq!(journal.forget(horizons, 10, None).await.unwrap(), 1);
+        }
+    }
+}
+
+/// What is done to tables that the chain does not cover.
+fn treated_cases() -> Vec<(&'static str, Vec<Finding>)> {
+    let other = |number: u32, what| {
+        let remediation = format!("remediation-{number}-1");
+        vec![Finding::Contradicted { remediation, what }]
+    };
+    let removed =
+        |number: u32| vec![Finding::RemediationRemoved { remediation: format!("remediation-{number}-1") }];
+    vec![
+        ("SELECT 1", vec![]),
+        ("UPDATE remediations SET outcome = 'unwound'", other(2, "outcome")),
+        ("UPDATE remediations SET outcome = NULL, ended_at = NULL", other(2, "outcome")),
+        ("UPDATE remediations SET approved_by = 'mallory'", other(2, "approver")),
+        ("UPDATE remediations SET plan_hash = '00'", other(2, "plan hash")),
+        ("UPDATE remediations SET plan = replace(plan, '10m', '1m')", other(2, "plan")),
+        ("UPDATE courses SET outcome = 'unwound'", other(1, "outcome")),
+        ("DELETE FROM remediations", removed(2)),
+        ("DELETE FROM courses", removed(1)),
+        ("DELETE FROM issues WHERE id = 2", vec![Finding::IssueRemoved { issue: "issue-2".to_owned() }]),
+    ]
+}
+
+#[tokio::test]
+async fn sqlite_tells_when_tables_contradict_the_records() {
+    for (sql, expected) in treated_cases() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.sqlite");
+        let journal = SqliteJournal::open(&path).unwrap();
+        treat(&journal).await;
+        tamper(&path, sql);
+        check(&SqliteAudit::open(&path).unwrap(), sql, &[], &expected).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_tells_when_tables_contradict_the_records() {
+    let server = require!(Postgres::start());
+    for (case, (sql, expected)) in treated_cases().into_iter().enumerate() {
+        let (settings, url) = database(&server, case);
+        treat(&PostgresJournal::open(&settings).await.unwrap()).await;
+        alter(&url, sql).await;
+        check(&PostgresAudit::new(&settings).unwrap(), sql, &[], &expected).await;
+    }
+}
+
+/// An empty database of its own.
+fn database(server: &Postgres, case: usize) -> (PostgresSettings, String) {
+    let name = format!("case_{case}");
+    server.sql(&format!("CREATE DATABASE {name}")).unwrap();
+    let url = format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", server.port());
+    let settings = PostgresSettings {
+        url: url.clone(),
+        ca: None,
+        connect_timeout: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(10),
+    };
+    (settings, url)
+}
+
+async fn alter(url: &str, sql: &str) {
+    let (owner, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    owner.batch_execute(sql).await.unwrap();
 }
 
 async fn check(audit: &dyn Audit, case: &str, known: &[Head], expected: &[Finding]) {
@@ -136,22 +224,12 @@ async fn a_journal_from_before_gets_its_chain_from_then_on() {
 async fn postgres_tells_what_was_done() {
     let server = require!(Postgres::start());
     for case in 0.. {
-        let name = format!("case_{case}");
-        server.sql(&format!("CREATE DATABASE {name}")).unwrap();
-        let url = format!("postgres://postgres@127.0.0.1:{}/{name}?sslmode=disable", server.port());
-        let settings = PostgresSettings {
-            url: url.clone(),
-            ca: None,
-            connect_timeout: Duration::from_secs(10),
-            statement_timeout: Duration::from_secs(10),
-        };
+        let (settings, url) = database(&server, case);
         let journal = PostgresJournal::open(&settings).await.unwrap();
         let heads = fill(&journal).await;
         let cases = cases(heads);
         let Some((sql, expected)) = cases.get(case) else { return };
-        let (owner, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(connection);
-        owner.batch_execute(sql).await.unwrap();
+        alter(&url, sql).await;
         check(&PostgresAudit::new(&settings).unwrap(), sql, &heads, expected).await;
     }
 }

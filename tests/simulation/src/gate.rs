@@ -13,9 +13,9 @@ use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
-    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
-    Story, Tenure, Totals, Waiting, Write,
+    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue, IssueFilter,
+    NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted,
+    Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use selfheal_runtime::simulation::MemoryJournal;
@@ -166,6 +166,14 @@ impl Audit for Gate {
 
     async fn unlinked(&self) -> Answer<u64> {
         self.ask(self.journal.unlinked()).await
+    }
+
+    async fn endings(&self, after: i64, most: usize) -> Answer<Vec<Ending>> {
+        self.ask(self.journal.endings(after, most)).await
+    }
+
+    async fn missing_issues(&self, most: usize) -> Answer<Vec<IssueId>> {
+        self.ask(self.journal.missing_issues(most)).await
     }
 }
 

@@ -129,6 +129,30 @@ pub enum Finding {
         /// The record.
         record: i64,
     },
+    /// A table says of a remediation what the record of its end does not.
+    #[error(
+        "{remediation}: its {what} is another than in the record of its end: the table of remediations was altered"
+    )]
+    Contradicted {
+        /// The remediation.
+        remediation: String,
+        /// The column.
+        what: &'static str,
+    },
+    /// A remediation is not there, and the record of its end is.
+    #[error(
+        "{remediation}: there is a record of its end, and it is in no table: it was removed, and not by retention"
+    )]
+    RemediationRemoved {
+        /// The remediation.
+        remediation: String,
+    },
+    /// An issue is not there, and records of it are.
+    #[error("{issue}: there are records of it, and it is not there: it was removed, and not by retention")]
+    IssueRemoved {
+        /// The issue.
+        issue: String,
+    },
     /// No signature is over the last links.
     #[error(
         "links {from} to {to}: no signature is over them: the chain was made anew from there on, or selfheal served without \
@@ -157,6 +181,17 @@ pub struct Verified {
     pub findings: Vec<Finding>,
     /// How many more findings there are, beside the thousand that are named.
     pub more: u64,
+}
+
+impl Verified {
+    /// Adds what was found beside the chain.
+    pub fn find(&mut self, finding: Finding) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        } else {
+            self.more += 1;
+        }
+    }
 }
 
 /// A link that was passed.
@@ -277,6 +312,7 @@ impl Verifier {
                 }
             }
         }
+        false
     }
 
     fn excuse(&mut self, forgotten: &Numbers) {
@@ -287,7 +323,6 @@ impl Verifier {
                 self.forgotten += 1;
             }
         }
-        false
     }
 
     /// Whether a signature counts; if so, it is over all links up to the head that it is about.

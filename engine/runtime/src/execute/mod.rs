@@ -30,7 +30,9 @@ use crate::engine::Engine;
 use crate::news;
 use crate::pen::Pen;
 use crate::ports::JournalFaultKind;
-use crate::ports::journal::{DecisionFacts, Intent, Issue, JournalFault, Record, Remediation, Write};
+use crate::ports::journal::{
+    DecisionFacts, EndFacts, Intent, Issue, JournalFault, Record, Remediation, Write,
+};
 use crate::ports::ledger::Claim;
 
 pub(crate) use aside::InTheWay;
@@ -266,10 +268,15 @@ impl Run<'_> {
             issue: Some(issue.id),
             remediation: Some(id),
             at: now,
-            kind: "ended".to_owned(),
+            kind: EndFacts::KIND.to_owned(),
             actor: "selfheal".to_owned(),
             summary: format!("{outcome}: {why}"),
-            facts: json!({ "seconds": took.as_secs_f64() }),
+            facts: json!(EndFacts {
+                seconds: took.as_secs_f64(),
+                outcome,
+                plan_hash: self.remediation.plan_hash,
+                approved_by: self.remediation.approved_by.clone(),
+            }),
         }));
         self.pen.note_all(news::remediated(engine, issue, &self.remediation, outcome, &why));
         self.pen.note(Write::End { id, outcome, why: why.clone(), at: now });

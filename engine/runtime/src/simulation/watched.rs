@@ -14,9 +14,9 @@ use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
-    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
-    Story, Tenure, Totals, Waiting, Write,
+    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue, IssueFilter,
+    NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted,
+    Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -91,6 +91,14 @@ impl<W: Watch> Audit for Watched<W> {
 
     async fn unlinked(&self) -> Answer<u64> {
         self.ask(self.inner.unlinked()).await
+    }
+
+    async fn endings(&self, after: i64, most: usize) -> Answer<Vec<Ending>> {
+        self.ask(self.inner.endings(after, most)).await
+    }
+
+    async fn missing_issues(&self, most: usize) -> Answer<Vec<IssueId>> {
+        self.ask(self.inner.missing_issues(most)).await
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) enum Command {
     /// Look after the journal
     #[command(subcommand)]
     Journal(JournalCommand),
-    /// Show that nobody has altered what the journal says of who did what
+    /// Show that nobody has altered what the journal's records say of who did what, nor how remediations ended
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Show what would be done about alerts, and change nothing

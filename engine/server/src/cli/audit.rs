@@ -24,6 +24,10 @@ const PAGE: usize = 1000;
 pub(super) enum AuditCommand {
     /// Go over the whole audit chain and name what was altered, removed, swapped or cut off
     ///
+    /// The chain covers the records, of which stories and timelines are made. Issues that are gone are named by their records,
+    /// and outcome, approver and plan of a remediation that has ended are held against the record of its end. Not covered is
+    /// what else tables say: where an issue stands, single intents, approvals that wait, settings, statistics.
+    ///
     /// Reads the journal itself, also while selfheal serves it, and changes nothing. With audit.key in the configuration,
     /// signatures are verified: nobody without the key can have made the chain anew, or have written that retention
     /// forgot what somebody removed. What was changed since the last signature, or with everything after it, is whole in

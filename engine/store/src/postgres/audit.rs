@@ -5,8 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use selfheal_core::audit::{Head, Link, Stored};
 use selfheal_core::hash::ContentHash;
+use selfheal_core::issue::IssueId;
+use selfheal_core::remediation::RemediationId;
 use selfheal_runtime::ports::JournalFault;
-use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain, Changed};
+use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain, Changed, EndFacts, Ending, EndingTable};
 use tokio_postgres::Row;
 
 use super::columns::Columns as _;
@@ -84,6 +86,49 @@ fn ask_unlinked() -> Sql<'static> {
     )
 }
 
+fn ask_endings(after: i64, most: usize) -> Sql<'static> {
+    sql!(
+        "SELECT e.id, e.issue, e.ordinal, e.facts, r.issue IS NOT NULL AS whole, r.outcome, r.plan_hash, r.plan, r.approved_by,
+             c.issue IS NOT NULL AS forgotten, c.outcome AS kept
+         FROM records AS e LEFT JOIN remediations AS r ON r.issue = e.issue AND r.ordinal = e.ordinal
+             LEFT JOIN courses AS c ON c.issue = e.issue AND c.ordinal = e.ordinal
+         WHERE e.kind = $3 AND e.ordinal IS NOT NULL AND e.id > $1 ORDER BY e.id LIMIT $2",
+        after,
+        i64::try_from(most).unwrap_or(i64::MAX),
+        EndFacts::KIND
+    )
+}
+
+fn ending(row: &Row) -> Result<Ending, Trouble> {
+    let table = if row.value("whole")? {
+        EndingTable::Whole {
+            outcome: row.value("outcome")?,
+            plan_hash: row.value("plan_hash")?,
+            plan: row.value("plan")?,
+            approved_by: row.value("approved_by")?,
+        }
+    } else if row.value("forgotten")? {
+        EndingTable::Forgotten { outcome: row.value("kept")? }
+    } else {
+        EndingTable::Gone
+    };
+    Ok(Ending {
+        record: row.value("id")?,
+        remediation: RemediationId { issue: IssueId(row.value("issue")?), ordinal: row.number("ordinal")? },
+        facts: Ending::facts_of(row.value("facts")?),
+        table,
+    })
+}
+
+fn ask_missing_issues(most: usize) -> Sql<'static> {
+    sql!(
+        "SELECT DISTINCT issue FROM records
+         WHERE issue IS NOT NULL AND NOT EXISTS (SELECT FROM issues WHERE issues.id = records.issue)
+         ORDER BY issue LIMIT $1",
+        i64::try_from(most).unwrap_or(i64::MAX)
+    )
+}
+
 /// The answer to [`ask_chain`].
 pub(super) fn chain_of(rows: &[Row]) -> Result<Chain, Trouble> {
     let none = || Trouble::Value("the head of the audit chain was removed".to_owned());
@@ -110,6 +155,14 @@ impl Audit for Pool {
         let count = first(&self.ask(ask_unlinked()).await?, |row| row.number("unlinked"))?;
         Ok(count.unwrap_or_default())
     }
+
+    async fn endings(&self, after: i64, most: usize) -> Result<Vec<Ending>, JournalFault> {
+        read(&self.ask(ask_endings(after, most)).await?, ending)
+    }
+
+    async fn missing_issues(&self, most: usize) -> Result<Vec<IssueId>, JournalFault> {
+        read(&self.ask(ask_missing_issues(most)).await?, |row| Ok(IssueId(row.value("issue")?)))
+    }
 }
 
 #[async_trait]
@@ -128,6 +181,14 @@ impl Audit for PostgresJournal {
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {
         self.pool.unlinked().await
+    }
+
+    async fn endings(&self, after: i64, most: usize) -> Result<Vec<Ending>, JournalFault> {
+        self.pool.endings(after, most).await
+    }
+
+    async fn missing_issues(&self, most: usize) -> Result<Vec<IssueId>, JournalFault> {
+        self.pool.missing_issues(most).await
     }
 }
 
@@ -160,5 +221,13 @@ impl Audit for PostgresAudit {
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {
         self.0.unlinked().await
+    }
+
+    async fn endings(&self, after: i64, most: usize) -> Result<Vec<Ending>, JournalFault> {
+        self.0.endings(after, most).await
+    }
+
+    async fn missing_issues(&self, most: usize) -> Result<Vec<IssueId>, JournalFault> {
+        self.0.missing_issues(most).await
     }
 }

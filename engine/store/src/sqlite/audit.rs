@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use selfheal_core::audit::{Head, Link, Stored};
 use selfheal_core::hash::ContentHash;
-use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain, Changed};
+use selfheal_core::issue::IssueId;
+use selfheal_core::remediation::RemediationId;
+use selfheal_runtime::ports::journal::{Audit, AuditEntry, Chain, Changed, EndFacts, Ending, EndingTable};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 
 use super::fault::{Trouble, unavailable};
@@ -125,6 +127,47 @@ fn ask_unlinked(connection: &Connection) -> rusqlite::Result<u64> {
     ask.query_row([], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
 }
 
+fn ask_endings(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<Ending>> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut ask = connection.prepare_cached(
+        "SELECT e.id, e.issue, e.ordinal, e.facts, r.issue IS NOT NULL AS whole, r.outcome, r.plan_hash, r.plan, r.approved_by,
+             c.issue IS NOT NULL AS forgotten, c.outcome AS kept
+         FROM records AS e LEFT JOIN remediations AS r ON r.issue = e.issue AND r.ordinal = e.ordinal
+             LEFT JOIN courses AS c ON c.issue = e.issue AND c.ordinal = e.ordinal
+         WHERE e.kind = ?3 AND e.ordinal IS NOT NULL AND e.id > ?1 ORDER BY e.id LIMIT ?2",
+    )?;
+    ask.query_map(params![after, most, EndFacts::KIND], ending)?.collect()
+}
+
+fn ending(row: &Row<'_>) -> rusqlite::Result<Ending> {
+    let table = if row.get("whole")? {
+        EndingTable::Whole {
+            outcome: row.get("outcome")?,
+            plan_hash: row.get("plan_hash")?,
+            plan: row.get("plan")?,
+            approved_by: row.get("approved_by")?,
+        }
+    } else if row.get("forgotten")? {
+        EndingTable::Forgotten { outcome: row.get("kept")? }
+    } else {
+        EndingTable::Gone
+    };
+    Ok(Ending {
+        record: row.get("id")?,
+        remediation: RemediationId { issue: IssueId(row.get("issue")?), ordinal: row.get("ordinal")? },
+        facts: Ending::facts_of(row.get_ref("facts")?.as_str_or_null()?),
+        table,
+    })
+}
+
+fn ask_missing_issues(connection: &Connection, most: usize) -> rusqlite::Result<Vec<IssueId>> {
+    let mut ask = connection.prepare_cached(
+        "SELECT DISTINCT issue FROM records WHERE issue IS NOT NULL AND issue NOT IN (SELECT id FROM issues)
+         ORDER BY issue LIMIT ?1",
+    )?;
+    ask.query_map([i64::try_from(most).unwrap_or(i64::MAX)], |row| row.get(0).map(IssueId))?.collect()
+}
+
 #[async_trait]
 impl Audit for SqliteJournal {
     async fn chain(&self) -> Result<Chain, JournalFault> {
@@ -145,6 +188,14 @@ impl Audit for SqliteJournal {
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {
         self.query(ask_unlinked).await
+    }
+
+    async fn endings(&self, after: i64, most: usize) -> Result<Vec<Ending>, JournalFault> {
+        self.query(move |connection| ask_endings(connection, after, most)).await
+    }
+
+    async fn missing_issues(&self, most: usize) -> Result<Vec<IssueId>, JournalFault> {
+        self.query(move |connection| ask_missing_issues(connection, most)).await
     }
 }
 
@@ -201,5 +252,13 @@ impl Audit for SqliteAudit {
 
     async fn unlinked(&self) -> Result<u64, JournalFault> {
         self.ask(ask_unlinked).await
+    }
+
+    async fn endings(&self, after: i64, most: usize) -> Result<Vec<Ending>, JournalFault> {
+        self.ask(move |connection| ask_endings(connection, after, most)).await
+    }
+
+    async fn missing_issues(&self, most: usize) -> Result<Vec<IssueId>, JournalFault> {
+        self.ask(move |connection| ask_missing_issues(connection, most)).await
     }
 }

@@ -100,6 +100,14 @@ pub(super) fn open_to_audit(path: &Path) -> Result<Connection, OpenFault> {
         );
         return Err(OpenFault { kind: OpenFaultKind::Unusable, path: path.to_owned(), what });
     }
+    if found < JOURNAL.len() {
+        let what = format!(
+            "it has version {found} and this selfheal reads version {}; verify it with the selfheal that serves it, or let this \
+             one serve it before",
+            JOURNAL.len()
+        );
+        return Err(OpenFault { kind: OpenFaultKind::Unusable, path: path.to_owned(), what });
+    }
     Ok(connection)
 }
 

@@ -33,7 +33,7 @@ use serde_json::Value;
 use super::history::Episode;
 
 pub use approval::{Answer, Approval};
-pub use audit::{Audit, AuditEntry, Chain, Changed, verify};
+pub use audit::{Audit, AuditEntry, Chain, Changed, Ending, EndingTable, verify};
 pub use fault::{JournalFault, JournalFaultKind};
 pub use hold::{HOLD, RECEIPT_HOLD, Said, Tenure};
 pub use horizons::Horizons;
@@ -42,7 +42,7 @@ pub use outbox::{Delivery, OutboxMessage, Waiting};
 pub use receipt::{NewReceipt, Progress, Receipt, ReceiptId};
 pub use remediation::{Intent, Remediation, RemediationFilter};
 pub use sighting::{Opening, Sighted, Sighting};
-pub use story::{DecisionFacts, Record, Story, Totals};
+pub use story::{DecisionFacts, EndFacts, Record, Story, Totals};
 pub use write::Write;
 
 /// Durable truth. Every record that it takes in gets a link of the audit chain, in the same transaction.

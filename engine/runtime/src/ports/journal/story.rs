@@ -59,6 +59,24 @@ pub struct DecisionFacts {
     pub verdicts: Vec<Verdict>,
 }
 
+/// The recorded facts of a remediation's end, by which it is seen whether the table of remediations was altered since.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EndFacts {
+    /// How long it took.
+    pub seconds: f64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The hash of its plan.
+    pub plan_hash: ContentHash,
+    /// Who approved it, if somebody had to.
+    pub approved_by: Option<String>,
+}
+
+impl EndFacts {
+    /// The kind of the record.
+    pub const KIND: &'static str = "ended";
+}
+
 /// An issue's whole story, each part in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Story {

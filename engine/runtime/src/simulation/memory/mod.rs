@@ -25,9 +25,9 @@ use serde_json::Value;
 
 use self::state::State;
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt,
-    OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
-    Story, Tenure, Totals, Waiting, Write,
+    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue, IssueFilter,
+    NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted,
+    Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -63,6 +63,14 @@ impl Audit for MemoryJournal {
 
     async fn unlinked(&self) -> Answer<u64> {
         Ok(0)
+    }
+
+    async fn endings(&self, _after: i64, _most: usize) -> Answer<Vec<Ending>> {
+        Ok(Vec::new())
+    }
+
+    async fn missing_issues(&self, _most: usize) -> Answer<Vec<IssueId>> {
+        Ok(Vec::new())
     }
 }
 
