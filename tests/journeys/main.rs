@@ -7,6 +7,7 @@
 
 mod checks;
 mod full;
+mod kafka;
 mod killed;
 mod kubernetes;
 mod ledger;

@@ -15,6 +15,7 @@ mod clock;
 mod crash;
 mod double;
 mod escalation;
+mod intake;
 mod issues;
 mod life;
 mod loss;

@@ -16,10 +16,13 @@ pub const PATH: &str = "/webhook/alertmanager";
 /// How long nothing is heard from a replica that is cut off; longer than Alertmanager waits.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// What was acknowledged: by fingerprint, the latest start of an alert that fired.
+/// An alert as it was told of: its fingerprint, its start, and whether it fired.
+pub type Told = (String, Timestamp, bool);
+
+/// What was acknowledged.
 #[derive(Debug, Default)]
 pub struct Acknowledged {
-    firing: BTreeMap<String, Timestamp>,
+    alerts: BTreeMap<Told, Timestamp>,
     /// Notifications that were answered 200.
     pub notifications: usize,
     /// Notifications that were not.
@@ -27,25 +30,22 @@ pub struct Acknowledged {
 }
 
 impl Acknowledged {
-    /// Takes in a notification that was answered 200.
-    fn add(&mut self, body: &[u8]) {
+    /// Takes in a notification that was answered 200 at a time.
+    fn add(&mut self, body: &[u8], at: Timestamp) {
         self.notifications += 1;
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        for alert in
-            body["alerts"].as_array().into_iter().flatten().filter(|alert| alert["status"] == "firing")
-        {
+        for alert in body["alerts"].as_array().into_iter().flatten() {
             let start = alert["startsAt"].as_str().and_then(|text| text.parse().ok());
             if let (Some(print), Some(start)) = (alert["fingerprint"].as_str(), start) {
-                let latest = self.firing.entry(print.to_owned()).or_insert(start);
-                *latest = start.max(*latest);
+                self.alerts.entry((print.to_owned(), start, alert["status"] == "firing")).or_insert(at);
             }
         }
     }
 
-    /// By fingerprint, the latest start.
+    /// Every alert in each of its states, with when it was acknowledged first.
     #[must_use]
-    pub fn firing(&self) -> &BTreeMap<String, Timestamp> {
-        &self.firing
+    pub fn alerts(&self) -> &BTreeMap<Told, Timestamp> {
+        &self.alerts
     }
 }
 
@@ -102,7 +102,7 @@ impl Hall {
         {
             let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
             if good {
-                acknowledged.add(&request.body);
+                acknowledged.add(&request.body, Timestamp::now());
             } else {
                 acknowledged.refused += 1;
             }

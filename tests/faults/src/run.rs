@@ -154,7 +154,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Report, Erro
     let journal = Journal::read(&house.postgres)?;
     let changes = house.cluster.changes();
     let judged = house.hall.acknowledged(|acknowledged| {
-        let acknowledged = acknowledged.firing();
+        let acknowledged = acknowledged.alerts();
         judge(Evidence { journal: &journal, acknowledged, changes: &changes, limits: plan.limits })
     });
     run.violations.extend(judged);

@@ -15,6 +15,8 @@ pub struct Issue {
     pub fingerprint: String,
     /// The latest start of its alert.
     pub starts_at: Timestamp,
+    /// When its first alert was received.
+    pub received_at: Timestamp,
     /// Where it is.
     pub phase: String,
     /// How it ended, if it did.
@@ -91,7 +93,9 @@ impl Journal {
     pub fn read(postgres: &Postgres) -> Result<Self, Error> {
         let mut session = postgres.session("selfheal-faults")?;
         let mut journal = Self::default();
-        for row in session.sql("SELECT id, fingerprint, starts_at, phase, outcome, why, epoch FROM issues")? {
+        for row in session
+            .sql("SELECT id, fingerprint, starts_at, phase, outcome, why, epoch, received_at FROM issues")?
+        {
             let issue = Issue {
                 id: number(&row, 0),
                 fingerprint: format!("{:016x}", number(&row, 1).cast_unsigned()),
@@ -100,6 +104,7 @@ impl Journal {
                 outcome: row[4].clone(),
                 why: text(&row, 5),
                 looked_at: number(&row, 6) > 0,
+                received_at: time(&row, 7).unwrap_or_default(),
             };
             journal.issues.insert(issue.id, issue);
         }

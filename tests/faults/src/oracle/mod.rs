@@ -13,6 +13,7 @@ use selfheal_test_kubernetes::Changes;
 
 pub use journal::{Intent, Issue, Journal, Remediation, RemediationId};
 
+use crate::door::Told;
 use crate::house::Limits;
 
 /// What does not hold.
@@ -47,8 +48,8 @@ impl fmt::Display for Violation {
 pub struct Evidence<'a> {
     /// What the journal says.
     pub journal: &'a Journal,
-    /// What was acknowledged: by fingerprint, the latest start.
-    pub acknowledged: &'a BTreeMap<String, Timestamp>,
+    /// What was acknowledged, with when it was first.
+    pub acknowledged: &'a BTreeMap<Told, Timestamp>,
     /// What was changed at the target.
     pub changes: &'a Changes,
     /// The operator's limits.
@@ -65,27 +66,27 @@ pub fn judge(evidence: Evidence<'_>) -> Vec<Violation> {
     violations
 }
 
-/// What was acknowledged and is not in the journal.
+/// What was acknowledged and is not in the journal. An alert is in an issue that was there when it was acknowledged, and that
+/// knows its start or a later one: what came afterwards does not stand for it.
 fn lost(evidence: Evidence<'_>) -> Vec<Violation> {
-    let mut latest: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    let mut of_print: BTreeMap<&str, Vec<&Issue>> = BTreeMap::new();
     for issue in evidence.journal.issues.values() {
-        let known = latest.entry(&issue.fingerprint).or_insert(issue.starts_at);
-        *known = issue.starts_at.max(*known);
+        of_print.entry(&issue.fingerprint).or_default().push(issue);
     }
-    let is_lost = |(print, start): &(&String, &Timestamp)| {
+    let is_lost = |((print, start, _), at): &(&Told, &Timestamp)| {
         // The journal keeps microseconds.
-        latest.get(print.as_str()).is_none_or(|known| known.as_microsecond() < start.as_microsecond())
+        let holds = |issue: &&Issue| {
+            issue.received_at <= **at && issue.starts_at.as_microsecond() >= start.as_microsecond()
+        };
+        !of_print.get(print.as_str()).is_some_and(|issues| issues.iter().any(holds))
     };
-    evidence
-        .acknowledged
-        .iter()
-        .filter(is_lost)
-        .map(|(print, start)| {
-            Violation::new(format!(
-                "the alert {print} since {start} was acknowledged, and is not in the journal"
-            ))
-        })
-        .collect()
+    let lost = evidence.acknowledged.iter().filter(is_lost).map(|((print, start, fires), at)| {
+        let state = if *fires { "fires" } else { "fired" };
+        Violation::new(format!(
+            "the alert {print}, which {state} since {start}, was acknowledged at {at}, and is not in the journal"
+        ))
+    });
+    lost.collect()
 }
 
 /// What has not ended.
@@ -123,7 +124,7 @@ pub(crate) mod tests {
 
     pub(crate) fn check(
         journal: &Journal,
-        acknowledged: &BTreeMap<String, Timestamp>,
+        acknowledged: &BTreeMap<Told, Timestamp>,
         changes: &Changes,
         expected: &[&str],
     ) {
@@ -139,6 +140,7 @@ pub(crate) mod tests {
             id,
             fingerprint: print.to_owned(),
             starts_at: at(start),
+            received_at: at(7),
             phase: phase.to_owned(),
             outcome: outcome.map(str::to_owned),
             why: String::new(),
@@ -149,16 +151,23 @@ pub(crate) mod tests {
     #[test]
     fn what_was_acknowledged_is_there_and_has_ended() {
         let closed = |print, start| issue(1, print, start, "closed", Some("skipped"));
-        let cases: [(Issue, &str, i64, &[&str]); 5] = [
-            (closed("a", 5), "a", 5, &[]),
-            (closed("a", 6), "a", 5, &[]),
-            (closed("a", 4), "a", 5, &["acknowledged, and is not in the journal"]),
-            (closed("b", 5), "a", 5, &["acknowledged, and is not in the journal"]),
-            (issue(1, "a", 5, "rested", None), "a", 5, &["issue-1 is rested, its outcome none"]),
+        let cases: [(Issue, &str, i64, i64, &[&str]); 6] = [
+            (closed("a", 5), "a", 5, 7, &[]),
+            (closed("a", 6), "a", 5, 8, &[]),
+            (
+                closed("a", 6),
+                "a",
+                5,
+                6,
+                &["since 1970-01-01T00:00:05Z, was acknowledged at 1970-01-01T00:00:06Z"],
+            ),
+            (closed("a", 4), "a", 5, 8, &["and is not in the journal"]),
+            (closed("b", 5), "a", 5, 8, &["and is not in the journal"]),
+            (issue(1, "a", 5, "rested", None), "a", 5, 8, &["issue-1 is rested, its outcome none"]),
         ];
-        for (issue, print, start, expected) in cases {
+        for (issue, print, start, acknowledged_at, expected) in cases {
             let journal = Journal { issues: BTreeMap::from([(1, issue)]), ..Journal::default() };
-            let acknowledged = BTreeMap::from([(print.to_owned(), at(start))]);
+            let acknowledged = BTreeMap::from([((print.to_owned(), at(start), true), at(acknowledged_at))]);
             check(&journal, &acknowledged, &Changes::default(), expected);
         }
     }

@@ -72,6 +72,43 @@ async fn bodies_that_cannot_be_taken_are_told_why() {
     }
 }
 
+/// Above 80 % of what may wait, while the journal takes its time.
+#[actix_web::test]
+async fn a_full_backlog_asks_to_send_again_and_stores_nothing() {
+    let house = House::build(Plan { body_max: 1024 * 1024, in_flight_max: 2 << 20, ..Plan::default() }).await;
+    let many = |alerts: usize, name: &str| {
+        let mut body = firing("Nobody's", "a");
+        let alert = |number: usize| {
+            let mut alert = body["alerts"][0].clone();
+            alert["labels"]["job"] = format!("{name}{number}").into();
+            alert
+        };
+        let all: Vec<serde_json::Value> = (0..alerts).map(alert).collect();
+        body["alerts"] = all.into();
+        body.to_string()
+    };
+    house.hangs.send_replace(true);
+    let next = async {
+        while house.engine.waiting() < 790 {
+            tokio::task::yield_now().await;
+        }
+        let refused = house.notify(many(11, "second")).await;
+        house.hangs.send_replace(false);
+        refused
+    };
+    let (first, refused) = futures::join!(house.notify(many(790, "first")), next);
+    assert_eq!((first.status.as_u16(), refused.status.as_u16()), (200, 503), "{refused:?}");
+    assert!(
+        refused.text.contains("790 alerts wait") && refused.text.contains("send it again"),
+        "{refused:?}"
+    );
+    house.rest().await;
+    assert_eq!(house.engine.journal.totals().await.unwrap().issues, 790, "what was refused is not there");
+    let metrics = house.ask(TestRequest::get().uri("/metrics")).await.text;
+    assert!(metrics.contains("self_healing_queue_overflow_total 1"), "{metrics}");
+    assert_eq!(house.notify(many(11, "second")).await.status, 200, "it is sent again");
+}
+
 #[actix_web::test]
 async fn what_can_be_taken_is_taken_however_it_is_wrapped() {
     let house = House::build(Plan::default()).await;

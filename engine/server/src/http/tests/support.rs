@@ -23,10 +23,13 @@ use selfheal_runtime::Parts;
 use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
 use selfheal_runtime::ports::AlertSource;
+use selfheal_runtime::ports::JournalFault;
 use selfheal_runtime::scripts::Scripts;
+use selfheal_runtime::simulation::{Call, Watch, Watched};
 use selfheal_script::{Compiler, Limits, RuleFile};
 use selfheal_store::{EmbeddedLedger, SqliteJournal};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::clock::{SystemClock, SystemEntropy};
@@ -209,12 +212,30 @@ impl Default for Plan {
     }
 }
 
+/// Lets every call of the journal wait while it hangs.
+struct Hanging(watch::Receiver<bool>);
+
+#[async_trait]
+impl Watch for Hanging {
+    type Flight = ();
+
+    async fn before(&self, _call: Call) -> Result<(), JournalFault> {
+        // Who is gone lets nothing hang.
+        let _ = self.0.clone().wait_for(|hangs| !hangs).await;
+        Ok(())
+    }
+
+    async fn after(&self, _call: Call) {}
+}
+
 /// An engine with everything around it.
 pub(crate) struct House {
     pub(crate) app: Data<App>,
     pub(crate) engine: Arc<Engine>,
     /// What `fake::mark` has set.
     pub(crate) marks: Marks,
+    /// Whether the journal hangs.
+    pub(crate) hangs: watch::Sender<bool>,
     _rooms: JoinSet<()>,
     _directory: tempfile::TempDir,
 }
@@ -223,7 +244,7 @@ impl House {
     pub(crate) async fn build(plan: Plan) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let journal = SqliteJournal::open(&directory.path().join("journal.sqlite")).unwrap();
-        let marks = Marks::default();
+        let (marks, hangs) = (Marks::default(), watch::Sender::new(false));
         let catalog = Catalog::new([Adapter {
             name: "fake",
             doc: "Notes.",
@@ -233,7 +254,7 @@ impl House {
         }]);
         let registry = Registry::new();
         let parts = Parts {
-            journal: Arc::new(journal),
+            journal: Arc::new(Watched::new(Arc::new(journal), Hanging(hangs.subscribe()))),
             ledger: Arc::new(EmbeddedLedger::new(Arc::new(SystemClock::new()))),
             clock: Arc::new(SystemClock::new()),
             entropy: Arc::new(SystemEntropy),
@@ -265,7 +286,7 @@ impl House {
             room_wait: plan.room_wait,
         };
         let app = Data::new(App::new(Arc::clone(&engine), settings).unwrap());
-        Self { app, engine, marks, _rooms: rooms, _directory: directory }
+        Self { app, engine, marks, hangs, _rooms: rooms, _directory: directory }
     }
 
     /// Asks over all routes, from this machine.
