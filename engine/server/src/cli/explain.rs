@@ -179,8 +179,7 @@ fn standing(story: &Value) -> String {
         (_, "") => format!("It is {phase}"),
         (_, "denied") if any_intent(story, "undone") => "So what was done has been taken back".to_owned(),
         (_, name) => {
-            let taken_back =
-                any_intent(story, "undone") && !any_intent(story, "applied") && name != "unwound";
+            let taken_back = any_intent(story, "undone") && !any_intent(story, "done") && name != "unwound";
             let then = if taken_back { "; the change has been taken back since" } else { "" };
             match name.parse().map(crate::report::said) {
                 Ok(sentence) => format!("So {sentence}{then}"),
@@ -191,7 +190,7 @@ fn standing(story: &Value) -> String {
     format!("{stands}{because}.{next}")
 }
 
-/// Whether a change of a remediation is in a state, such as `applied` or `undone`.
+/// Whether a change of a remediation is in a state, such as `done` or `undone`.
 fn has_intent(remediation: &Value, state: &str) -> bool {
     list(remediation, "intents").iter().any(|intent| intent["state"] == state)
 }
@@ -217,7 +216,7 @@ fn hints(story: &Value) -> Vec<String> {
         }
         _ => {}
     }
-    let done = |remediation: &&Value| remediation["success"] == true && has_intent(remediation, "applied");
+    let done = |remediation: &&Value| remediation["success"] == true && has_intent(remediation, "done");
     if let Some(done) = list(story, "remediations").iter().rev().find(done) {
         let rollback = format!("selfheal remediations rollback {}", text(done, "id"));
         hints.push((rollback, "take it back, as far as that can be done"));
@@ -282,7 +281,7 @@ mod tests {
                 json!({
                     "issue": issue(json!({ "phase": "closed", "outcome": "recovered", "resolved_at": "2026-11-22T12:02:00Z" })),
                     "remediations": [{ "id": "remediation-7-1", "status": "success", "success": true, "description": "pg::kill()", "why": "idle\u{7}",
-                        "intents": [{ "state": "applied" }] }],
+                        "intents": [{ "state": "done" }] }],
                 }),
                 &[
                     "fired until 2026-11-22T12:02:00Z",
