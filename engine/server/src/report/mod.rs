@@ -5,6 +5,7 @@
 //! they are shown and do nothing.
 
 mod actions;
+mod changes;
 mod text;
 mod work;
 
@@ -12,6 +13,7 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 use selfheal_core::issue::{Outcome, Phase};
+use selfheal_core::remediation::IntentState;
 use selfheal_runtime::ports::journal::{DecisionFacts, Record, Story};
 
 use text::{code, span, words};
@@ -47,12 +49,15 @@ fn heading(page: &mut String, story: &Story) {
 fn summary(page: &mut String, story: &Story) {
     let issue = &story.issue;
     line(page, "## Summary\n");
+    let is_under_way = issue.phase == Phase::Remediating;
+    let is_back = story.intents.iter().any(|intent| intent.state == IntentState::Undone);
     let outcome = match issue.outcome {
+        _ if is_under_way => "a plan is under way",
+        Some(Outcome::Denied) if is_back => "what was done has been taken back",
         Some(outcome) => said(outcome),
-        None if issue.phase == Phase::Remediating => "a plan is under way",
         None => "nothing has been decided yet",
     };
-    let known = issue.why.is_empty() || issue.outcome == Some(Outcome::Unmatched);
+    let known = is_under_way || issue.why.is_empty() || issue.outcome == Some(Outcome::Unmatched);
     let why = if known { String::new() } else { format!(": {}", words(&issue.why)) };
     line(page, &format!("{}{why}.\n", capital(outcome)));
     let mut rows: Vec<(&str, String)> = Vec::new();
@@ -79,6 +84,11 @@ fn summary(page: &mut String, story: &Story) {
     for (name, value) in [("Summary", "summary"), ("Description", "description")] {
         if let Some(text) = issue.alert.annotations.get(value) {
             rows.push((name, words(text)));
+        }
+    }
+    for (name, value) in [("Runbook", "runbook_url"), ("Dashboard", "dashboard_url")] {
+        if let Some(address) = issue.alert.annotations.get(value) {
+            rows.push((name, text::link(address)));
         }
     }
     line(page, "| | |\n|---|---|");

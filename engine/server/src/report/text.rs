@@ -32,6 +32,13 @@ pub(super) fn code(text: &str) -> String {
     format!("`{}`", if text.trim().is_empty() { "-" } else { text.trim() })
 }
 
+/// A web address as a link that shows itself; anything else as text, which does nothing.
+pub(super) fn link(text: &str) -> String {
+    let is_web = ["http://", "https://"].iter().any(|scheme| text.starts_with(scheme));
+    let is_plain = text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '<' | '>' | '|' | '\\' | '`'));
+    if is_web && is_plain { format!("<{text}>") } else { words(text) }
+}
+
 /// A block of code. Its fence is longer than any within.
 pub(super) fn block(language: &str, text: &str) -> String {
     let text: String =
@@ -70,6 +77,14 @@ mod tests {
             ("| a *b* _c_ `d`", r"\| a \*b\* \_c\_ \`d\`"),
         ] {
             assert_eq!(words(text), expected);
+        }
+        for (text, expected) in [
+            ("https://runbooks.example/a?b=c&d", "<https://runbooks.example/a?b=c&d>"),
+            ("javascript:alert(1)", "javascript:alert(1)"),
+            ("https://a b|[c](d)", r"https://a b\|\[c\](d)"),
+            ("https://a>*b*", r"https://a\>\*b\*"),
+        ] {
+            assert_eq!(link(text), expected);
         }
         assert_eq!(code("a`b|c\n"), r"`a b\|c`");
         assert_eq!(code(""), "`-`");

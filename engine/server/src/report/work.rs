@@ -1,15 +1,11 @@
 //! What was done: each remediation with its plan, the changes of each step as a diff, and how it was verified.
 
 use selfheal_core::issue::Outcome;
-use selfheal_core::remediation::IntentState;
 use selfheal_runtime::ports::journal::{Intent, Remediation, Story};
 use serde_json::Value;
 
 use super::text::{block, code, span, words};
-use super::{line, said};
-
-/// Lines of one diff.
-const DIFF_LINES_MAX: usize = 60;
+use super::{changes, line, said};
 
 /// Writes what was done.
 pub(super) fn write(page: &mut String, story: &Story) {
@@ -91,37 +87,8 @@ fn one(page: &mut String, story: &Story, remediation: &Remediation) {
                 if intent.said.is_empty() { String::new() } else { format!(", {}", words(&intent.said)) },
             ),
         );
-        line(page, &block("diff", &diff(intent)));
+        line(page, &changes::shown(story, remediation, intent));
         line(page, "");
-    }
-}
-
-/// The state before against what was asked for. Which of it still stands is said beside it.
-fn diff(intent: &Intent) -> String {
-    let mut lines = Vec::new();
-    flat("- ", "", &intent.prior, &mut lines);
-    flat("+ ", "", &intent.params, &mut lines);
-    let left_out = lines.len().saturating_sub(DIFF_LINES_MAX);
-    lines.truncate(DIFF_LINES_MAX);
-    if left_out > 0 {
-        lines.push(format!("  … and {left_out} more lines"));
-    }
-    if matches!(intent.state, IntentState::Undone) {
-        lines.push("  (taken back)".to_owned());
-    }
-    lines.join("\n")
-}
-
-fn flat(sign: &str, name: &str, value: &Value, lines: &mut Vec<String>) {
-    match value {
-        Value::Null if name.is_empty() => {}
-        Value::Object(fields) if !fields.is_empty() => {
-            for (field, value) in fields {
-                let name = if name.is_empty() { field.clone() } else { format!("{name}.{field}") };
-                flat(sign, &name, value, lines);
-            }
-        }
-        value => lines.push(format!("{sign}{}: {value}", if name.is_empty() { "value" } else { name })),
     }
 }
 
@@ -131,15 +98,7 @@ fn previews(page: &mut String, previews: &Value) {
         let (action, preview) = (step["action"].as_str().unwrap_or_default(), &step["preview"]);
         let summary = preview["summary"].as_str().or_else(|| preview["failed"].as_str()).unwrap_or_default();
         line(page, &format!("- {}: {}\n", code(action), words(summary)));
-        let mut lines = Vec::new();
-        for change in preview["changes"].as_array().into_iter().flatten().take(DIFF_LINES_MAX) {
-            let what = change["what"].as_str().unwrap_or_default();
-            for (sign, side) in [("- ", "from"), ("+ ", "to")] {
-                if !change[side].is_null() {
-                    lines.push(format!("{sign}{what}: {}", change[side]));
-                }
-            }
-        }
+        let lines = changes::of_preview(preview);
         if !lines.is_empty() {
             line(page, &block("diff", &lines.join("\n")));
             line(page, "");
