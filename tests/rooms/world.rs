@@ -17,7 +17,7 @@ use selfheal_core::policy::Policy;
 use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::intake::{NotReceived, Received};
 use selfheal_runtime::metrics::Metrics;
-use selfheal_runtime::ports::journal::{Approval, Issue, IssueFilter, ReceiptId, Story};
+use selfheal_runtime::ports::journal::{Approval, ApprovalFilter, Issue, IssueFilter, ReceiptId, Story};
 use selfheal_runtime::ports::ledger::Memory;
 use selfheal_runtime::ports::{
     AlertSource, Claim, Entropy, Journal, Ledger, LedgerFault, News, NewsKind, Reserved, Sink, SinkFault,
@@ -327,7 +327,7 @@ impl House<'_> {
 
     /// The only approval that waits for an answer, if there is one.
     pub async fn open_approval(&self) -> Option<Approval> {
-        let mut open = self.world.journal.approvals(true, 10).await.unwrap();
+        let mut open = self.world.journal.approvals(ApprovalFilter::open(10)).await.unwrap();
         assert!(open.len() <= 1, "{open:#?}");
         open.pop()
     }

@@ -39,19 +39,26 @@ names! {
 }
 
 impl Gravity {
+    /// The words that are usual for it in `severity` labels, in small letters.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Critical => &["critical", "crit", "page", "fatal", "emergency", "disaster", "p1"],
+            Self::High => &["high", "error", "major", "p2"],
+            Self::Medium => &["medium", "warning", "warn", "minor", "average", "p3"],
+            Self::Low => &["low", "info", "informational", "information", "notice", "none", "p4"],
+        }
+    }
+
+    /// What a `severity` label says, if it has one of the usual words, in whatever case.
+    pub fn named(severity: &str) -> Option<Self> {
+        let is_said = |gravity: &Self| gravity.words().iter().any(|word| word.eq_ignore_ascii_case(severity));
+        Self::NAMES.iter().map(|(_, gravity)| *gravity).find(is_said)
+    }
+
     /// From the alert's `severity` label, in the words that are usual for it; where it has none of them, from the
     /// priority of its rule; without a rule, medium.
     pub fn of(severity: Option<&str>, priority: Option<Priority>) -> Self {
-        let named = severity.and_then(|severity| {
-            Some(match severity.to_ascii_lowercase().as_str() {
-                "critical" | "crit" | "page" | "fatal" | "emergency" | "disaster" | "p1" => Self::Critical,
-                "high" | "error" | "major" | "p2" => Self::High,
-                "medium" | "warning" | "warn" | "minor" | "average" | "p3" => Self::Medium,
-                "low" | "info" | "informational" | "information" | "notice" | "none" | "p4" => Self::Low,
-                _ => return None,
-            })
-        });
-        named.unwrap_or(match priority {
+        severity.and_then(Self::named).unwrap_or(match priority {
             Some(Priority::Critical) => Self::Critical,
             Some(Priority::High) => Self::High,
             Some(Priority::Medium) | None => Self::Medium,

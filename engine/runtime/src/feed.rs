@@ -19,8 +19,8 @@ use tokio::sync::{Notify, broadcast};
 use crate::outbox::Bells;
 use crate::ports::history::Episode;
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue, IssueFilter,
-    Journal, JournalFault, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation,
+    Approval, ApprovalFilter, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue,
+    IssueFilter, Journal, JournalFault, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation,
     RemediationFilter, Said, Sighted, Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 
@@ -317,8 +317,8 @@ impl Journal for Telling {
         self.inner.approval(id).await
     }
 
-    async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<Approval>, JournalFault> {
-        self.inner.approvals(only_open, limit).await
+    async fn approvals(&self, filter: ApprovalFilter) -> Result<Vec<Approval>, JournalFault> {
+        self.inner.approvals(filter).await
     }
 
     async fn failures_since(

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::feed::Change;
 use crate::ports::JournalFault;
-use crate::ports::journal::Said;
+use crate::ports::journal::{ApprovalFilter, Said};
 
 /// How often it is looked when nobody says that there is something.
 const LOOK: Duration = Duration::from_millis(500);
@@ -78,7 +78,7 @@ impl Place {
 
     /// Approvals that are open and were not when they were last read, or the other way round.
     async fn approvals(&mut self, engine: &Engine) -> Result<Vec<String>, JournalFault> {
-        let open = engine.journal.approvals(true, APPROVALS_MAX).await?;
+        let open = engine.journal.approvals(ApprovalFilter::open(APPROVALS_MAX)).await?;
         let open = open.into_iter().map(|approval| approval.id).collect();
         let before = std::mem::replace(&mut self.open, open);
         Ok(before.symmetric_difference(&self.open).cloned().collect())

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod dry_run;
 pub mod engine;
 pub mod feed;
+pub mod held;
 pub mod intake;
 pub mod maintenance;
 pub mod metrics;

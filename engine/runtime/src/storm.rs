@@ -78,6 +78,23 @@ impl Storms {
         })
     }
 
+    /// The counters of all rules that have new issues, or that a person lets go on.
+    pub(crate) fn counts(&self, now: Timestamp) -> Vec<(String, u32)> {
+        let rules: Vec<String> =
+            self.rules.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        let counted = rules.into_iter().filter_map(|rule| {
+            let StormReading { new_issues, released } = self.read(&rule, now);
+            (new_issues > 0 || released).then_some((rule, new_issues))
+        });
+        counted.collect()
+    }
+
+    /// Until when a person lets a rule go on, as far as this process knows.
+    fn released_until(&self, rule: &str) -> Option<Timestamp> {
+        let rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.get(rule).and_then(|state| state.released_until)
+    }
+
     /// Lets a rule go on for an hour.
     pub(crate) fn release(&self, rule: &str, now: Timestamp) {
         self.with(rule, |state| state.released_until = Some(later(now, RELEASE)));
@@ -128,9 +145,32 @@ impl Engine {
         if here.released || new_issues <= most {
             return StormReading { new_issues, ..here };
         }
-        let until = self.journal.setting(&released_key(rule)).await.ok().flatten();
-        let until = until.and_then(|until| serde_json::from_value::<Timestamp>(until).ok());
-        StormReading { new_issues, released: until.is_some_and(|until| until > now) }
+        StormReading { new_issues, released: self.released_until(rule, true, now).await.is_some() }
+    }
+
+    /// Until when a person lets a rule go on. What another process, or an earlier one, was told is asked for where that
+    /// matters: in a storm.
+    pub(crate) async fn released_until(
+        &self,
+        rule: &str,
+        is_flooded: bool,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let here = self.storms.released_until(rule).filter(|until| *until > now);
+        if here.is_some() || !is_flooded {
+            return here;
+        }
+        self.moment(&released_key(rule)).await.filter(|until| *until > now)
+    }
+
+    /// When people were told of a rule's storm, if that is not over.
+    pub(crate) async fn told_at(&self, rule: &str, now: Timestamp) -> Option<Timestamp> {
+        self.moment(&told_key(rule)).await.filter(|at| later(*at, RELEASE) > now)
+    }
+
+    /// A setting that is a time; none where it cannot be read.
+    async fn moment(&self, key: &str) -> Option<Timestamp> {
+        serde_json::from_value(self.journal.setting(key).await.ok()??).ok()
     }
 
     /// Counts the new issues of the last minute, which an earlier process has had. Where the journal is shared it is asked

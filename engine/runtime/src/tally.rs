@@ -11,9 +11,11 @@ use crate::breaker::Turn;
 use crate::engine::Engine;
 
 impl Engine {
-    /// Counts a try of an action.
-    pub(crate) fn count_try(&self, rule: &str, action: &str, success: bool) {
-        self.learnt.count(rule, action, success);
+    /// Counts a try of an action. What was verified, or failed, is learnt from.
+    pub(crate) fn count_try(&self, rule: &str, action: &str, success: bool, is_evidence: bool) {
+        if is_evidence {
+            self.learnt.count(rule, action, success);
+        }
         self.metrics.actions.with_label_values(&[action, if success { "true" } else { "false" }]).inc();
     }
 

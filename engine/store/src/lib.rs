@@ -7,6 +7,7 @@
 
 mod breakage;
 mod embedded;
+mod gravity;
 mod inbox;
 mod nested;
 mod postgres;

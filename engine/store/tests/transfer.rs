@@ -8,7 +8,7 @@ use std::time::Duration;
 use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_runtime::ports::Journal;
 use selfheal_runtime::ports::journal::Audit as _;
-use selfheal_runtime::ports::journal::{IssueFilter, ReceiptId, Write, verify};
+use selfheal_runtime::ports::journal::{ApprovalFilter, IssueFilter, ReceiptId, Write, verify};
 use selfheal_store::{MoveFault, PostgresJournal, PostgresSettings, SqliteJournal, move_journal};
 use selfheal_test_servers::{Postgres, require};
 use serde_json::json;
@@ -84,7 +84,7 @@ async fn everything_is_moved_and_nothing_twice() {
         journal.totals().await.unwrap(),
         journal.successes().await.unwrap(),
         journal.setting("switch").await.unwrap(),
-        journal.approvals(false, 10).await.unwrap(),
+        journal.approvals(ApprovalFilter { limit: 10, ..ApprovalFilter::default() }).await.unwrap(),
         journal.unexpanded(ReceiptId(0), 10).await.unwrap(),
     );
     let story = journal.story(IssueId(1)).await.unwrap().unwrap();
@@ -100,7 +100,7 @@ async fn everything_is_moved_and_nothing_twice() {
         journal.totals().await.unwrap(),
         journal.successes().await.unwrap(),
         journal.setting("switch").await.unwrap(),
-        journal.approvals(false, 10).await.unwrap(),
+        journal.approvals(ApprovalFilter { limit: 10, ..ApprovalFilter::default() }).await.unwrap(),
         journal.unexpanded(ReceiptId(0), 10).await.unwrap(),
     );
     assert_eq!(after, before);

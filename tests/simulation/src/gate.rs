@@ -13,9 +13,9 @@ use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue, IssueFilter,
-    NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted,
-    Sighting, Story, Tenure, Totals, Waiting, Write,
+    Approval, ApprovalFilter, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue,
+    IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter,
+    Said, Sighted, Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use selfheal_runtime::simulation::MemoryJournal;
@@ -320,8 +320,8 @@ impl Journal for Gate {
         self.ask(self.journal.approval(id)).await
     }
 
-    async fn approvals(&self, only_open: bool, limit: u32) -> Answer<Vec<Approval>> {
-        self.ask(self.journal.approvals(only_open, limit)).await
+    async fn approvals(&self, filter: ApprovalFilter) -> Answer<Vec<Approval>> {
+        self.ask(self.journal.approvals(filter)).await
     }
 
     async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp) -> Answer<u32> {

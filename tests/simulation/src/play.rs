@@ -9,7 +9,7 @@ use std::time::Duration;
 use selfheal_core::issue::Outcome;
 use selfheal_runtime::dry_run::DryRun;
 use selfheal_runtime::ports::Journal;
-use selfheal_runtime::ports::journal::{IssueFilter, RemediationFilter};
+use selfheal_runtime::ports::journal::{ApprovalFilter, IssueFilter, RemediationFilter};
 use serde_json::Value;
 
 use crate::alerts;
@@ -412,7 +412,7 @@ impl<'w> Player<'w> {
     }
 
     async fn answer(&mut self, which: u64, granted: bool, right: bool) {
-        let Ok(open) = self.world.journal.approvals(true, 100).await else { return };
+        let Ok(open) = self.world.journal.approvals(ApprovalFilter::open(100)).await else { return };
         let place = which.checked_rem(open.len() as u64).and_then(|place| usize::try_from(place).ok());
         let Some(approval) = place.and_then(|place| open.get(place)) else { return };
         let id = approval.id.clone();

@@ -94,8 +94,12 @@ impl Run<'_> {
             let resource = self.resource.clone();
             self.pen.note(Write::CountFailure { rule: rule.clone(), resource, at });
         }
-        self.engine.count_try(&rule, &action, success);
-        self.pen.note(Write::CountResult { rule, action, success });
+        // What nothing has verified says nothing of how well the action helps.
+        let is_evidence = !success || step.options.verify.is_some();
+        self.engine.count_try(&rule, &action, success, is_evidence);
+        if is_evidence {
+            self.pen.note(Write::CountResult { rule, action, success });
+        }
     }
 
     async fn one_try(&mut self, step: &Step, number: u32) -> Result<Try, JournalFault> {

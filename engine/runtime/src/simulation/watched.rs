@@ -14,9 +14,9 @@ use selfheal_core::success::SuccessRecord;
 use serde_json::Value;
 
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue, IssueFilter,
-    NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted,
-    Sighting, Story, Tenure, Totals, Waiting, Write,
+    Approval, ApprovalFilter, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue,
+    IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter,
+    Said, Sighted, Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -209,8 +209,8 @@ impl<W: Watch> Journal for Watched<W> {
         self.ask(self.inner.approval(id)).await
     }
 
-    async fn approvals(&self, only_open: bool, limit: u32) -> Answer<Vec<Approval>> {
-        self.ask(self.inner.approvals(only_open, limit)).await
+    async fn approvals(&self, filter: ApprovalFilter) -> Answer<Vec<Approval>> {
+        self.ask(self.inner.approvals(filter)).await
     }
 
     async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp) -> Answer<u32> {

@@ -90,12 +90,15 @@ fn short(approval: &Value) -> String {
 }
 
 fn table(approvals: &Value) -> Table {
-    let mut table = Table::new(&["ID", "STATE", "ISSUE", "RULE", "PLAN", "EXPIRES", "WHAT"]);
+    let mut table =
+        Table::new(&["ID", "STATE", "ISSUE", "ALERT", "RESOURCE", "RULE", "PLAN", "EXPIRES", "WHAT"]);
     for approval in approvals.as_array().into_iter().flatten() {
         table.row(vec![
             text(approval, "id"),
             text(approval, "state"),
             text(approval, "issue_id"),
+            text(approval, "type"),
+            text(approval, "resource"),
             text(approval, "rule"),
             short(approval),
             moment(approval, "expires_at"),
@@ -107,12 +110,14 @@ fn table(approvals: &Value) -> Table {
 
 fn page(approval: &Value) -> String {
     let mut page = format!(
-        "{} ({}), asked at {}, expires at {}\nissue {}, rule {}, plan {}\nwhy: {}\n",
+        "{} ({}), asked at {}, expires at {}\nissue {}: {} about {}\nrule {}, plan {}\nwhy: {}\n",
         text(approval, "id"),
         text(approval, "state"),
         moment(approval, "asked_at"),
         moment(approval, "expires_at"),
         text(approval, "issue_id"),
+        text(approval, "type"),
+        text(approval, "resource"),
         text(approval, "rule"),
         text(approval, "plan_hash"),
         text(approval, "why"),

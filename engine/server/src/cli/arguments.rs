@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn what_can_be_typed() {
         let signed = format!("{HEAD}:01234567:{}", &HEAD[3..]);
-        let cases: [(&[&str], bool); 46] = [
+        let cases: [(&[&str], bool); 50] = [
             (&["serve", "--config", "x.yaml", "--listen", "127.0.0.1:0"], true),
             (&["rules", "check"], true),
             (&["rules", "check", "dir", "--output", "json"], true),
@@ -242,6 +242,24 @@ mod tests {
             (&["issues", "list", "--phase", "gone"], false),
             (&["issues", "list", "--outcome", "gone"], false),
             (&["issues", "list", "--before", "issue-17"], true),
+            (
+                &[
+                    "issues",
+                    "list",
+                    "--severity",
+                    "P1",
+                    "--namespace",
+                    "shop",
+                    "--since",
+                    "2h",
+                    "--text",
+                    "x",
+                ],
+                true,
+            ),
+            (&["issues", "list", "--since", "yesterday"], false),
+            (&["issues", "list", "--component", "kitchen"], false),
+            (&["remediations", "list", "--resource", "cache-1", "--outcome", "kept", "--since", "1d"], true),
             (&["issues", "show", "../switch"], false),
             (&["issues", "--server", "http://h:1", "list", "--token", "t"], true),
             (&["serve", "--server", "http://h:1"], false),

@@ -2,39 +2,25 @@
 
 use std::io::Write;
 
-use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
+use selfheal_core::rule::Component;
+use selfheal_runtime::ports::Clock as _;
 use serde_json::{Value, json};
 
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, moment, text};
+use super::since::Since;
 use super::table::Table;
+use crate::clock::SystemClock;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum IssuesCommand {
     /// List issues, newest first
-    List {
-        /// At most this many
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-        /// Only open ones (true) or closed ones (false)
-        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-        open: Option<bool>,
-        /// Only in this phase
-        #[arg(long, value_parser = one_of(Phase::NAMES))]
-        phase: Option<String>,
-        /// Only with this outcome
-        #[arg(long, value_parser = one_of(Outcome::NAMES))]
-        outcome: Option<String>,
-        /// Only treated by this rule
-        #[arg(long)]
-        rule: Option<String>,
-        /// Only those before this one
-        #[arg(long, value_name = "ISSUE")]
-        before: Option<IssueId>,
-    },
+    List(ListArguments),
     /// Say that you have taken an issue in hand: nobody else is told about it then
     Acknowledge {
         /// The issue: issue-17, or 17
@@ -61,6 +47,67 @@ pub(super) enum IssuesCommand {
     },
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    /// At most this many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Only open ones (true) or closed ones (false)
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    open: Option<bool>,
+    /// Only in this phase
+    #[arg(long, value_parser = one_of(Phase::NAMES))]
+    phase: Option<String>,
+    /// Only with this outcome
+    #[arg(long, value_parser = one_of(Outcome::NAMES))]
+    outcome: Option<String>,
+    /// Only as bad as this: critical, high, medium, low, or a word of alerts such as warning (medium) or P1 (critical)
+    #[arg(long, value_name = "WORD")]
+    severity: Option<String>,
+    /// Only of this namespace
+    #[arg(long)]
+    namespace: Option<String>,
+    /// Only about a resource whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    resource: Option<String>,
+    /// Only those that weigh on this part of the health score
+    #[arg(long, value_parser = one_of(Component::NAMES))]
+    component: Option<String>,
+    /// Only treated by this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Only those that hold this text: in the rule, the resource, the reason, a label or an annotation
+    #[arg(long)]
+    text: Option<String>,
+    /// Only those received within this time, or since this moment: 2h, 2026-11-22T03:34:39Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
+    /// Only those before this one
+    #[arg(long, value_name = "ISSUE")]
+    before: Option<IssueId>,
+}
+
+impl ListArguments {
+    /// What is asked for, as the API names it.
+    fn query(self, now: Timestamp) -> Vec<(&'static str, String)> {
+        let optional = [
+            ("open", self.open.map(|open| open.to_string())),
+            ("phase", self.phase),
+            ("outcome", self.outcome),
+            ("severity", self.severity),
+            ("namespace", self.namespace),
+            ("resource", self.resource),
+            ("component", self.component),
+            ("rule", self.rule),
+            ("text", self.text),
+            ("since", self.since.map(|since| since.before(now).to_string())),
+            ("before", self.before.map(|before| before.to_string())),
+        ];
+        let given = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        std::iter::once(("limit", self.limit.to_string())).chain(given).collect()
+    }
+}
+
 pub(super) async fn run(
     command: IssuesCommand,
     client: &Client,
@@ -68,14 +115,8 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     match command {
-        IssuesCommand::List { limit, open, phase, outcome, rule, before } => {
-            let open = open.map(|open| open.to_string());
-            let before = before.map(|before| before.to_string());
-            let optional =
-                [("open", open), ("phase", phase), ("outcome", outcome), ("rule", rule), ("before", before)];
-            let mut query = vec![("limit", limit.to_string())];
-            query.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
-            let issues = client.get(&["issues"], &query).await?;
+        IssuesCommand::List(list) => {
+            let issues = client.get(&["issues"], &list.query(SystemClock::new().now())).await?;
             match output {
                 Output::Text => write!(out, "{}", table(&issues))?,
                 Output::Json => output::json(out, &issues)?,
@@ -126,7 +167,7 @@ fn asked(answer: &Value) -> String {
 }
 
 /// One of these names.
-fn one_of<T>(names: &'static [(&'static str, T)]) -> PossibleValuesParser {
+pub(super) fn one_of<T>(names: &'static [(&'static str, T)]) -> PossibleValuesParser {
     PossibleValuesParser::new(names.iter().map(|(name, _)| *name))
 }
 
@@ -159,6 +200,12 @@ fn page(story: &Value) -> String {
     for name in ["description", "why"] {
         if !text(issue, name).is_empty() {
             page.push_str(&format!("{name}: {}\n", text(issue, name)));
+        }
+    }
+    for (name, label) in [("runbook_url", "runbook"), ("dashboard_url", "dashboard")] {
+        let address = text(&issue["annotations"], name);
+        if !address.is_empty() {
+            page.push_str(&format!("{label}: {address}\n"));
         }
     }
     if !text(issue, "wake_at").is_empty() {

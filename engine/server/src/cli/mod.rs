@@ -24,6 +24,7 @@ mod report;
 mod rules;
 mod rules_test;
 mod silences;
+mod since;
 mod switch;
 mod table;
 

@@ -2,34 +2,26 @@
 
 use std::io::Write;
 
-use clap::Subcommand;
-use selfheal_core::issue::IssueId;
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::remediation::RemediationId;
+use selfheal_runtime::ports::Clock as _;
 use serde_json::{Value, json};
 
 use super::client::Client;
 use super::colour;
 use super::exit::{Exit, Failure};
+use super::issues::one_of;
 use super::output::{self, Output, list, moment, text};
+use super::since::Since;
 use super::table::Table;
+use crate::clock::SystemClock;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum RemediationsCommand {
     /// List remediations, newest first
-    List {
-        /// At most this many
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-        /// Only of this issue
-        #[arg(long)]
-        issue: Option<IssueId>,
-        /// Only running ones (true) or ended ones (false)
-        #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
-        running: Option<bool>,
-        /// Only those before this one
-        #[arg(long, value_name = "REMEDIATION")]
-        before: Option<RemediationId>,
-    },
+    List(ListArguments),
     /// Show one remediation with its steps
     Show {
         /// The remediation: remediation-17-1
@@ -45,6 +37,55 @@ pub(super) enum RemediationsCommand {
     },
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ListArguments {
+    /// At most this many
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Only of this issue
+    #[arg(long)]
+    issue: Option<IssueId>,
+    /// Only running ones (true) or ended ones (false)
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    running: Option<bool>,
+    /// Only those that ended so
+    #[arg(long, value_parser = one_of(Outcome::NAMES))]
+    outcome: Option<String>,
+    /// Only of this rule
+    #[arg(long)]
+    rule: Option<String>,
+    /// Only of issues about a resource whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    resource: Option<String>,
+    /// Only those that hold this text: in the rule, the reason, the plan or the resource
+    #[arg(long)]
+    text: Option<String>,
+    /// Only those that began within this time, or since this moment: 2h, 2026-11-22T03:34:39Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
+    /// Only those before this one
+    #[arg(long, value_name = "REMEDIATION")]
+    before: Option<RemediationId>,
+}
+
+impl ListArguments {
+    /// What is asked for, as the API names it.
+    fn query(self, now: Timestamp) -> Vec<(&'static str, String)> {
+        let optional = [
+            ("issue", self.issue.map(|issue| issue.to_string())),
+            ("running", self.running.map(|running| running.to_string())),
+            ("outcome", self.outcome),
+            ("rule", self.rule),
+            ("resource", self.resource),
+            ("text", self.text),
+            ("since", self.since.map(|since| since.before(now).to_string())),
+            ("before", self.before.map(|before| before.to_string())),
+        ];
+        let given = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        std::iter::once(("limit", self.limit.to_string())).chain(given).collect()
+    }
+}
+
 pub(super) async fn run(
     command: RemediationsCommand,
     client: &Client,
@@ -52,14 +93,8 @@ pub(super) async fn run(
     out: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let (answer, page) = match command {
-        RemediationsCommand::List { limit, issue, running, before } => {
-            let running = running.map(|running| running.to_string());
-            let (issue, before) =
-                (issue.map(|issue| issue.to_string()), before.map(|before| before.to_string()));
-            let optional = [("issue", issue), ("running", running), ("before", before)];
-            let mut query = vec![("limit", limit.to_string())];
-            query.extend(optional.into_iter().filter_map(|(name, value)| Some((name, value?))));
-            let answer = client.get(&["remediations"], &query).await?;
+        RemediationsCommand::List(list) => {
+            let answer = client.get(&["remediations"], &list.query(SystemClock::new().now())).await?;
             let page = table(&answer).to_string();
             (answer, page)
         }
@@ -83,7 +118,8 @@ pub(super) async fn run(
 }
 
 fn table(remediations: &Value) -> Table {
-    let mut table = Table::new(&["ID", "STARTED", "SECONDS", "STATUS", "OUTCOME", "RULE", "WHAT"]);
+    let mut table =
+        Table::new(&["ID", "STARTED", "SECONDS", "STATUS", "OUTCOME", "RESOURCE", "RULE", "WHAT"]);
     for remediation in remediations.as_array().into_iter().flatten() {
         let seconds = remediation["duration_seconds"]
             .as_f64()
@@ -94,6 +130,7 @@ fn table(remediations: &Value) -> Table {
             seconds,
             text(remediation, "status"),
             text(remediation, "outcome"),
+            text(remediation, "resource"),
             text(remediation, "rule"),
             text(remediation, "description"),
         ]);

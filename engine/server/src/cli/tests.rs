@@ -58,10 +58,18 @@ async fn what_people_ask_a_server() {
     served.house.notify(firing("Broken", "a").to_string()).await;
     served.house.notify(firing("Delicate", "b").to_string()).await;
     served.house.rest().await;
-    let cases: [(&[&'static str], Exit, &str); 35] = [
+    let cases: [(&[&'static str], Exit, &str); 41] = [
         (&["issues", "list"], Exit::Good, "issue-1  "),
         (&["issues", "list", "--outcome", "applied"], Exit::Good, "heal"),
         (&["issues", "list", "--open=false"], Exit::Good, "ID  DETECTED"),
+        (
+            &["issues", "list", "--severity", "error", "--since", "1h", "--resource", "B"],
+            Exit::Good,
+            "issue-2  ",
+        ),
+        (&["issues", "list", "--text", "delicate", "--output", "json"], Exit::Good, "issue-2"),
+        (&["issues", "list", "--severity", "low", "--output", "json"], Exit::Good, "[]"),
+        (&["issues", "list", "--namespace", "shop", "--output", "json"], Exit::Good, "[]"),
         (&["issues", "show", "1"], Exit::Good, "received  selfheal  alert Broken about job/a"),
         (&["issues", "show", "issue-1"], Exit::Good, "fake.note at fake/a: done"),
         (&["issues", "show", "99"], Exit::Findings, "there is no issue-99"),
@@ -73,6 +81,8 @@ async fn what_people_ask_a_server() {
         (&["report", "99"], Exit::Findings, "there is no issue-99"),
         (&["remediations", "list"], Exit::Good, "remediation-1-1  "),
         (&["remediations", "list", "--issue", "2", "--output", "json"], Exit::Good, "[]"),
+        (&["remediations", "list", "--resource", "A", "--rule", "heal"], Exit::Good, "job/a"),
+        (&["remediations", "list", "--since", "2030-01-01T00:00:00Z", "--output", "json"], Exit::Good, "[]"),
         (&["remediations", "show", "remediation-1-1"], Exit::Good, "fake.note  fake/a  done"),
         (&["remediations", "show", "remediation-9-1"], Exit::Findings, "there is no remediation-9-1"),
         (&["issues", "acknowledge", "1", "--reason", "mine"], Exit::Good, "issue-1: you have it in hand"),
@@ -89,7 +99,7 @@ async fn what_people_ask_a_server() {
         (&["switch", "show"], Exit::Good, "automatic remediation is on"),
         (&["switch", "off", "--reason", "a release"], Exit::Good, "is off; admin turned it off"),
         (&["switch", "on", "--reason", "it is over"], Exit::Good, "is on; admin turned it on"),
-        (&["approvals", "list"], Exit::Good, "open   issue-2"),
+        (&["approvals", "list"], Exit::Good, "open   issue-2  Delicate  job/b"),
         (
             &["issues", "remediate", "1", "--reason", "again"],
             Exit::Good,

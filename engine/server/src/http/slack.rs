@@ -37,7 +37,8 @@ use crate::sinks::slack_app::thread::{
     ACKNOWLEDGE, APPROVE, Pressed, REFUSE, SILENCE, SILENCE_LASTS, Thread,
 };
 
-const PATH: &str = "/slack/actions";
+/// Where Slack posts what people press.
+pub(super) const PATH: &str = "/slack/actions";
 /// Slack's payload repeats the message that the button is in.
 const BOUNDS: Bounds = Bounds { bytes_max: 512 * 1024, timeout: Duration::from_secs(3) };
 /// Room for all bodies together, and how long one waits for it. Slack itself waits three seconds.

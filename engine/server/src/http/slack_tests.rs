@@ -65,7 +65,14 @@ impl Scene {
     async fn ask(&self) -> (Approval, String, String) {
         self.house.notify(firing("Delicate", "a").to_string()).await;
         self.house.rest().await;
-        let approval = self.house.engine.journal.approvals(true, 1).await.unwrap().remove(0);
+        let approval = self
+            .house
+            .engine
+            .journal
+            .approvals(selfheal_runtime::ports::journal::ApprovalFilter::open(1))
+            .await
+            .unwrap()
+            .remove(0);
         self.tell(NewsKind::Approval, &approval).await;
         let message = self.slack.messages().pop().unwrap();
         (approval, message.button(APPROVE).unwrap(), message.button(ACKNOWLEDGE).unwrap())

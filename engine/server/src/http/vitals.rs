@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use prometheus::{Encoder as _, Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use selfheal_runtime::Engine;
 use selfheal_runtime::ports::ESCALATION;
-use selfheal_runtime::ports::journal::Waiting;
+use selfheal_runtime::ports::journal::{ApprovalFilter, Waiting};
 use serde_json::{Value, json};
 
 use super::App;
@@ -169,7 +169,7 @@ async fn refresh(app: &App) {
 
 /// Sets the gauges of what waits: for people, and for sinks.
 async fn refresh_waiting(engine: &Engine, now: Timestamp) {
-    if let Ok(open) = engine.journal.approvals(true, APPROVALS_MAX).await {
+    if let Ok(open) = engine.journal.approvals(ApprovalFilter::open(APPROVALS_MAX)).await {
         let waiting = open.iter().filter(|approval| now < approval.expires_at).count();
         engine.metrics.approvals_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }

@@ -43,7 +43,7 @@ pub struct HealthScore {
     pub timestamp: Timestamp,
     /// Issues detected in the last 24 hours.
     pub issues_detected: u64,
-    /// Those of them that a remediation ended.
+    /// Those of them that a remediation was verified to have healed.
     pub auto_remediated: u64,
     /// The overall score now, less what it was 24 hours ago.
     pub change_24h: i64,
@@ -102,7 +102,7 @@ impl HealthScore {
         let trend = health::trend(&weights, &moments(now));
         let Scores { overall, compute, network, storage, database, security } = health::scores(&weights, now);
         let recent = || episodes.iter().filter(|episode| episode.received_at >= since(now));
-        let healed = |outcome: &Option<Outcome>| outcome.and_then(Outcome::success) == Some(true);
+        let healed = |outcome: &Option<Outcome>| *outcome == Some(Outcome::Recovered);
         let mut costs: Vec<Cost> = episodes
             .iter()
             .zip(&weights)
@@ -195,16 +195,18 @@ mod tests {
 
     #[test]
     fn it_says_what_was_and_what_costs() {
-        let course = Course {
+        let course = |outcome| Course {
             rule: "heal".into(),
             started_at: at(10),
             effect_at: None,
             ended_at: Some(at(11)),
-            outcome: Some(Outcome::Applied),
+            outcome: Some(outcome),
         };
+        let (verified, unverified) =
+            (vec![course(Outcome::Unwound), course(Outcome::Recovered)], vec![course(Outcome::Applied)]);
         let episodes = [
-            episode(3, "high", Component::Compute, 23, None),
-            Episode { courses: vec![course], ..episode(2, "critical", Component::Database, 10, Some(12)) },
+            Episode { courses: unverified, ..episode(3, "high", Component::Compute, 23, None) },
+            Episode { courses: verified, ..episode(2, "critical", Component::Database, 10, Some(12)) },
             episode(1, "warning", Component::Compute, -30, None),
         ];
         let score = HealthScore::of(&episodes, at(24));

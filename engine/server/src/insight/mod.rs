@@ -14,6 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use selfheal_core::issue::IssueId;
 use selfheal_runtime::Engine;
+use selfheal_runtime::held::Storm;
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use tokio::sync::Mutex;
 
@@ -26,6 +27,10 @@ const EPISODES_MAX: usize = 200_000;
 const HEALTH_FRESH: Duration = Duration::from_secs(1);
 /// How long statistics are good for, at least.
 const STATISTICS_FRESH: Duration = Duration::from_secs(5);
+/// How long what holds remediations back is good for, at least.
+const HELD_FRESH: Duration = Duration::from_secs(1);
+/// What holds remediations back is told beside the switch, which does not wait for it longer than this.
+const HELD_PATIENCE: Duration = Duration::from_secs(2);
 /// A value is good for so many times as long as it took: in a storm of a hundred thousand issues whoever looks on does not
 /// take the processor from those who heal.
 const TIMES_AS_LONG: u32 = 20;
@@ -36,6 +41,15 @@ pub(crate) struct Insight {
     health: Kept<HealthScore>,
     statistics: Kept<Statistics>,
     last_fired: Kept<LastFired>,
+    held: Kept<Held>,
+}
+
+/// What holds remediations back at a moment.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) storms: Vec<Storm>,
+    /// When there is room again among the remediations of an hour, if there is none.
+    pub(crate) hourly_limit_until: Option<Timestamp>,
 }
 
 /// The latest issue of each rule within the last 30 days, and when it was received.
@@ -46,8 +60,8 @@ type Kept<T> = Mutex<Option<(Duration, Arc<T>)>>;
 
 impl Insight {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        let (health, statistics, last_fired) = Default::default();
-        Self { engine, health, statistics, last_fired }
+        let (health, statistics, last_fired, held) = Default::default();
+        Self { engine, health, statistics, last_fired, held }
     }
 
     /// The health score, not older than a second, or in a storm than it may be.
@@ -92,6 +106,25 @@ impl Insight {
             Ok(latest)
         })
         .await
+    }
+
+    /// What holds remediations back, not older than a second. A journal or a ledger that cannot be asked is told elsewhere,
+    /// and holds everything back; then nothing is said here.
+    pub(crate) async fn held(&self) -> Arc<Held> {
+        let asked = self.kept(&self.held, HELD_FRESH, async {
+            let storms = self.engine.storms().await?;
+            let hourly_limit_until = self.engine.hourly_limit_until().await.ok().flatten();
+            Ok(Held { storms, hourly_limit_until })
+        });
+        match tokio::time::timeout(HELD_PATIENCE, asked).await {
+            Ok(Ok(held)) => held,
+            _ => Arc::default(),
+        }
+    }
+
+    /// What holds remediations back has changed: it is asked for again.
+    pub(crate) async fn forget_held(&self) {
+        *self.held.lock().await = None;
     }
 
     async fn kept<T>(

@@ -32,9 +32,14 @@ pub struct Statistics {
     open_issues: u64,
     /// Remediations that ended, since the beginning.
     total_remediations: u64,
+    /// Those that were carried out without a fault: verified and unverified ones.
     successful_remediations: u64,
+    /// Those of which it was verified that they helped.
+    verified_remediations: u64,
+    /// Those that were carried out, and of which nothing shows whether they helped.
+    unverified_remediations: u64,
     failed_remediations: u64,
-    /// Percent of those that succeeded or failed, with two decimals; null while there are none.
+    /// Percent of the verified ones among the verified and the failed, with two decimals; null while there are none.
     success_rate: Option<f64>,
     /// For people: `2.3 seconds`.
     average_remediation_time: String,
@@ -92,9 +97,14 @@ pub struct Window {
 #[schemars(rename = "RemediationCounts")]
 pub struct Counts {
     total: u64,
+    /// Those that were carried out without a fault: verified and unverified ones.
     successful: u64,
+    /// Those of which it was verified that they helped.
+    verified: u64,
+    /// Those that were carried out, and of which nothing shows whether they helped.
+    unverified: u64,
     failed: u64,
-    /// Percent of those that succeeded or failed, with two decimals; null while there are none.
+    /// Percent of the verified ones among the verified and the failed, with two decimals; null while there are none.
     success_rate: Option<f64>,
     #[schemars(with = "BTreeMap<String, u64>")]
     by_outcome: BTreeMap<Outcome, u64>,
@@ -110,7 +120,7 @@ pub struct Times {
     decision: Option<Spread>,
     /// Decided → first effect.
     effect: Option<Spread>,
-    /// First effect → verified, of remediations that helped.
+    /// First effect → verified, of remediations that were verified to help.
     verification: Option<Spread>,
     /// Verified → resolved.
     resolution: Option<Spread>,
@@ -139,8 +149,8 @@ fn before(now: Timestamp, span: SignedDuration) -> Timestamp {
     now.saturating_sub(span).unwrap_or(Timestamp::MIN)
 }
 
-fn succeeded(course: &Course) -> Option<bool> {
-    course.outcome.and_then(Outcome::success)
+fn is_verified(course: &Course) -> bool {
+    course.outcome == Some(Outcome::Recovered)
 }
 
 fn percent(part: u64, of: u64) -> Option<f64> {
@@ -148,16 +158,22 @@ fn percent(part: u64, of: u64) -> Option<f64> {
 }
 
 impl Counts {
-    fn add(&mut self, course: &Course) {
-        let Some(outcome) = course.outcome else { return };
-        self.total += 1;
-        *self.by_outcome.entry(outcome).or_default() += 1;
-        match outcome.success() {
-            Some(true) => self.successful += 1,
-            Some(false) => self.failed += 1,
-            None => {}
+    fn of(by_outcome: BTreeMap<Outcome, u64>) -> Self {
+        let counted = |wanted: &dyn Fn(Outcome) -> bool| -> u64 {
+            by_outcome.iter().filter(|(outcome, _)| wanted(**outcome)).map(|(_, count)| count).sum()
+        };
+        let verified = counted(&|outcome| outcome == Outcome::Recovered);
+        let successful = counted(&|outcome| outcome.success() == Some(true));
+        let failed = counted(&|outcome| outcome.success() == Some(false));
+        Self {
+            total: counted(&|_| true),
+            successful,
+            verified,
+            unverified: successful - verified,
+            failed,
+            success_rate: percent(verified, verified + failed),
+            by_outcome,
         }
-        self.success_rate = percent(self.successful, self.successful + self.failed);
     }
 }
 
@@ -166,7 +182,7 @@ impl Counts {
 struct Tally {
     issues: u64,
     resolved: u64,
-    counts: Counts,
+    by_outcome: BTreeMap<Outcome, u64>,
     mttr: Durations,
     detection: Durations,
     decision: Durations,
@@ -187,17 +203,19 @@ impl Tally {
         let ended =
             episode.courses.iter().filter(|course| course.ended_at.is_some_and(|ended| ended >= since));
         for course in ended {
-            self.counts.add(course);
+            if let Some(outcome) = course.outcome {
+                *self.by_outcome.entry(outcome).or_default() += 1;
+            }
             self.effect.between(course.started_at, course.effect_at);
             self.remediation.between(course.started_at, course.ended_at);
-            if succeeded(course) == Some(true) {
+            if is_verified(course) {
                 self.verification.between(course.effect_at, course.ended_at);
             }
         }
         if let Some(resolved_at) = episode.resolved_at.filter(|resolved_at| *resolved_at >= since) {
             self.resolved += 1;
             self.mttr.between(episode.starts_at, resolved_at);
-            let helped = episode.courses.iter().rev().find(|course| succeeded(course) == Some(true));
+            let helped = episode.courses.iter().rev().find(|course| is_verified(course));
             self.resolution.between(helped.and_then(|course| course.ended_at), resolved_at);
         }
     }
@@ -211,7 +229,7 @@ impl Tally {
             resolution: self.resolution.spread(),
             remediation: self.remediation.spread(),
         };
-        (self.counts, self.mttr.spread(), times)
+        (Counts::of(self.by_outcome), self.mttr.spread(), times)
     }
 }
 
@@ -228,7 +246,7 @@ fn groups<'e>(
     }
     let mut tallies: Vec<(&str, Tally)> = tallies
         .into_iter()
-        .filter(|(_, tally)| tally.issues + tally.resolved + tally.counts.total > 0)
+        .filter(|(_, tally)| tally.issues + tally.resolved > 0 || !tally.by_outcome.is_empty())
         .collect();
     tallies.sort_by_key(|(_, tally)| std::cmp::Reverse(tally.issues));
     tallies.truncate(GROUPS_MAX);
@@ -273,22 +291,19 @@ impl Window {
 impl Statistics {
     /// From the totals, and the issues that were open within the last 30 days.
     pub(super) fn of(totals: Totals, episodes: &[Episode], now: Timestamp) -> Self {
-        let counted = |success| -> u64 {
-            let fitting =
-                totals.remediations.iter().filter(|(outcome, _)| outcome.success() == Some(success));
-            fitting.map(|(_, count)| count).sum()
-        };
-        let (successful, failed) = (counted(true), counted(false));
-        let all: u64 = totals.remediations.values().sum();
+        let counts = Counts::of(totals.remediations);
+        let all = counts.total;
         let seconds = totals.duration_seconds / all as f64;
         let window = |span| Window::of(episodes, before(now, span));
         Self {
             total_issues_detected: totals.issues,
             open_issues: totals.open_issues,
             total_remediations: all,
-            successful_remediations: successful,
-            failed_remediations: failed,
-            success_rate: percent(successful, successful + failed),
+            successful_remediations: counts.successful,
+            verified_remediations: counts.verified,
+            unverified_remediations: counts.unverified,
+            failed_remediations: counts.failed,
+            success_rate: counts.success_rate,
             average_remediation_time: if all > 0 {
                 format!("{seconds:.1} seconds")
             } else {
@@ -297,7 +312,7 @@ impl Statistics {
             average_remediation_seconds: (all > 0).then_some(seconds),
             uptime_improvement: uptime_improvement(episodes, now),
             mttr_reduction: mttr_reduction(episodes, now),
-            by_outcome: totals.remediations,
+            by_outcome: counts.by_outcome,
             timestamp: now,
             windows: Windows {
                 day: window(SignedDuration::from_hours(24)),

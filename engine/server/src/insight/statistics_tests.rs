@@ -64,7 +64,10 @@ fn rates_count_what_succeeded_or_failed() {
     let some = Statistics::of(totals(&counts, 345.0), &[], ago(0));
     assert_eq!(some.total_remediations, 150);
     assert_eq!((some.successful_remediations, some.failed_remediations), (124, 18));
-    assert_eq!(some.success_rate, Some(87.32));
+    assert_eq!((some.verified_remediations, some.unverified_remediations), (100, 24));
+    assert_eq!(some.success_rate, Some(84.75), "what nobody verified speaks for nothing");
+    let unverified = Statistics::of(totals(&[(Outcome::Applied, 69)], 7.0), &[], ago(0));
+    assert_eq!((unverified.unverified_remediations, unverified.success_rate), (69, None));
     assert_eq!(some.average_remediation_time, "2.3 seconds");
 }
 

@@ -14,7 +14,7 @@ use selfheal_core::moment::later;
 use selfheal_core::policy::RATE_WINDOW;
 use selfheal_runtime::escalation::Escalation;
 use selfheal_runtime::metrics::Metrics;
-use selfheal_runtime::ports::journal::Write;
+use selfheal_runtime::ports::journal::{ApprovalFilter, Write};
 use selfheal_runtime::ports::{Claim, Entropy, Journal, JournalFault, Ledger, News, Sink, SinkFault};
 use selfheal_runtime::resource::resource;
 use selfheal_runtime::scripts::Scripts;
@@ -256,7 +256,11 @@ impl House {
                 self.engine.turn_switch(*on, "the test", reason).await.map_err(|fault| fault.to_string())?;
             }
             Event::Approval(granted, reason) => {
-                let open = self.journal.approvals(true, 1).await.map_err(|fault| fault.to_string())?;
+                let open = self
+                    .journal
+                    .approvals(ApprovalFilter::open(1))
+                    .await
+                    .map_err(|fault| fault.to_string())?;
                 let Some(open) = open.first() else {
                     let at = later(test.begins, test.events[index].0).duration_since(test.begins);
                     return Ok(Some(differ::no_approval(

@@ -37,9 +37,9 @@ use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::News;
 use selfheal_runtime::ports::journal::{
-    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress,
-    RECEIPT_HOLD, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting, Story, Tenure,
-    Totals, Waiting, Write,
+    Approval, ApprovalFilter, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage,
+    Progress, RECEIPT_HOLD, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting,
+    Story, Tenure, Totals, Waiting, Write,
 };
 use selfheal_runtime::ports::{Course, Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
@@ -335,8 +335,8 @@ impl Journal for PostgresJournal {
         first(&self.pool.ask(queries::approval(id.to_owned())).await?, rows::approval)
     }
 
-    async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<Approval>, JournalFault> {
-        read(&self.pool.ask(queries::approvals(only_open, limit)).await?, rows::approval)
+    async fn approvals(&self, filter: ApprovalFilter) -> Result<Vec<Approval>, JournalFault> {
+        read(&self.pool.ask(queries::approvals(&filter)).await?, rows::approval)
     }
 
     async fn failures_since(

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 use selfheal_core::issue::IssueId;
 use selfheal_core::remediation::RemediationId;
-use selfheal_runtime::ports::journal::{IssueFilter, ReceiptId, RemediationFilter};
+use selfheal_runtime::ports::journal::{ApprovalFilter, IssueFilter, ReceiptId, RemediationFilter};
+
+use crate::gravity;
 
 use super::columns::{self, micros};
 use super::connection::{Bound, Sql, sql};
@@ -34,6 +36,9 @@ fn holding(text: &str) -> String {
     format!("%{}%", plain(text).replace('\\', r"\\").replace('%', r"\%").replace('_', r"\_"))
 }
 
+/// What the issue of a remediation is about.
+const RESOURCE: &str = "(SELECT resource FROM issues WHERE issues.id = issue)";
+
 /// Conditions of a list, each with the value of its only parameter, if it has one.
 #[derive(Default)]
 struct Conditions {
@@ -50,6 +55,12 @@ impl Conditions {
     fn with(&mut self, text: &str, value: Bound<'static>) {
         self.values.push(value);
         self.texts.push(format!("{text} ${}", self.values.len()));
+    }
+
+    /// A comparison with what is found for a value.
+    fn within(&mut self, text: &str, found: &str, value: Bound<'static>) {
+        self.values.push(value);
+        self.texts.push(format!("{text} {found} = ${})", self.values.len()));
     }
 
     /// A list with these conditions.
@@ -88,6 +99,13 @@ pub(super) fn issues(filter: &IssueFilter) -> Sql<'static> {
     if let Some(fingerprint) = filter.fingerprint {
         conditions.with("fingerprint =", Box::new(fingerprint.0.cast_signed()));
     }
+    if !filter.among.is_empty() {
+        let among: Vec<String> = filter.among.iter().map(|id| id.0.to_string()).collect();
+        conditions.add(&format!("id IN ({})", among.join(", ")));
+    }
+    if let Some(gravity) = filter.gravity {
+        conditions.add(&gravity::is(gravity, &label("severity")));
+    }
     if let Some(severity) = &filter.severity {
         conditions.with(&format!("{} =", label("severity")), Box::new(plain(severity)));
     }
@@ -95,7 +113,7 @@ pub(super) fn issues(filter: &IssueFilter) -> Sql<'static> {
         conditions.with(&format!("{} =", label("namespace")), Box::new(plain(namespace)));
     }
     if let Some(resource) = &filter.resource {
-        conditions.with("resource =", Box::new(plain(resource)));
+        conditions.with("resource ILIKE", Box::new(holding(resource)));
     }
     if let Some(component) = filter.component {
         conditions.with("component =", Box::new(component.name()));
@@ -209,10 +227,11 @@ pub(super) fn remediations(filter: &RemediationFilter) -> Sql<'static> {
         conditions.add(&format!("outcome IN ('{}')", names.join("', '")));
     }
     if let Some(resource) = &filter.resource {
-        conditions.with("(SELECT resource FROM issues WHERE issues.id = issue) =", Box::new(plain(resource)));
+        conditions.with(&format!("{RESOURCE} ILIKE"), Box::new(holding(resource)));
     }
     if let Some(text) = &filter.text {
-        conditions.with("rule || ' ' || why || ' ' || plan ILIKE", Box::new(holding(text)));
+        let within = format!("rule || ' ' || why || ' ' || plan || ' ' || coalesce({RESOURCE}, '') ILIKE");
+        conditions.with(&within, Box::new(holding(text)));
     }
     if let Some(since) = filter.since {
         conditions.with("started_at >=", Box::new(micros(since)));
@@ -280,12 +299,16 @@ pub(super) fn approval(id: String) -> Sql<'static> {
     sql!(format!("SELECT {APPROVAL} FROM approvals WHERE id = $1"), id.replace('\0', "\u{fffd}"))
 }
 
-pub(super) fn approvals(only_open: bool, most: u32) -> Sql<'static> {
-    let clause = if only_open { "WHERE answer IS NULL" } else { "" };
-    sql!(
-        format!("SELECT {APPROVAL} FROM approvals {clause} ORDER BY sequence DESC LIMIT $1"),
-        i64::from(most)
-    )
+pub(super) fn approvals(filter: &ApprovalFilter) -> Sql<'static> {
+    let mut conditions = Conditions::default();
+    if filter.only_open {
+        conditions.add("answer IS NULL");
+    }
+    if let Some(before) = &filter.before {
+        let found = "(SELECT sequence FROM approvals asked WHERE asked.id";
+        conditions.within("sequence <", found, Box::new(plain(before)));
+    }
+    conditions.list(APPROVAL, "approvals", &format!("ORDER BY sequence DESC LIMIT {}", filter.limit))
 }
 
 pub(super) fn failures_since(rule: String, resource: String, since: Timestamp) -> Sql<'static> {

@@ -42,9 +42,9 @@ use selfheal_core::labels::Fingerprint;
 use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::journal::{
-    Approval, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt,
-    ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting, Story, Tenure, Totals, Waiting,
-    Write,
+    Approval, ApprovalFilter, Delivery, Horizons, Intent, Issue, IssueFilter, NewReceipt, OutboxMessage,
+    Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted, Sighting, Story, Tenure,
+    Totals, Waiting, Write,
 };
 use selfheal_runtime::ports::{Episode, Journal, JournalFault, JournalFaultKind};
 use serde_json::Value;
@@ -278,8 +278,8 @@ impl Journal for SqliteJournal {
         self.query(move |connection| queries::approval(connection, &id)).await
     }
 
-    async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<Approval>, JournalFault> {
-        self.query(move |connection| queries::approvals(connection, only_open, limit)).await
+    async fn approvals(&self, filter: ApprovalFilter) -> Result<Vec<Approval>, JournalFault> {
+        self.query(move |connection| queries::approvals(connection, &filter)).await
     }
 
     async fn failures_since(

@@ -1,5 +1,7 @@
 //! The questions that the journal answers, each on one connection and one moment.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use rusqlite::types::Value as Column;
 use rusqlite::{Connection, OptionalExtension, Params, Result, Row, params, params_from_iter};
@@ -9,10 +11,12 @@ use selfheal_core::remediation::RemediationId;
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::News;
 use selfheal_runtime::ports::journal::{
-    Approval, Intent, Issue, IssueFilter, OutboxMessage, Remediation, RemediationFilter, Story, Totals,
-    Waiting,
+    Approval, ApprovalFilter, Intent, Issue, IssueFilter, OutboxMessage, Remediation, RemediationFilter,
+    Story, Totals, Waiting,
 };
 use serde_json::Value;
+
+use crate::gravity;
 
 use super::columns::{Json, Name, Print, Time, micros};
 use super::history;
@@ -53,17 +57,17 @@ fn holding(text: &str) -> String {
 /// Conditions of a list, each with the value of its only parameter, if it has one.
 #[derive(Default)]
 struct Conditions {
-    texts: Vec<&'static str>,
+    texts: Vec<Cow<'static, str>>,
     values: Vec<Column>,
 }
 
 impl Conditions {
-    fn add(&mut self, text: &'static str) {
-        self.texts.push(text);
+    fn add(&mut self, text: impl Into<Cow<'static, str>>) {
+        self.texts.push(text.into());
     }
 
     fn with(&mut self, text: &'static str, value: impl Into<Column>) {
-        self.texts.push(text);
+        self.texts.push(text.into());
         self.values.push(value.into());
     }
 
@@ -98,6 +102,15 @@ pub(super) fn issues(connection: &Connection, filter: &IssueFilter) -> Result<Ve
     if let Some(fingerprint) = filter.fingerprint {
         conditions.with("fingerprint = ?", fingerprint.0.cast_signed());
     }
+    if !filter.among.is_empty() {
+        // A JSON list is one value, however many numbers it has.
+        let among: Vec<i64> = filter.among.iter().map(|id| id.0).collect();
+        let among = serde_json::to_string(&among).unwrap_or_default();
+        conditions.with("id IN (SELECT value FROM json_each(?))", among);
+    }
+    if let Some(gravity) = filter.gravity {
+        conditions.add(gravity::is(gravity, "alert ->> '$.labels.severity'"));
+    }
     if let Some(severity) = &filter.severity {
         conditions.with("alert ->> '$.labels.severity' = ?", severity.clone());
     }
@@ -105,7 +118,7 @@ pub(super) fn issues(connection: &Connection, filter: &IssueFilter) -> Result<Ve
         conditions.with("alert ->> '$.labels.namespace' = ?", namespace.clone());
     }
     if let Some(resource) = &filter.resource {
-        conditions.with("resource = ?", resource.clone());
+        conditions.with("resource LIKE ? ESCAPE '\\'", holding(resource));
     }
     if let Some(component) = filter.component {
         conditions.with("component = ?", component.name().to_owned());
@@ -214,10 +227,13 @@ pub(super) fn remediations(connection: &Connection, filter: &RemediationFilter) 
         conditions.with("outcome IN (SELECT value FROM json_each(?))", names);
     }
     if let Some(resource) = &filter.resource {
-        conditions.with("issue IN (SELECT id FROM issues WHERE resource = ?)", resource.clone());
+        let of_resource = "issue IN (SELECT id FROM issues WHERE resource LIKE ? ESCAPE '\\')";
+        conditions.with(of_resource, holding(resource));
     }
     if let Some(text) = &filter.text {
-        conditions.with("rule || ' ' || why || ' ' || plan LIKE ? ESCAPE '\\'", holding(text));
+        let within = "rule || ' ' || why || ' ' || plan || ' ' ||
+             coalesce((SELECT resource FROM issues WHERE id = issue), '') LIKE ? ESCAPE '\\'";
+        conditions.with(within, holding(text));
     }
     if let Some(since) = filter.since {
         conditions.with("started_at >= ?", micros(since));
@@ -286,10 +302,17 @@ pub(super) fn approval(connection: &Connection, id: &str) -> Result<Option<Appro
     one(connection, &format!("SELECT {APPROVAL} FROM approvals WHERE id = ?1"), [id], rows::approval)
 }
 
-pub(super) fn approvals(connection: &Connection, only_open: bool, most: u32) -> Result<Vec<Approval>> {
-    let clause = if only_open { "WHERE answer IS NULL" } else { "" };
-    let sql = format!("SELECT {APPROVAL} FROM approvals {clause} ORDER BY sequence DESC LIMIT ?1");
-    all(connection, &sql, [most], rows::approval)
+pub(super) fn approvals(connection: &Connection, filter: &ApprovalFilter) -> Result<Vec<Approval>> {
+    let mut conditions = Conditions::default();
+    if filter.only_open {
+        conditions.add("answer IS NULL");
+    }
+    if let Some(before) = &filter.before {
+        conditions.with("sequence < (SELECT sequence FROM approvals WHERE id = ?)", before.clone());
+    }
+    let (clause, most) = (conditions.clause(), filter.limit);
+    let sql = format!("SELECT {APPROVAL} FROM approvals {clause} ORDER BY sequence DESC LIMIT {most}");
+    all(connection, &sql, params_from_iter(conditions.values), rows::approval)
 }
 
 pub(super) fn failures_since(

@@ -155,7 +155,7 @@ pub async fn remediations_are_listed_newest_first_and_by_filter(journal: &dyn Jo
     journal.commit(vec![begin(b, 1, 20), begin(a, 2, 30)]).await.unwrap();
     let any = || RemediationFilter { limit: 100, ..RemediationFilter::default() };
     let text = |text: &str| RemediationFilter { text: Some(text.to_owned()), ..any() };
-    let cases: [(RemediationFilter, &[(i64, u32)]); 19] = [
+    let cases: [(RemediationFilter, &[(i64, u32)]); 21] = [
         (any(), &[(1, 2), (2, 1), (1, 1)]),
         (RemediationFilter { limit: 1, ..any() }, &[(1, 2)]),
         (RemediationFilter { issue: Some(a), ..any() }, &[(1, 2), (1, 1)]),
@@ -171,9 +171,11 @@ pub async fn remediations_are_listed_newest_first_and_by_filter(journal: &dyn Jo
         (RemediationFilter { outcomes: vec![Outcome::Stuck, Outcome::Kept], ..any() }, &[(1, 1)]),
         (RemediationFilter { outcomes: vec![Outcome::Stuck], ..any() }, &[]),
         (RemediationFilter { resource: Some("resource of b".to_owned()), ..any() }, &[(2, 1)]),
-        (RemediationFilter { resource: Some("resource".to_owned()), ..any() }, &[]),
+        (RemediationFilter { resource: Some("OF b".to_owned()), ..any() }, &[(2, 1)]),
+        (RemediationFilter { resource: Some("of c".to_owned()), ..any() }, &[]),
         (text("O'BRIEN"), &[(1, 2), (2, 1), (1, 1)]),
         (text("connections too many"), &[(1, 2), (2, 1)]),
+        (text("resource OF b"), &[(2, 1)]),
         (text("100%"), &[]),
     ];
     for (filter, expected) in cases {

@@ -1,5 +1,6 @@
 //! Issues on their way: movement, lists, the story.
 
+use selfheal_core::health::Gravity;
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use selfheal_core::remediation::IntentState;
 use selfheal_core::rule::{Component, Priority};
@@ -148,7 +149,7 @@ pub async fn issues_are_listed_newest_first_and_by_filter(journal: &dyn Journal)
     let any = || IssueFilter { limit: 100, ..IssueFilter::default() };
     let fingerprint = Some(alert("b", 0, None).fingerprint);
     let text = |text: &str| IssueFilter { text: Some(text.to_owned()), ..any() };
-    let cases: [(IssueFilter, &[i64]); 27] = [
+    let cases: [(IssueFilter, &[i64]); 33] = [
         (any(), &[5, 4, 3, 2, 1]),
         (IssueFilter { limit: 2, ..any() }, &[5, 4]),
         (IssueFilter { before: Some(IssueId(3)), ..any() }, &[2, 1]),
@@ -163,8 +164,14 @@ pub async fn issues_are_listed_newest_first_and_by_filter(journal: &dyn Journal)
         (IssueFilter { fingerprint, before: Some(IssueId(2)), ..any() }, &[]),
         (IssueFilter { severity: Some("critical".to_owned()), ..any() }, &[5, 4, 3, 2, 1]),
         (IssueFilter { severity: Some("low".to_owned()), ..any() }, &[]),
+        (IssueFilter { gravity: Some(Gravity::Critical), ..any() }, &[5, 4, 3, 2, 1]),
+        (IssueFilter { gravity: Some(Gravity::Medium), ..any() }, &[]),
+        (IssueFilter { among: vec![IssueId(4), IssueId(2), IssueId(9)], ..any() }, &[4, 2]),
         (IssueFilter { namespace: Some("shop".to_owned()), ..any() }, &[]),
         (IssueFilter { resource: Some("resource of c".to_owned()), ..any() }, &[3]),
+        (IssueFilter { resource: Some("OF d".to_owned()), ..any() }, &[4]),
+        (IssueFilter { resource: Some("resource".to_owned()), limit: 2, ..any() }, &[5, 4]),
+        (IssueFilter { resource: Some("%".to_owned()), ..any() }, &[]),
         (IssueFilter { component: Some(Component::Storage), ..any() }, &[4]),
         (IssueFilter { since: Some(at(1)), ..any() }, &[5, 4, 3, 2, 1]),
         (IssueFilter { since: Some(at(2)), ..any() }, &[]),

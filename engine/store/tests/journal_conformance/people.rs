@@ -1,7 +1,7 @@
 //! Approvals, the outbox, settings.
 
 use selfheal_core::issue::IssueId;
-use selfheal_runtime::ports::journal::{Answer, Delivery, OutboxMessage, Write};
+use selfheal_runtime::ports::journal::{Answer, ApprovalFilter, Delivery, OutboxMessage, Write};
 use selfheal_runtime::ports::{ESCALATION, Journal, News};
 use serde_json::json;
 
@@ -52,12 +52,19 @@ pub async fn approvals_are_listed_newest_first(journal: &dyn Journal) {
         journal.commit(vec![Write::Ask(Box::new(approval(id, issue)))]).await.unwrap();
     }
     journal.commit(vec![answer("two", "plan", true, 20)]).await.unwrap();
-    for (only_open, limit, expected) in
-        [(true, 10, vec!["three", "one"]), (false, 10, vec!["three", "two", "one"]), (true, 1, vec!["three"])]
-    {
-        let found = journal.approvals(only_open, limit).await.unwrap();
+    for (only_open, before, limit, expected) in [
+        (true, None, 10, vec!["three", "one"]),
+        (false, None, 10, vec!["three", "two", "one"]),
+        (true, None, 1, vec!["three"]),
+        (false, Some("three"), 1, vec!["two"]),
+        (true, Some("two"), 10, vec!["one"]),
+        (false, Some("one"), 10, vec![]),
+        (false, Some("absent"), 10, vec![]),
+    ] {
+        let filter = ApprovalFilter { only_open, before: before.map(str::to_owned), limit };
+        let found = journal.approvals(filter.clone()).await.unwrap();
         let found: Vec<&str> = found.iter().map(|found| found.id.as_str()).collect();
-        assert_eq!(found, expected);
+        assert_eq!(found, expected, "{filter:?}");
     }
     assert_eq!(journal.approval("one").await.unwrap(), Some(approval("one", issue)));
 }

@@ -34,6 +34,24 @@ pub struct Approval {
     pub answer: Option<Answer>,
 }
 
+/// Which approvals to list. Newest first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalFilter {
+    /// Only those without an answer.
+    pub only_open: bool,
+    /// Only those that were asked before this one; none where there is no such approval.
+    pub before: Option<String>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+impl ApprovalFilter {
+    /// The newest of those without an answer.
+    pub fn open(limit: u32) -> Self {
+        Self { only_open: true, before: None, limit }
+    }
+}
+
 /// A person's answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {

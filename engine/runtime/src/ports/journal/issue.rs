@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use selfheal_core::alert::Alert;
+use selfheal_core::health::Gravity;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::rule::{Component, Priority};
@@ -69,11 +70,15 @@ pub struct IssueFilter {
     pub rule: Option<String>,
     /// Only of this fingerprint.
     pub fingerprint: Option<Fingerprint>,
+    /// Only these; empty: any.
+    pub among: Vec<IssueId>,
     /// Only those whose alert has this `severity` label.
     pub severity: Option<String>,
+    /// Only those that are as bad as this, by [`Gravity::of`].
+    pub gravity: Option<Gravity>,
     /// Only those whose alert has this `namespace` label.
     pub namespace: Option<String>,
-    /// Only about this resource.
+    /// Only those whose resource holds this text, in whatever case of ASCII letters.
     pub resource: Option<String>,
     /// Only those that weigh on this part of the health score.
     pub component: Option<Component>,

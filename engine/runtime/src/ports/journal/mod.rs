@@ -32,7 +32,7 @@ use serde_json::Value;
 
 use super::history::Episode;
 
-pub use approval::{Answer, Approval};
+pub use approval::{Answer, Approval, ApprovalFilter};
 pub use audit::{Audit, AuditEntry, Chain, Changed, Ending, EndingTable, verify};
 pub use fault::{JournalFault, JournalFaultKind};
 pub use hold::{HOLD, RECEIPT_HOLD, Said, Tenure};
@@ -145,8 +145,8 @@ pub trait Journal: Audit {
 
     /// One approval.
     async fn approval(&self, id: &str) -> Result<Option<Approval>, JournalFault>;
-    /// Approvals: those without an answer, or all; newest first.
-    async fn approvals(&self, only_open: bool, limit: u32) -> Result<Vec<Approval>, JournalFault>;
+    /// Approvals, newest first.
+    async fn approvals(&self, filter: ApprovalFilter) -> Result<Vec<Approval>, JournalFault>;
 
     /// Failed tries of a rule at a resource since a time.
     async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp)

@@ -94,9 +94,10 @@ pub struct RemediationFilter {
     pub rule: Option<String>,
     /// Only those that ended in one of these ways; empty: in any, or not yet.
     pub outcomes: Vec<Outcome>,
-    /// Only those of issues about this resource.
+    /// Only those of issues whose resource holds this text, in whatever case of ASCII letters.
     pub resource: Option<String>,
-    /// Only those that hold this text, in whatever case of ASCII letters: in the rule, the reason, or the plan.
+    /// Only those that hold this text, in whatever case of ASCII letters: in the rule, the reason, the plan, or the
+    /// resource of the issue.
     pub text: Option<String>,
     /// Only those that began at or after this time.
     pub since: Option<Timestamp>,

@@ -25,9 +25,9 @@ use serde_json::Value;
 
 use self::state::State;
 use crate::ports::journal::{
-    Approval, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue, IssueFilter,
-    NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter, Said, Sighted,
-    Sighting, Story, Tenure, Totals, Waiting, Write,
+    Approval, ApprovalFilter, Audit, AuditEntry, Chain, Changed, Delivery, Ending, Horizons, Intent, Issue,
+    IssueFilter, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Remediation, RemediationFilter,
+    Said, Sighted, Sighting, Story, Tenure, Totals, Waiting, Write,
 };
 use crate::ports::{Episode, Journal, JournalFault};
 
@@ -194,10 +194,17 @@ impl Journal for MemoryJournal {
         Ok(self.state().approvals.iter().find(|approval| approval.id == id).cloned())
     }
 
-    async fn approvals(&self, only_open: bool, limit: u32) -> Answer<Vec<Approval>> {
+    async fn approvals(&self, filter: ApprovalFilter) -> Answer<Vec<Approval>> {
         let state = self.state();
-        let wanted = state.approvals.iter().rev().filter(|approval| !only_open || approval.answer.is_none());
-        Ok(wanted.take(limit as usize).cloned().collect())
+        let end = match &filter.before {
+            None => state.approvals.len(),
+            Some(before) => state.approvals.iter().position(|approval| approval.id == *before).unwrap_or(0),
+        };
+        let wanted = state.approvals[..end]
+            .iter()
+            .rev()
+            .filter(|approval| !filter.only_open || approval.answer.is_none());
+        Ok(wanted.take(filter.limit as usize).cloned().collect())
     }
 
     async fn failures_since(&self, rule: &str, resource: &str, since: Timestamp) -> Answer<u32> {

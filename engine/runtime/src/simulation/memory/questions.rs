@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use selfheal_core::health::Gravity;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::remediation::IntentState;
 use serde::Serialize;
@@ -30,8 +31,12 @@ impl State {
                     .severity
                     .as_deref()
                     .is_none_or(|severity| label(issue, "severity") == Some(severity))
+                && (filter.among.is_empty() || filter.among.contains(&issue.id))
+                && filter
+                    .gravity
+                    .is_none_or(|gravity| Gravity::of(label(issue, "severity"), issue.priority) == gravity)
                 && filter.namespace.as_deref().is_none_or(|name| label(issue, "namespace") == Some(name))
-                && filter.resource.as_ref().is_none_or(|resource| issue.resource == *resource)
+                && filter.resource.as_ref().is_none_or(|resource| holds(resource, &[&issue.resource]))
                 && filter.component.is_none_or(|component| issue.component == Some(component))
                 && filter.since.is_none_or(|since| issue.received_at >= since)
                 && filter.until.is_none_or(|until| issue.received_at < until)
@@ -58,17 +63,24 @@ impl State {
                 && filter.rule.as_ref().is_none_or(|rule| remediation.rule == *rule)
                 && (filter.outcomes.is_empty()
                     || remediation.outcome.is_some_and(|outcome| filter.outcomes.contains(&outcome)))
-                && filter.resource.as_ref().is_none_or(|resource| {
-                    self.issues.get(&remediation.id.issue).is_some_and(|issue| issue.resource == *resource)
-                })
+                && filter
+                    .resource
+                    .as_ref()
+                    .is_none_or(|resource| holds(resource, &[self.resource(remediation.id.issue)]))
                 && filter.since.is_none_or(|since| remediation.started_at >= since)
                 && filter.until.is_none_or(|until| remediation.started_at < until)
                 && filter.text.as_ref().is_none_or(|text| {
-                    holds(text, &[&remediation.rule, &remediation.why, &as_json(&remediation.plan)])
+                    let (plan, resource) = (as_json(&remediation.plan), self.resource(remediation.id.issue));
+                    holds(text, &[&remediation.rule, &remediation.why, &plan, resource])
                 })
         };
         let most = filter.limit.clamp(1, REMEDIATIONS_MAX) as usize;
         self.remediations[..end].iter().rev().filter(wanted).take(most).cloned().collect()
+    }
+
+    /// What an issue is about.
+    fn resource(&self, issue: IssueId) -> &str {
+        self.issues.get(&issue).map_or("", |issue| &issue.resource)
     }
 
     pub(super) fn story(&self, id: IssueId) -> Option<Story> {

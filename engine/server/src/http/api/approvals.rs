@@ -1,23 +1,27 @@
 //! `/approvals`: plans that wait for a person, and the answer.
 
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::IssueId;
 use selfheal_core::plan::Plan;
-use selfheal_runtime::ports::journal::Approval;
+use selfheal_runtime::ports::journal::{Approval, ApprovalFilter, Issue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::answer::Fault;
 use super::query::{Kind, Parameter};
-use super::{Answered, Call, ok, schema};
+use super::subject::Subjects;
+use super::{Answered, Call, ok, page, schema};
 
 /// The longest reason of an answer, in characters.
 pub(super) const REASON_CHARS_MAX: usize = 1000;
 
 pub(super) const FILTERS: &[Parameter] = &[
     Parameter::new("limit", Kind::Number(1..=1000), "At most this many; 100 unless given."),
+    Parameter::new("cursor", Kind::Cursor, "Goes on where an earlier page ended."),
     Parameter::new("all", Kind::Flag, "Also those that were answered or have expired."),
 ];
 
@@ -34,6 +38,10 @@ pub(super) struct ApprovalView<'a> {
     /// The issue's number alone.
     #[schemars(with = "i64")]
     issue: IssueId,
+    /// The alert's name; null where the issue is not known any more.
+    r#type: Option<&'a str>,
+    /// What the issue is about; null as well.
+    resource: Option<&'a str>,
     rule: &'a str,
     /// The plan's steps as people read them.
     description: String,
@@ -66,7 +74,7 @@ pub(super) struct AnswerView<'a> {
 }
 
 impl<'a> ApprovalView<'a> {
-    pub(super) fn of(approval: &'a Approval, now: Timestamp) -> Self {
+    pub(super) fn of(approval: &'a Approval, issue: Option<&'a Issue>, now: Timestamp) -> Self {
         let steps = approval.plan.steps();
         let answer = approval.answer.as_ref().map(|answer| AnswerView {
             granted: answer.granted,
@@ -79,6 +87,8 @@ impl<'a> ApprovalView<'a> {
             id: &approval.id,
             issue_id: approval.issue.to_string(),
             issue: approval.issue,
+            r#type: issue.map(|issue| issue.alert.name()),
+            resource: issue.map(|issue| issue.resource.as_str()),
             rule: &approval.rule,
             description: steps.iter().map(|step| step.action.text()).collect::<Vec<_>>().join("; "),
             plan: &approval.plan,
@@ -105,13 +115,37 @@ fn state(approval: &Approval, now: Timestamp) -> &'static str {
 pub(super) async fn list(call: Call) -> Answered {
     let (all, limit) = (call.query.value("all").unwrap_or(false), call.query.value("limit").unwrap_or(100));
     let (engine, now) = (&call.app.engine, call.app.engine.clock.now());
-    let approvals = engine.journal.approvals(!all, limit).await?;
-    ok(&approvals.iter().map(|approval| ApprovalView::of(approval, now)).collect::<Vec<_>>())
+    let before = call.query.cursor::<ApprovalId>()?.map(|ApprovalId(id)| id);
+    let filter = ApprovalFilter { only_open: !all, before, limit };
+    let approvals = engine.journal.approvals(filter).await?;
+    let issues = Subjects::of(&*engine.journal, approvals.iter().map(|approval| approval.issue)).await?;
+    let view = |approval| ApprovalView::of(approval, issues.get(approval.issue), now);
+    let views: Vec<ApprovalView<'_>> = approvals.iter().map(view).collect();
+    let last = approvals.last().filter(|_| approvals.len() == limit as usize);
+    page(&call, &views, last.map(|last| last.id.clone()))
+}
+
+/// An approval's name in a cursor.
+struct ApprovalId(String);
+
+impl FromStr for ApprovalId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        text.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| Self(text.to_owned())).ok_or(())
+    }
 }
 
 pub(super) async fn one(call: Call) -> Answered {
     let approval = find(&call).await?;
-    ok(&ApprovalView::of(&approval, call.app.engine.clock.now()))
+    shown(&call, &approval).await
+}
+
+/// An approval with what it is for.
+async fn shown(call: &Call, approval: &Approval) -> Answered {
+    let engine = &call.app.engine;
+    let issue = engine.journal.issue(approval.issue).await?;
+    ok(&ApprovalView::of(approval, issue.as_ref(), engine.clock.now()))
 }
 
 async fn find(call: &Call) -> Result<Approval, Fault> {
@@ -155,7 +189,7 @@ pub(super) async fn answer(call: Call) -> Answered {
     }
     let granted = matches!(answer.decision, Decision::Grant);
     let approval = engine.answer(&approval.id, answer.plan_hash, granted, &call.caller.name, reason).await?;
-    ok(&ApprovalView::of(&approval, now))
+    shown(&call, &approval).await
 }
 
 fn in_the_way(approval: &Approval, plan_hash: ContentHash, now: Timestamp) -> Option<Fault> {

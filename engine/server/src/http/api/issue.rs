@@ -24,6 +24,9 @@ pub(super) struct IssueView<'a> {
     r#type: &'a str,
     /// The alert's `severity` label; empty where it has none.
     severity: &'a str,
+    /// How bad it is, by that label or else by the priority of its rule.
+    #[schemars(with = "schema::Gravity")]
+    gravity: Gravity,
     resource: &'a str,
     /// The first of the annotations `description`, `summary`, `message`.
     description: &'a str,
@@ -75,10 +78,12 @@ impl<'a> IssueView<'a> {
         let alert = &issue.alert;
         let description =
             ["description", "summary", "message"].iter().find_map(|name| alert.annotations.get(name));
+        let gravity = Gravity::of(alert.labels.get("severity"), issue.priority);
         Self {
             id: name(issue.id),
             r#type: alert.name(),
             severity: alert.labels.get("severity").unwrap_or_default(),
+            gravity,
             resource: &issue.resource,
             description: description.unwrap_or_default(),
             detected_at: issue.received_at,
@@ -89,7 +94,7 @@ impl<'a> IssueView<'a> {
             rule: issue.rule.as_deref(),
             priority: issue.priority,
             component: issue.component,
-            points: Gravity::of(alert.labels.get("severity"), issue.priority).points(),
+            points: gravity.points(),
             fingerprint: issue.fingerprint,
             starts_at: alert.starts_at,
             resolved_at: issue.resolved_at,

@@ -32,9 +32,14 @@ pub(super) const FILTERS: &[Parameter] = &[
     Parameter::new("phase", Kind::OneOf(|| names(Phase::NAMES)), "Only those in this phase."),
     Parameter::new("outcome", Kind::OneOf(|| names(Outcome::NAMES)), "Only those with this outcome."),
     Parameter::new("rule", Kind::Text, "Only those that this rule treats."),
-    Parameter::new("severity", Kind::Text, "Only those whose alert has this `severity` label."),
+    Parameter::new(
+        "severity",
+        Kind::Text,
+        "Only those that are as bad as this word says: `critical`, `high`, `medium`, `low` or one that is usual for it, such \
+         as `warning` for medium. Of any other word, only those whose alert has it as its `severity` label.",
+    ),
     Parameter::new("namespace", Kind::Text, "Only those whose alert has this `namespace` label."),
-    Parameter::new("resource", Kind::Text, "Only those about this resource."),
+    Parameter::new("resource", Kind::Text, "Only those whose resource holds this text."),
     Parameter::new(
         "component",
         Kind::OneOf(|| names(Component::NAMES)),
@@ -77,13 +82,17 @@ pub(super) async fn list(call: Call) -> Answered {
     let query = &call.query;
     let by_urgency = query.text("sort") == Some("urgency");
     let limit = query.value("limit").unwrap_or(100);
+    // By the same measure as statistics and the score, where the word has one.
+    let gravity = query.text("severity").and_then(Gravity::named);
     let filter = IssueFilter {
         open: query.value("open"),
         phase: query.value("phase"),
         outcome: query.value("outcome"),
         rule: query.value("rule"),
         fingerprint: None,
-        severity: query.value("severity"),
+        among: Vec::new(),
+        severity: query.value("severity").filter(|_| gravity.is_none()),
+        gravity,
         namespace: query.value("namespace"),
         resource: query.value("resource"),
         component: query.value("component"),
@@ -145,7 +154,7 @@ pub(super) async fn one(call: Call) -> Answered {
     let silence = silence::told(&story.records).filter(|silence| now < silence.until);
     let remediations = story.remediations.iter().map(|remediation| {
         let intents = story.intents.iter().filter(|intent| intent.remediation == remediation.id);
-        RemediationView::of(remediation).with_intents(intents.collect())
+        RemediationView::of(remediation, Some(&story.issue)).with_intents(intents.collect())
     });
     ok(&StoryView {
         issue: IssueView::of(&story.issue, &call.app.engine),
@@ -154,7 +163,11 @@ pub(super) async fn one(call: Call) -> Answered {
         story: story::tell(&story),
         remediations: remediations.collect(),
         intents: &story.intents,
-        approvals: story.approvals.iter().map(|approval| ApprovalView::of(approval, now)).collect(),
+        approvals: story
+            .approvals
+            .iter()
+            .map(|approval| ApprovalView::of(approval, Some(&story.issue), now))
+            .collect(),
     })
 }
 

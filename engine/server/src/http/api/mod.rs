@@ -6,6 +6,7 @@
 mod approvals;
 mod audit;
 mod dry_run;
+mod held;
 mod issue;
 mod issues;
 mod maintenance;
@@ -20,6 +21,7 @@ mod session;
 mod silences;
 mod story;
 mod stream;
+mod subject;
 mod switch;
 pub(super) mod views;
 
@@ -175,8 +177,8 @@ pub const ROUTES: &[Route] = routes! {
         gives ApprovalView<'static> => approvals::one;
     Post "/approvals/{id}", Approver, "Gives or refuses an approval, for the very plan that was shown.",
         takes approvals::Answer, gives ApprovalView<'static> => approvals::answer;
-    Get "/switch", Viewer, "Says whether automatic remediation is on, and who said so.",
-        gives SwitchView<'static> => switch::show;
+    Get "/switch", Viewer, "Says whether automatic remediation is on, who said so, and what holds it back.",
+        gives held::StandingView<'static> => switch::show;
     Post "/toggle-auto-remediation", Operator, "Turns automatic remediation on or off.",
         takes switch::Toggle, gives SwitchView<'static> => switch::toggle;
     Get "/maintenance", Viewer, "Lists the times in which alerts are left alone.",

@@ -91,6 +91,12 @@ fn document() -> Value {
                     "scheme": "bearer",
                     "description": "One of api.tokens. Without any configured, everybody on the same machine is an admin.",
                 },
+                "slack_signature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Slack-Signature",
+                    "description": "Slack's signature of version v0 over time and body, by slack.signing_secret.",
+                },
             },
         },
     })
@@ -212,6 +218,7 @@ fn query_parameter(parameter: &Parameter) -> Value {
 fn others(paths: &mut Map<String, Value>) {
     let object = || json!({ "application/json": { "schema": { "type": "object" } } });
     let text = || json!({ "text/plain": { "schema": { "type": "string" } } });
+    let fault = json!({ "$ref": "#/components/responses/Fault" });
     let get = |id: &str, summary: &str, content: Value| {
         json!({
             "get": {
@@ -234,6 +241,47 @@ fn others(paths: &mut Map<String, Value>) {
         get("metrics", "Shows everything that is counted, for Prometheus.", text()),
     );
     paths.insert(PATH.into(), get("openapi", "Shows this document.", object()));
+    paths.insert(
+        crate::http::slack::PATH.into(),
+        json!({
+            "post": {
+                "operationId": "slack_actions",
+                "summary": "Takes in the press of a button in Slack; there where `slack` is configured.",
+                "description": "The Request URL for the interactivity of a Slack app. What comes in is Slack's, signed with \
+                                the app's signing secret; what the person may do follows from `slack.users`.",
+                "tags": ["machine"],
+                "security": [{ "slack_signature": [] }],
+                "parameters": [{
+                    "name": "X-Slack-Request-Timestamp",
+                    "in": "header",
+                    "required": true,
+                    "description": "When Slack sent it, in seconds; at most five minutes off.",
+                    "schema": { "type": "string", "pattern": "^[0-9]{1,12}$" },
+                }],
+                "requestBody": {
+                    "required": true,
+                    "content": { "application/x-www-form-urlencoded": { "schema": {
+                        "type": "object",
+                        "properties": { "payload": {
+                            "type": "string",
+                            "description": "A `block_actions` payload of Slack, as JSON.",
+                        } },
+                        "required": ["payload"],
+                    } } },
+                },
+                "responses": {
+                    "200": { "description": "It was taken in; what came of it is said in Slack." },
+                    "400": fault,
+                    "401": fault,
+                    "404": fault,
+                    "408": fault,
+                    "413": fault,
+                    "415": fault,
+                    "503": fault,
+                },
+            },
+        }),
+    );
     let refused = |about: &str| json!({ "description": about, "content": text() });
     paths.insert(
         "/webhook/alertmanager".into(),

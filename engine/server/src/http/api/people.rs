@@ -110,7 +110,7 @@ pub(super) async fn remediate(call: Call) -> Answered {
     } else {
         None
     };
-    let view = begun.as_ref().map(RemediationView::of);
+    let view = begun.as_ref().map(|begun| RemediationView::of(begun, Some(&issue)));
     ok(&Asked {
         id: begun.as_ref().map(|begun| begun.id.to_string()),
         issue_id: id.to_string(),

@@ -8,11 +8,12 @@ use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::plan::Plan;
 use selfheal_core::remediation::{IntentState, RemediationId};
-use selfheal_runtime::ports::journal::{Intent, Remediation, RemediationFilter};
+use selfheal_runtime::ports::journal::{Intent, Issue, Remediation, RemediationFilter};
 use serde::Serialize;
 
 use super::super::answer::Fault;
 use super::query::{Kind, Parameter, names};
+use super::subject::Subjects;
 use super::{Answered, Call, ok, page, schema};
 
 /// A remediation as the API shows it.
@@ -24,6 +25,10 @@ pub(super) struct RemediationView<'a> {
     id: String,
     #[schemars(with = "schema::IssueName")]
     issue_id: String,
+    /// The alert's name; null where the issue is not known any more.
+    r#type: Option<&'a str>,
+    /// What the issue is about; null as well.
+    resource: Option<&'a str>,
     /// The plan's actions, each once, in its order.
     pub(super) action_type: String,
     /// The plan's steps as people read them.
@@ -58,7 +63,7 @@ pub(super) struct RemediationView<'a> {
 }
 
 impl<'a> RemediationView<'a> {
-    pub(super) fn of(remediation: &'a Remediation) -> Self {
+    pub(super) fn of(remediation: &'a Remediation, issue: Option<&'a Issue>) -> Self {
         let steps = remediation.plan.steps();
         let mut actions: Vec<String> = Vec::new();
         for step in &steps {
@@ -73,6 +78,8 @@ impl<'a> RemediationView<'a> {
         Self {
             id: remediation.id.to_string(),
             issue_id: remediation.id.issue.to_string(),
+            r#type: issue.map(|issue| issue.alert.name()),
+            resource: issue.map(|issue| issue.resource.as_str()),
             action_type: actions.join(", "),
             description: steps.iter().map(|step| step.action.text()).collect::<Vec<_>>().join("; "),
             status: status(remediation),
@@ -139,8 +146,8 @@ pub(super) const FILTERS: &[Parameter] = &[
     ),
     Parameter::new("outcome", Kind::OneOf(|| names(Outcome::NAMES)), "Only those that ended so."),
     Parameter::new("rule", Kind::Text, "Only those of this rule."),
-    Parameter::new("resource", Kind::Text, "Only those of issues about this resource."),
-    Parameter::new("text", Kind::Text, "Only those whose rule, reason or plan holds this text."),
+    Parameter::new("resource", Kind::Text, "Only those of issues whose resource holds this text."),
+    Parameter::new("text", Kind::Text, "Only those whose rule, reason, plan or resource holds this text."),
     Parameter::new("since", Kind::Time, "Only those that began then or later."),
     Parameter::new("until", Kind::Time, "Only those that began before."),
 ];
@@ -200,10 +207,12 @@ pub(super) async fn list(call: Call) -> Answered {
     let remediations = journal.remediations(filter).await?;
     let undone = journal.undone(remediations.iter().map(|remediation| remediation.id).collect()).await?;
     let undone: HashSet<RemediationId> = undone.into_iter().collect();
+    let issues =
+        Subjects::of(&**journal, remediations.iter().map(|remediation| remediation.id.issue)).await?;
     let views: Vec<RemediationView<'_>> = remediations
         .iter()
         .map(|remediation| {
-            let mut view = RemediationView::of(remediation);
+            let mut view = RemediationView::of(remediation, issues.get(remediation.id.issue));
             view.rollback_performed |= undone.contains(&remediation.id);
             view
         })
@@ -215,9 +224,10 @@ pub(super) async fn list(call: Call) -> Answered {
 /// One remediation with its intents.
 pub(super) async fn one(call: Call) -> Answered {
     let id: RemediationId = call.named("id")?;
-    let found = call.app.engine.journal.remediation(id).await?;
-    let (remediation, intents) = found.ok_or_else(|| missing(id))?;
-    ok(&RemediationView::of(&remediation).with_intents(intents.iter().collect()))
+    let journal = &call.app.engine.journal;
+    let (remediation, intents) = journal.remediation(id).await?.ok_or_else(|| missing(id))?;
+    let issue = journal.issue(id.issue).await?;
+    ok(&RemediationView::of(&remediation, issue.as_ref()).with_intents(intents.iter().collect()))
 }
 
 pub(super) fn missing(id: RemediationId) -> Fault {

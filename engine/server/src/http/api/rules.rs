@@ -12,9 +12,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::super::answer::Fault;
+use super::held::StormView;
 use super::people::Reason;
 use super::{Answered, Call, ok, schema};
-use crate::insight::LastFired;
+use crate::insight::{Held, LastFired};
 
 type Successes = [((String, String), SuccessRecord)];
 
@@ -47,7 +48,9 @@ pub(super) struct RuleView<'a> {
     /// That issue.
     #[schemars(with = "Option<schema::IssueName>")]
     last_issue: Option<String>,
-    /// How often each of its actions helped, ever.
+    /// Set while it has too many new issues within a minute, or a person lets it go on although it has.
+    storm: Option<StormView<'a>>,
+    /// How often each of its actions was verified to help, and how often it did not, ever.
     success: Vec<SuccessView<'a>>,
     /// What is probably not as it was meant.
     #[schemars(with = "Vec<schema::AnyObject>")]
@@ -58,7 +61,7 @@ pub(super) struct RuleView<'a> {
     text: Option<&'a str>,
 }
 
-/// How often an action of a rule helped, ever.
+/// How often an action of a rule was verified to help, and how often it did not, ever.
 #[derive(JsonSchema, Serialize)]
 #[schemars(rename = "Success")]
 struct SuccessView<'a> {
@@ -70,7 +73,13 @@ struct SuccessView<'a> {
 }
 
 impl<'a> RuleView<'a> {
-    fn of(rule: &'a Rule, engine: &Engine, successes: &'a Successes, last: &LastFired) -> Self {
+    fn of(
+        rule: &'a Rule,
+        engine: &Engine,
+        successes: &'a Successes,
+        last: &LastFired,
+        held: &'a Held,
+    ) -> Self {
         let (header, policy) = (rule.header(), &engine.policy);
         let success = successes.iter().filter(|((of, _), _)| *of == header.name);
         Self {
@@ -90,6 +99,7 @@ impl<'a> RuleView<'a> {
                 .get(),
             last_fired_at: last.get(&header.name).map(|(_, at)| *at),
             last_issue: last.get(&header.name).map(|(issue, _)| issue.to_string()),
+            storm: held.storms.iter().find(|storm| storm.rule == header.name).map(StormView::of),
             success: success
                 .map(|((_, action), record)| SuccessView {
                     action,
@@ -137,8 +147,8 @@ pub(super) struct RefusalView {
 pub(super) async fn list(call: Call) -> Answered {
     let engine = &call.app.engine;
     let (current, successes) = (engine.rules.current(), engine.journal.successes().await?);
-    let last = call.app.insight.last_fired().await?;
-    let rules = current.set.rules().iter().map(|rule| RuleView::of(rule, engine, &successes, &last));
+    let (last, held) = (call.app.insight.last_fired().await?, call.app.insight.held().await);
+    let rules = current.set.rules().iter().map(|rule| RuleView::of(rule, engine, &successes, &last, &held));
     let refusal = engine.rules.refusal().map(|refusal| {
         let text = rendered(&refusal.diagnostics);
         RefusalView { at: refusal.at, text, diagnostics: refusal.diagnostics.clone() }
@@ -158,7 +168,8 @@ pub(super) async fn one(call: Call) -> Answered {
     let engine = &call.app.engine;
     let (current, successes) = (engine.rules.current(), engine.journal.successes().await?);
     let rule = current.rule(call.part("name")).ok_or_else(|| missing(call.part("name")))?;
-    let mut view = RuleView::of(rule, engine, &successes, &*call.app.insight.last_fired().await?);
+    let (last, held) = (call.app.insight.last_fired().await?, call.app.insight.held().await);
+    let mut view = RuleView::of(rule, engine, &successes, &last, &held);
     view.path = Some(&rule.file().path);
     view.text = Some(&rule.file().text);
     ok(&view)
@@ -180,6 +191,7 @@ pub(super) async fn release(call: Call) -> Answered {
         return Err(missing(name));
     }
     engine.release_storm(name, &call.caller.name).await?;
+    call.app.insight.forget_held().await;
     ok(&Released { rule: name, message: "the rule goes on for an hour", by: &call.caller.name })
 }
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use selfheal_core::rule::Mode;
 use serde::Serialize;
 
+use super::held::StandingView;
 use super::{Answered, Call, ROUTES, ok, schema};
 
 /// The caller, as this server knows them.
@@ -16,6 +17,8 @@ pub(super) struct Session<'a> {
     #[schemars(with = "schema::Mode")]
     mode: Mode,
     version: &'static str,
+    /// Where automatic remediation stands, as `GET /switch` says it: a page shows it at once.
+    switch: StandingView<'a>,
     /// Whether an Alertmanager is configured, so that alerts can be silenced.
     silences: bool,
     /// Every way into the API, with the least role that may use it.
@@ -37,11 +40,14 @@ pub(super) async fn show(call: Call) -> Answered {
         role: route.role.name(),
         allowed: call.caller.role >= route.role,
     });
+    let (engine, held) = (&call.app.engine, call.app.insight.held().await);
+    let position = engine.switch.position();
     ok(&Session {
         name: &call.caller.name,
         role: call.caller.role.name(),
         mode: call.app.engine.policy.mode,
         version: env!("CARGO_PKG_VERSION"),
+        switch: StandingView::of(&position, &held, engine.policy.in_all_per_hour),
         silences: call.app.engine.can_silence(),
         routes: routes.collect(),
     })

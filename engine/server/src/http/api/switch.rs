@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::approvals::checked_reason;
+use super::held::StandingView;
 use super::{Answered, Call, Fault, ok, schema};
 
 /// Where the switch stands.
@@ -38,7 +39,8 @@ impl<'a> SwitchView<'a> {
 }
 
 pub(super) async fn show(call: Call) -> Answered {
-    ok(&SwitchView::of(&call.app.engine.switch.position()))
+    let (engine, held) = (&call.app.engine, call.app.insight.held().await);
+    ok(&StandingView::of(&engine.switch.position(), &held, engine.policy.in_all_per_hour))
 }
 
 /// A turn of the switch.

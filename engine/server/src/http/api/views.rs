@@ -18,12 +18,17 @@ pub(in crate::http) fn issue<'a>(issue: &'a Issue, engine: &Engine) -> impl Seri
 pub(in crate::http) fn remediation<'a>(
     remediation: &'a Remediation,
     intents: &'a [Intent],
+    issue: Option<&'a Issue>,
 ) -> impl Serialize {
-    RemediationView::of(remediation).with_intents(intents.iter().collect())
+    RemediationView::of(remediation, issue).with_intents(intents.iter().collect())
 }
 
-pub(in crate::http) fn approval(approval: &Approval, now: Timestamp) -> impl Serialize {
-    ApprovalView::of(approval, now)
+pub(in crate::http) fn approval<'a>(
+    approval: &'a Approval,
+    issue: Option<&'a Issue>,
+    now: Timestamp,
+) -> impl Serialize + use<'a> {
+    ApprovalView::of(approval, issue, now)
 }
 
 pub(in crate::http) fn switch(position: &Position) -> impl Serialize {

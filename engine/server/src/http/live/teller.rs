@@ -122,12 +122,16 @@ async fn tell(engine: &Engine, shared: &Shared, gathered: &Gathered) -> Result<(
         // What was decided before what followed from it.
         for id in &gathered.approvals {
             if let Some(approval) = engine.journal.approval(id).await? {
-                shared.ring().publish("approval", &views::approval(&approval, engine.clock.now()));
+                let issue = engine.journal.issue(approval.issue).await?;
+                let view = views::approval(&approval, issue.as_ref(), engine.clock.now());
+                shared.ring().publish("approval", &view);
             }
         }
         for id in &gathered.remediations {
             if let Some((remediation, intents)) = engine.journal.remediation(*id).await? {
-                shared.ring().publish("remediation", &views::remediation(&remediation, &intents));
+                let issue = engine.journal.issue(id.issue).await?;
+                let view = views::remediation(&remediation, &intents, issue.as_ref());
+                shared.ring().publish("remediation", &view);
             }
         }
         for id in &gathered.issues {

@@ -28,8 +28,14 @@ async fn every_route_is_in_the_document_and_nothing_else() {
     }
     let mut routes: BTreeSet<String> =
         ROUTES.iter().map(|route| format!("{} /api/self-healing{}", route.verb, route.path)).collect();
-    let others =
-        ["GET /health", "GET /ready", "GET /metrics", "GET /api/openapi.json", "POST /webhook/alertmanager"];
+    let others = [
+        "GET /health",
+        "GET /ready",
+        "GET /metrics",
+        "GET /api/openapi.json",
+        "POST /webhook/alertmanager",
+        "POST /slack/actions",
+    ];
     routes.extend(others.map(str::to_owned));
     assert_eq!(documented, routes);
     let ids: Vec<&Value> = document["paths"]
@@ -88,7 +94,10 @@ async fn answers_look_as_the_document_says() {
         ("TrendSample", house.get("/health-score").await.json()["trend"][0].clone()),
         ("Statistics", house.get("/statistics").await.json()),
         ("StatisticsWindow", house.get("/statistics").await.json()["windows"]["7d"].clone()),
-        ("Switch", house.get("/switch").await.json()),
+        ("Standing", house.get("/switch").await.json()),
+        ("Switch", house.post("/toggle-auto-remediation", &json!({ "enabled": true })).await.json()),
+        ("Session", house.get("/session").await.json()),
+        ("Rule", house.get("/rules/heal").await.json()),
         ("RuleSet", house.get("/rules").await.json()),
         ("DryRun", house.post("/dry-run", &firing("Broken", "z")).await.json()),
         ("Fault", house.get("/issues/issue-99").await.json()),

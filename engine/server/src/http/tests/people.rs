@@ -216,7 +216,13 @@ async fn who_has_asked_does_not_approve() {
     assert_eq!(ask("admin", "/manual-remediate/issue-1", json!({})).await.status, 200);
     switch(true).await;
     house.rest().await;
-    let approval = house.engine.journal.approvals(true, 1).await.unwrap().remove(0);
+    let approval = house
+        .engine
+        .journal
+        .approvals(selfheal_runtime::ports::journal::ApprovalFilter::open(1))
+        .await
+        .unwrap()
+        .remove(0);
     let path = format!("/approvals/{}", approval.id);
     let answer = |decision: &str| json!({ "decision": decision, "plan_hash": approval.plan_hash });
     let refused = ask("admin", &path, answer("grant")).await;

@@ -193,6 +193,7 @@ pub(crate) struct Plan {
     pub(crate) in_flight_max: usize,
     pub(crate) body_timeout: Duration,
     pub(crate) room_wait: Duration,
+    pub(crate) policy: Policy,
     /// Where alerts are asked for, and kept quiet.
     pub(crate) source: Option<Arc<dyn AlertSource>>,
 }
@@ -207,6 +208,7 @@ impl Default for Plan {
             in_flight_max: 128 * 1024,
             body_timeout: Duration::from_secs(30),
             room_wait: Duration::from_secs(2),
+            policy: Policy::default(),
             source: None,
         }
     }
@@ -260,7 +262,7 @@ impl House {
             entropy: Arc::new(SystemEntropy),
             compiler: Compiler::new(&catalog, Default::default(), Limits::default()),
             catalog,
-            policy: Policy::default(),
+            policy: plan.policy,
             scripts: Scripts::start(0).unwrap(),
             sinks: Vec::new(),
             escalation: Escalation::default(),
