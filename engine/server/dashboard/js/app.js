@@ -8,23 +8,38 @@ import { switchControl } from "./components/switch.js";
 import { fill, h } from "./dom.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import * as live from "./live.js";
-import { fetchView, read, route } from "./router.js";
+import { read, route } from "./router.js";
 import * as session from "./session.js";
 import { toggleTheme } from "./theme.js";
 import { tick } from "./time.js";
+import { approvals } from "./views/approvals.js";
+import { issue } from "./views/issue.js";
+import { issues } from "./views/issues.js";
+import { maintenance } from "./views/maintenance.js";
 import { overview } from "./views/overview.js";
+import { playground } from "./views/playground.js";
+import { remediations } from "./views/remediations.js";
+import { rules } from "./views/rules.js";
 import { signIn } from "./views/sign_in.js";
+import { statistics } from "./views/statistics.js";
 
-// What most people see first is part of the page; the other views are fetched when somebody is about to go there.
-route("overview", () => ({ overview }), "overview");
-route("issues", () => import("./views/issues.js"), "issues");
-route("issues/", () => import("./views/issue.js"), "issue");
-route("remediations", () => import("./views/remediations.js"), "remediations");
-route("approvals", () => import("./views/approvals.js"), "approvals");
-route("statistics", () => import("./views/statistics.js"), "statistics");
-route("rules", () => import("./views/rules.js"), "rules");
-route("maintenance", () => import("./views/maintenance.js"), "maintenance");
-route("playground", () => import("./views/playground.js"), "playground");
+/** A view that must know who is there to be made at all. */
+const forSomebody =
+  (view) =>
+  async (...about) => {
+    await session.known();
+    return view(...about);
+  };
+
+route("overview", overview);
+route("issues", issues);
+route("issues/", issue);
+route("remediations", remediations);
+route("approvals", approvals);
+route("statistics", statistics);
+route("rules", rules);
+route("maintenance", forSomebody(maintenance));
+route("playground", forSomebody(playground));
 
 const NAV = [
   "overview",
@@ -36,8 +51,6 @@ const NAV = [
   "maintenance",
   "playground",
 ];
-/** Views that need what not every server has. */
-const NEEDS = { maintenance: "GET /maintenance" };
 const CONNECTIONS = {
   connecting: ["", "Connecting"],
   live: ["good", "Live"],
@@ -49,29 +62,64 @@ const root = document.querySelector("#app");
 let frame = null;
 let shown = null;
 
-function begin(answer) {
-  session.begin(answer);
-  frame = new AbortController();
-  show();
-  live.start();
+/**
+ * Asks who is there and, at the same time, for all that is shown then: whoever is far away waits once. `asked` is the
+ * answer of `/session`, where somebody has signed in.
+ */
+async function begin(asked = api.get("/session")) {
+  const own = new AbortController();
+  frame = own;
+  const above = notices(own.signal);
+  const waiting = waitingCount(own.signal);
   navigate();
+  let answer;
+  try {
+    answer = await asked;
+  } catch (error) {
+    if (own.signal.aborted) return;
+    end();
+    fill(root, h("main", { class: "alone" }, refused(error)));
+    return;
+  }
+  if (own.signal.aborted) return;
+  session.begin(answer);
+  show(above, waiting);
+  live.start();
+}
+
+function refused(error) {
+  if (error.status === 401)
+    return signIn(begin, session.token() ? "Your token is no longer valid: sign in again." : "");
+  return h("div", { class: "card" }, failed(error, () => begin()));
+}
+
+/** How many plans wait for a person: where the views are named and, on a phone, in the bar. */
+function waitingCount(signal) {
+  const inNav = h("span", { class: "count", hidden: true });
+  const inBar = h("a", { class: "chip warn waiting", href: "#/approvals", hidden: true });
+  const refresh = async () => {
+    const list = await api.get("/approvals").catch(() => null);
+    if (!list || signal.aborted) return;
+    inNav.hidden = inBar.hidden = list.length === 0;
+    inNav.textContent = list.length;
+    inNav.setAttribute("aria-label", `, ${list.length} waiting`);
+    inBar.textContent = list.length === 1 ? "1 waits" : `${list.length} wait`;
+    inBar.setAttribute("aria-label", `${inBar.textContent} for approval`);
+  };
+  live.onChange(["approval", "all"], refresh, signal);
+  refresh();
+  return { inNav, inBar };
 }
 
 /** The frame around every view. */
-function show() {
-  const waiting = h("span", { class: "count", hidden: true });
+function show(above, waiting) {
   const link = (name) =>
     h(
       "a",
-      {
-        href: `#/${name}`,
-        "data-nav": name,
-        onpointerenter: () => fetchView(name),
-        onfocus: () => fetchView(name),
-      },
+      { href: `#/${name}`, "data-nav": name },
       icon(name),
       h("span", null, name[0].toUpperCase() + name.slice(1)),
-      name === "approvals" && waiting,
+      name === "approvals" && waiting.inNav,
     );
   const dot = h("span", { class: "dot" });
   const text = h("span");
@@ -111,7 +159,7 @@ function show() {
         h(
           "nav",
           { class: "nav", "aria-label": "Views" },
-          NAV.filter((name) => !NEEDS[name] || session.has(NEEDS[name])).map(link),
+          NAV.map(link),
         ),
         h(
           "div",
@@ -136,21 +184,12 @@ function show() {
       h(
         "section",
         { class: "bar", "aria-label": "Switch" },
-        h("div", { class: "where" }),
+        h("div", { class: "where" }, waiting.inBar),
         switchControl(frame.signal),
       ),
-      h("main", { class: "page", id: "main", tabindex: -1 }, notices(frame.signal), h("div", { id: "view" })),
+      h("main", { class: "page", id: "main", tabindex: -1 }, above, h("div", { id: "view" })),
     ),
   );
-  const countWaiting = async () => {
-    const list = await api.get("/approvals").catch(() => null);
-    if (!list || frame.signal.aborted) return;
-    waiting.hidden = list.length === 0;
-    waiting.textContent = list.length;
-    waiting.setAttribute("aria-label", `, ${list.length} waiting`);
-  };
-  live.onChange(["approval", "all"], countWaiting, frame.signal);
-  countWaiting();
 }
 
 function skip(event) {
@@ -166,6 +205,9 @@ async function navigate() {
   shown = new AbortController();
   const { signal } = shown;
   const { section, params, view } = read();
+  const made = await (view ? view(params, signal) : lost());
+  await session.known();
+  if (signal.aborted) return;
   for (const link of document.querySelectorAll("[data-nav]")) {
     if (link.dataset.nav === section) {
       link.setAttribute("aria-current", "page");
@@ -173,21 +215,6 @@ async function navigate() {
       link.scrollIntoView({ block: "nearest", inline: "center" });
     } else link.removeAttribute("aria-current");
   }
-  let made;
-  try {
-    made = view ? (await view())(params, signal) : lost();
-  } catch (error) {
-    console.warn(error);
-    made = {
-      title: "Not loaded",
-      element: h(
-        "div",
-        { class: "card" },
-        failed({ message: "This view could not be fetched", help: "selfheal may be gone." }, navigate),
-      ),
-    };
-  }
-  if (signal.aborted) return;
   document.title = `${made.title} · selfheal`;
   const heading = h("h1", { tabindex: -1 }, made.heading ?? made.title);
   fill(
@@ -237,30 +264,14 @@ function signOut() {
 }
 
 api.events.addEventListener("unauthorized", () => {
-  if (!frame) return;
+  // Until it is known who is there, that is the answer to who is there.
+  if (!session.current()) return;
   end();
   session.keepToken(null);
   fill(root, h("main", { class: "alone" }, signIn(begin, "Your token is no longer valid: sign in again.")));
 });
 
-async function start() {
-  try {
-    begin(await api.get("/session"));
-  } catch (error) {
-    if (error.status === 401)
-      fill(
-        root,
-        h(
-          "main",
-          { class: "alone" },
-          signIn(begin, session.token() ? "Your token is no longer valid: sign in again." : ""),
-        ),
-      );
-    else fill(root, h("main", { class: "alone" }, h("div", { class: "card" }, failed(error, start))));
-  }
-}
-
 addEventListener("hashchange", navigate);
 listenToKeys();
 tick();
-start();
+begin();

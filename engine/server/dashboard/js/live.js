@@ -4,7 +4,6 @@
 // An event only says which topic changed; views ask for what they show.
 
 import * as api from "./api.js";
-import { has } from "./session.js";
 
 const POLL_MS = 5_000;
 /** With a stream, what no event speaks of (ages of rules, breakers) is still asked for now and then. */
@@ -98,8 +97,7 @@ export function start() {
   stop();
   run = { streaming: false, stopped: new AbortController() };
   poll(run);
-  if (has("GET /stream")) follow(run);
-  else become("polling");
+  follow(run);
 }
 
 export function stop() {

@@ -4,21 +4,12 @@ const routes = [];
 
 /**
  * A view at `#/name`; with `name/` the view of one thing at `#/name/thing`, which is the same view where there is no other.
- * `load` fetches a module, in which the view is named `view`.
  */
-export function route(name, load, view) {
-  routes.push({ name, view: async () => (await load())[view] });
+export function route(name, view) {
+  routes.push({ name, view });
 }
 
-/** Fetches a view before it is gone to. */
-export function fetchView(name) {
-  for (const route of routes) {
-    // Whoever goes there hears of a fault.
-    if (route.name.replace("/", "") === name) route.view().catch(() => {});
-  }
-}
-
-/** What the address says: the section, how to get its view, the thing in it, the query. */
+/** What the address says: the section, its view, the thing in it, the query. */
 export function read() {
   const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const [section, ...rest] = path.split("/");

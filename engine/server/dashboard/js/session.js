@@ -3,6 +3,12 @@
 const KEY = "selfheal.token";
 
 let session = null;
+let tell;
+let asked = anew();
+
+function anew() {
+  return new Promise((resolve) => (tell = resolve));
+}
 
 export function token() {
   return sessionStorage.getItem(KEY);
@@ -18,17 +24,19 @@ export function current() {
   return session;
 }
 
+/** Resolves when it is known who is there: what is asked for before that is shown then. */
+export function known() {
+  return asked;
+}
+
 export function begin(answer) {
   session = answer;
+  tell(answer);
 }
 
 export function end() {
+  if (session) asked = anew();
   session = null;
-}
-
-/** Whether this server has a route such as `POST /approvals/{id}`. */
-export function has(route) {
-  return Boolean(find(route));
 }
 
 /** Why the person may not use a route, in words; `null` when they may. */

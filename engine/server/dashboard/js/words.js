@@ -2,7 +2,7 @@
 
 export const OUTCOMES = {
   recovered: ["Recovered", "good", "It was done, and it helped."],
-  applied: ["Applied", "good", "It was done. The plan names nothing that would show whether it helped."],
+  applied: ["Unverified", "info", "It was done. The plan names nothing that would show whether it helped."],
   unwound: ["Taken back", "warn", "It was done, did not help, and was taken back."],
   kept: [
     "Kept",
@@ -35,7 +35,12 @@ export const PHASES = {
 };
 
 /** Outcomes after which a person must look. */
-export const NEEDS_PERSON = ["stuck", "unknown", "escalated", "failed", "kept", "expired"];
+const NEED_PERSON = ["stuck", "unknown", "escalated", "failed", "kept", "expired"];
+
+/** Whether it is a person's turn: to look, or to answer. */
+export function needsPerson({ outcome, phase }) {
+  return phase === "awaiting_approval" || (phase !== "closed" && NEED_PERSON.includes(outcome));
+}
 
 export const INTENTS = {
   executing: ["Executing", "accent"],
@@ -95,14 +100,8 @@ export function standing(issue) {
   return PHASES[issue.phase] ?? [issue.phase, "plain"];
 }
 
-/** How bad a severity is, as a tone: what is usual in labels. */
-export function severityTone(severity) {
-  const text = (severity ?? "").toLowerCase();
-  if (/^(critical|crit|page|fatal|emergency|disaster|p1)$/.test(text)) return "bad";
-  if (/^(high|error|major|p2)$/.test(text)) return "bad";
-  if (/^(medium|warning|warn|minor|average|p3)$/.test(text)) return "warn";
-  return text ? "info" : "plain";
-}
+/** How bad an issue is, as a tone. */
+export const GRAVITIES = { critical: "bad", high: "bad", medium: "warn", low: "info" };
 
 /** A score's tone: green above 90, red below 70. */
 export function scoreTone(score) {

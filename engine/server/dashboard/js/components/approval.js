@@ -8,7 +8,7 @@ import { absolute, time } from "../time.js";
 import { APPROVALS } from "../words.js";
 import { ask } from "./dialog.js";
 import { previews } from "./diff.js";
-import { chip, facts, hash } from "./marks.js";
+import { aboutTitle, chip, facts, hash } from "./marks.js";
 import { planTree } from "./plan.js";
 import { toast } from "./toast.js";
 
@@ -29,7 +29,7 @@ export function approvalCard(approval, issue) {
     answer,
     level,
   } = approval;
-  const title = issue ? `${issue.type} · ${issue.resource}` : issue_id;
+  const title = aboutTitle(approval);
   return h(
     "article",
     { class: `card approval ${state}`, "aria-label": `Approval for ${title}` },

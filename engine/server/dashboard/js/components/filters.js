@@ -10,23 +10,25 @@ export function filterBar(...fields) {
   return h("div", { class: "filters", role: "search" }, fields);
 }
 
+/** A field that acts while somebody types, when they pause. */
+function typed(own, label, value, change, placeholder) {
+  let waiting;
+  const later = (event) => {
+    const text = event.target.value.trim();
+    clearTimeout(waiting);
+    waiting = setTimeout(() => change(text), TYPING_MS);
+  };
+  return h("input", { ...own, "aria-label": label, value, placeholder, oninput: later });
+}
+
 export const field = {
   search(label, value, change, placeholder) {
-    let waiting;
-    const later = (event) => {
-      const text = event.target.value.trim();
-      clearTimeout(waiting);
-      waiting = setTimeout(() => change(text), TYPING_MS);
-    };
-    return h("input", {
-      type: "search",
-      class: "search",
-      "aria-label": label,
-      "aria-keyshortcuts": "/",
-      value,
-      placeholder,
-      oninput: later,
-    });
+    const own = { type: "search", class: "search", "aria-keyshortcuts": "/" };
+    return typed(own, label, value, change, placeholder);
+  },
+
+  text(label, value, change, placeholder) {
+    return typed({ type: "text" }, label, value, change, placeholder);
   },
 
   choice(label, options, value, change) {

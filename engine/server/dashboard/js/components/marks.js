@@ -1,7 +1,7 @@
 // Small marks: chips of state, severities, hashes, names of things that are code.
 
 import { h } from "../dom.js";
-import { OUTCOMES, severityTone, standing, VERDICTS } from "../words.js";
+import { GRAVITIES, OUTCOMES, standing, VERDICTS } from "../words.js";
 
 export function chip([label, tone], title) {
   return h("span", { class: `chip ${tone ?? "plain"}`, title }, label);
@@ -17,8 +17,9 @@ export function remediationChip({ status, outcome }) {
     : chip(OUTCOMES[outcome] ?? [status, "plain"]);
 }
 
-export function severity(text) {
-  return h("span", { class: `severity ${severityTone(text)}` }, text || "no severity");
+/** The word that the alert has for it, in the tone of how bad it is. */
+export function severity({ severity, gravity }) {
+  return h("span", { class: `severity ${GRAVITIES[gravity]}` }, severity || "no severity");
 }
 
 export function verdictChip(verdict) {
@@ -37,6 +38,17 @@ export function code(text) {
 /** What an issue is about, and what its alert says of it. */
 export function aboutIssue({ type, resource, description }, ...more) {
   return [resource !== type && resource, ...more, description].filter(Boolean).join(" · ");
+}
+
+/** What an approval or a remediation is for: the alert and what it is about. */
+export function aboutTitle({ type, resource, issue_id }) {
+  return [type, resource !== type && resource].filter(Boolean).join(" · ") || issue_id;
+}
+
+/** A text that is a web address as a link; other schemes and texts stay text. */
+export function linked(text, shown) {
+  if (!/^https?:\/\/\S+$/i.test(text ?? "")) return h("code", null, text);
+  return h("a", { href: text, rel: "noreferrer noopener", target: "_blank" }, shown ?? text);
 }
 
 /** That Alertmanager keeps an issue's alert quiet. */

@@ -3,6 +3,7 @@
 
 import { fill, h } from "../dom.js";
 import { onChange } from "../live.js";
+import { known } from "../session.js";
 import { failed, loading, notice } from "./states.js";
 
 /**
@@ -25,7 +26,7 @@ export function pane({ load, show, topics, signal, what, into = h("div", { class
     }
     asking = true;
     try {
-      const answer = await load();
+      const [answer] = await Promise.all([load(), known()]);
       if (signal.aborted) return;
       trouble.replaceChildren();
       const text = JSON.stringify(answer) ?? "undefined";

@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { h } from "../dom.js";
 import { changed } from "../live.js";
-import { barred, has } from "../session.js";
+import { barred } from "../session.js";
 import { clock, duration, time } from "../time.js";
 import { INTENTS } from "../words.js";
 import { ask } from "./dialog.js";
@@ -97,7 +97,7 @@ function cameTo({ status, undone, stays, failed }) {
 
 function rollback(remediation, id) {
   const { status, intents } = remediation;
-  if (!has(ROLLBACK) || status === "in_progress") return null;
+  if (status === "in_progress") return null;
   const applied = (intents ?? []).filter(
     ({ state }) => state === "done" || state === "unhelpful" || state === "applied",
   );

@@ -5,12 +5,20 @@ import { clock, time } from "../time.js";
 import { count, OUTCOMES } from "../words.js";
 import { chip } from "./marks.js";
 import { rawFacts } from "./observed.js";
+import { byWeight } from "./verdicts.js";
 
 const SHORT_CHARS = 72;
 
-/** What the last decision was about, and the plan that came of it. */
-export function lastDecision({ story, remediations, approvals }) {
-  const decided = story.filter((entry) => entry.facts?.verdicts).at(-1);
+/**
+ * What the decision was about that counts, and the plan that came of it: that of the last remediation, unless another plan
+ * is on its way. A later look that led to nothing does not take its place.
+ */
+export function lastDecision({ issue, story, remediations, approvals }) {
+  const all = story.filter((entry) => entry.facts?.verdicts);
+  const done = remediations.at(-1)?.plan_hash;
+  const isOnItsWay = issue.phase === "waiting" || issue.phase === "awaiting_approval";
+  const ofDone = !isOnItsWay && all.findLast(({ facts }) => facts.plan_hash && facts.plan_hash === done);
+  const decided = ofDone || all.at(-1);
   const facts = decided?.facts ?? null;
   // The plan stands where it was put: in the decision, the approval or the remediation.
   const known = [remediations.at(-1), approvals.at(-1), facts].find(
@@ -33,7 +41,7 @@ export function stations(detail) {
   const facts = decision.facts;
   const verdicts = facts?.verdicts ?? [];
   const intents = remediations.at(-1)?.intents ?? [];
-  const against = verdicts.find(({ verdict }) => verdict !== "pass");
+  const against = byWeight(verdicts).find(({ verdict }) => verdict !== "pass");
   const list = [
     ["Received", "past", issue.detected_at, `firing since ${clock(issue.starts_at).slice(0, 8)}`],
   ];

@@ -17,16 +17,15 @@ let position = null;
 
 export function switchControl(signal) {
   const element = h("div", { class: "switch row" });
+  // Who is there and how the switch stands come in one answer.
+  position = current().switch;
+  show(element);
   const refresh = async () => {
-    try {
-      position = await api.get("/switch");
-      if (!signal.aborted) show(element);
-    } catch (error) {
-      if (!position && !signal.aborted) fill(element, h("span", { class: "muted" }, "Switch: not known"));
-    }
+    // What was known stays; that the server is gone is said above the page.
+    position = await api.get("/switch").catch(() => position);
+    if (!signal.aborted) show(element);
   };
   onChange(["switch", "all"], refresh, signal);
-  refresh();
   return element;
 }
 
@@ -59,11 +58,6 @@ function show(element) {
     ),
     button,
   );
-}
-
-/** How the switch stands, when that is known. */
-export function switchPosition() {
-  return position;
 }
 
 /** Asks why, and turns the switch. */

@@ -5,10 +5,15 @@ import { time } from "../time.js";
 import { GUARDS } from "../words.js";
 import { verdictChip } from "./marks.js";
 
+/** A refusal outweighs shadow mode, which outweighs a hold, which outweighs the need to ask. */
 const ORDER = ["refuse", "shadow", "hold", "ask", "pass"];
 
+/** The verdicts, those that decide first. */
+export function byWeight(verdicts) {
+  return [...verdicts].sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict));
+}
+
 export function verdictTable(verdicts) {
-  const sorted = [...verdicts].sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict));
   return h(
     "div",
     { class: "scroll-x", tabindex: 0, role: "region", "aria-label": "Verdicts of all guards" },
@@ -26,7 +31,7 @@ export function verdictTable(verdicts) {
           h("th", { scope: "col" }, "Because"),
         ),
       ),
-      h("tbody", null, sorted.map(row)),
+      h("tbody", null, byWeight(verdicts).map(row)),
     ),
   );
 }

@@ -14,7 +14,7 @@ export function approvals(params, signal) {
     const list = one
       ? [await api.get(`/approvals/${encodeURIComponent(one)}`)]
       : await api.get(`/approvals${all ? "?all=true" : ""}`);
-    // The issue says what it is about; without it the plan still stands for itself.
+    // The issue says what its alert is like; without it the plan still stands for itself.
     const about = new Map();
     await Promise.all(
       [...new Set(list.map(({ issue_id }) => issue_id))]

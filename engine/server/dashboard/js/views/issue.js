@@ -3,13 +3,13 @@
 import * as api from "../api.js";
 import { h } from "../dom.js";
 import { changed } from "../live.js";
-import { barred, current, has } from "../session.js";
-import { absolute, time } from "../time.js";
+import { barred, current } from "../session.js";
+import { absolute, duration, time } from "../time.js";
 import { OUTCOMES, PHASES } from "../words.js";
 import { approvalCard } from "../components/approval.js";
 import { ask } from "../components/dialog.js";
 import { previews } from "../components/diff.js";
-import { facts, hash, issueChip, remediationChip, severity } from "../components/marks.js";
+import { facts, hash, issueChip, linked, remediationChip, severity } from "../components/marks.js";
 import { observed } from "../components/observed.js";
 import { card, pane } from "../components/pane.js";
 import { planTree } from "../components/plan.js";
@@ -84,8 +84,8 @@ function shownPreviews({ previews: list }) {
 }
 
 /** Where it stands, in plain words, with what a person can do. */
-function standing(issue, { acknowledged, silence }) {
-  const [, tone, sentence] = OUTCOMES[issue.outcome] ?? PHASES[issue.phase];
+function standing(issue, { acknowledged, silence, remediations }) {
+  const [, tone] = OUTCOMES[issue.outcome] ?? PHASES[issue.phase];
   const kind = tone === "plain" || tone === "accent" ? "info" : tone;
   return h(
     "div",
@@ -94,11 +94,12 @@ function standing(issue, { acknowledged, silence }) {
       "div",
       { class: "row" },
       issueChip(issue),
-      severity(issue.severity),
-      h("span", { class: "muted" }, "firing since ", time(issue.starts_at)),
+      severity(issue),
+      h("span", { class: "muted" }, fired(issue)),
+      runbook(issue),
     ),
     issue.description && h("p", null, issue.description),
-    h("p", { class: "standing-what" }, waitingFor(issue) ?? sentence),
+    h("p", { class: "standing-what" }, waitingFor(issue) ?? cameTo(issue, remediations)),
     issue.why &&
       issue.phase !== "awaiting_approval" &&
       (issue.why.includes("\n")
@@ -146,6 +147,28 @@ function standing(issue, { acknowledged, silence }) {
   );
 }
 
+/** What it came to, in words; what was done may have been taken back since. */
+function cameTo({ outcome }, remediations) {
+  const [, , sentence] = OUTCOMES[outcome] ?? [];
+  const states = remediations.flatMap(({ intents }) => intents ?? []).map(({ state }) => state);
+  const isBack = states.includes("undone") && !states.includes("done");
+  if (!isBack || outcome === "unwound") return sentence;
+  return outcome === "denied" ? "What was done has been taken back." : `${sentence} The change has been taken back since.`;
+}
+
+/** How long it fires, or fired. */
+function fired({ starts_at, resolved_at }) {
+  if (!resolved_at) return ["firing since ", time(starts_at)];
+  const seconds = (Date.parse(resolved_at) - Date.parse(starts_at)) / 1000;
+  return [`fired for ${duration(Math.max(0, seconds))}, resolved `, time(resolved_at)];
+}
+
+/** Where its alert says what to do by hand. */
+function runbook({ annotations }) {
+  const address = annotations.runbook_url;
+  return /^https?:\/\//i.test(address ?? "") && linked(address, "Runbook");
+}
+
 /** That the alert is kept quiet, and until when. */
 function quiet(issue, silence) {
   if (silence)
@@ -191,9 +214,9 @@ function mayBeDecided({ phase, resolved_at }) {
   return (phase === "waiting" || phase === "rested") && !resolved_at;
 }
 
-/** A button for what a person can do about an issue; none where this server cannot do it. */
+/** A button for what a person can do about an issue; none when it is closed. */
 function action(issue, route, label, path, hint, about) {
-  if (!has(route) || issue.phase === "closed") return null;
+  if (issue.phase === "closed") return null;
   const why = barred(route);
   const act = async (reason) => {
     const answer = await api.send(path, { reason });
@@ -316,22 +339,14 @@ function about(issue) {
     ["Received", absolute(Date.parse(issue.detected_at))],
     ["Resolved", issue.resolved_at && absolute(Date.parse(issue.resolved_at))],
     ["Closed", issue.closed_at && absolute(Date.parse(issue.closed_at))],
-    ["Source", safeLink(issue.generator_url)],
+    ["Source", issue.generator_url && linked(issue.generator_url, "Open in Prometheus")],
     ["Fingerprint", h("code", null, issue.fingerprint)],
     ["Trace", issue.trace && h("code", null, issue.trace)],
   ]);
 }
 
-/** A link to where the alert was made; other schemes than the web's are shown as text. */
-function safeLink(address) {
-  if (!address) return null;
-  return /^https?:\/\//i.test(address)
-    ? h("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, "Open in Prometheus")
-    : h("code", null, address);
-}
-
 function labels(map) {
-  return facts(Object.entries(map).map(([name, value]) => [name, h("code", null, value)]));
+  return facts(Object.entries(map).map(([name, value]) => [name, linked(value)]));
 }
 
 function choices({ facts }) {

@@ -22,10 +22,14 @@ const OPEN = [
   ["true", "Open"],
   ["false", "Closed"],
 ];
-const SEVERITIES = ["", "critical", "high", "warning", "medium", "low", "info"].map((name) => [
-  name,
-  name || "Any severity",
-]);
+/** As the server and the statistics measure it, whatever word an alert has for it. */
+const SEVERITIES = [
+  ["", "Any severity"],
+  ["critical", "Critical"],
+  ["high", "High"],
+  ["medium", "Medium (warning)"],
+  ["low", "Low (info)"],
+];
 const STATES = [["", "Any state"], ...Object.entries(PHASES).map(([name, [label]]) => [name, label])];
 const ENDS = [["", "Any outcome"], ...Object.entries(OUTCOMES).map(([name, [label]]) => [name, label])];
 
@@ -35,7 +39,7 @@ const FILTERS = {
   phase: (issue, value) => issue.phase === value,
   outcome: (issue, value) => issue.outcome === value,
   rule: (issue, value) => issue.rule === value,
-  severity: (issue, value) => issue.severity === value,
+  severity: (issue, value) => issue.gravity === value,
   text: (issue, value) =>
     matchesText(
       [
@@ -182,7 +186,7 @@ const number = ({ id }) => Number(id.replace(/\D/g, ""));
 
 function row(issue) {
   return [
-    h("div", { role: "cell" }, severity(issue.severity)),
+    h("div", { role: "cell" }, severity(issue)),
     h(
       "div",
       { role: "cell", class: "list-main" },

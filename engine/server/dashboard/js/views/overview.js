@@ -2,10 +2,9 @@
 
 import * as api from "../api.js";
 import { h } from "../dom.js";
-import { has } from "../session.js";
 import { duration, time } from "../time.js";
-import { count, NEEDS_PERSON } from "../words.js";
-import { aboutIssue, chip, issueChip, quietChip, remediationChip, severity } from "../components/marks.js";
+import { count, needsPerson } from "../words.js";
+import { aboutIssue, aboutTitle, chip, issueChip, quietChip, remediationChip, severity } from "../components/marks.js";
 import { card, pane } from "../components/pane.js";
 import { gauge, parts, trend } from "../components/score.js";
 import { empty } from "../components/states.js";
@@ -22,7 +21,7 @@ export function overview(_params, signal) {
     card(
       "Health",
       pane({
-        load: async () => (has("GET /health-score") ? api.get("/health-score") : undefined),
+        load: () => api.get("/health-score"),
         show: health,
         topics: ["health", "issue", "all"],
         signal,
@@ -32,40 +31,40 @@ export function overview(_params, signal) {
     ),
     h(
       "div",
-      { class: "columns" },
-      h(
-        "div",
-        { class: "stack" },
-        card(
-          "Open issues",
-          pane({
-            // One more than is shown says that there are more.
-            load: () => api.get(`/issues?open=true&sort=urgency&limit=${OPEN_SHOWN + 1}`),
-            show: open,
-            topics: ["issue", "all"],
-            signal,
-          }),
-          { padded: false, aside: h("a", { href: "#/issues" }, "All issues") },
-        ),
+      { class: "overview" },
+      card(
+        "Waits for approval",
+        pane({ load: () => api.get("/approvals"), show: approvals, topics: ["approval", "all"], signal }),
+        {
+          padded: false,
+          className: "overview-waits",
+          aside: h("a", { href: "#/approvals" }, "All approvals"),
+        },
       ),
-      h(
-        "div",
-        { class: "stack" },
-        card(
-          "Waits for approval",
-          pane({ load: () => api.get("/approvals"), show: approvals, topics: ["approval", "all"], signal }),
-          { padded: false, aside: h("a", { href: "#/approvals" }, "All approvals") },
-        ),
-        card(
-          "Lately done",
-          pane({
-            load: () => api.page(`/remediations?limit=${LATELY_SHOWN}`),
-            show: lately,
-            topics: ["remediation", "all"],
-            signal,
-          }),
-          { padded: false, aside: h("a", { href: "#/remediations" }, "All remediations") },
-        ),
+      card(
+        "Open issues",
+        pane({
+          // One more than is shown says that there are more.
+          load: () => api.get(`/issues?open=true&sort=urgency&limit=${OPEN_SHOWN + 1}`),
+          show: open,
+          topics: ["issue", "all"],
+          signal,
+        }),
+        { padded: false, className: "overview-open", aside: h("a", { href: "#/issues" }, "All issues") },
+      ),
+      card(
+        "Lately done",
+        pane({
+          load: () => api.page(`/remediations?limit=${LATELY_SHOWN}`),
+          show: lately,
+          topics: ["remediation", "all"],
+          signal,
+        }),
+        {
+          padded: false,
+          className: "overview-done",
+          aside: h("a", { href: "#/remediations" }, "All remediations"),
+        },
       ),
     ),
   );
@@ -73,11 +72,6 @@ export function overview(_params, signal) {
 }
 
 function health(answer) {
-  if (!answer)
-    return empty(
-      "No health score",
-      has("GET /health-score") ? "selfheal could not compute it." : "This selfheal does not compute one yet.",
-    );
   const scores = Object.fromEntries(COMPONENTS.map((name) => [name, answer[`${name}_score`]]));
   const samples = (answer.trend ?? []).map(({ at, overall, lowest }) => ({ at, score: overall, lowest }));
   const costs = answer.issues ?? [];
@@ -115,7 +109,7 @@ function pointsLost(costs, notListed) {
 function open(items) {
   if (items.length === 0)
     return empty("Nothing is open", "Every alert that selfheal has received is resolved.");
-  const needing = items.filter(({ outcome, phase }) => phase !== "closed" && NEEDS_PERSON.includes(outcome));
+  const needing = items.filter(needsPerson);
   return [
     needing.length > 0 &&
       h(
@@ -137,7 +131,7 @@ function open(items) {
           h(
             "li",
             { class: "line" },
-            severity(issue.severity),
+            severity(issue),
             h(
               "div",
               { class: "line-main" },
@@ -175,12 +169,13 @@ function approvals(list) {
             h(
               "a",
               { href: `#/approvals/${approval.id}`, "data-key": approval.id },
-              approval.description,
+              aboutTitle(approval),
             ),
+            h("span", { class: "small" }, approval.description),
             h(
               "span",
               { class: "muted small" },
-              `${approval.rule} · ${approval.issue_id} · ${approval.why.replace(/^approval: (step [0-9.]+: )?/, "")}`,
+              `${approval.why.replace(/^approval: (step [0-9.]+: )?/, "")} · ${approval.rule}`,
             ),
           ),
           h("span", { class: "chip warn" }, time(approval.expires_at, "left"), " left"),
@@ -205,13 +200,14 @@ function lately({ items }) {
           h(
             "a",
             { href: `#/remediations?open=${remediation.id}`, "data-key": remediation.id },
-            remediation.action_type,
+            aboutTitle(remediation),
           ),
+          h("span", { class: "small" }, remediation.description),
           h(
             "span",
             { class: "muted small" },
-            `${remediation.rule} · ${remediation.issue_id} · ${duration(remediation.duration_seconds)} · `,
             time(remediation.started_at),
+            ` · took ${duration(remediation.duration_seconds)} · ${remediation.rule}`,
           ),
         ),
         remediationChip(remediation),

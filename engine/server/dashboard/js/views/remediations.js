@@ -4,10 +4,11 @@ import * as api from "../api.js";
 import { fill, h } from "../dom.js";
 import { onChange } from "../live.js";
 import { setQuery } from "../router.js";
+import { known } from "../session.js";
 import { duration, time } from "../time.js";
 import { OUTCOMES } from "../words.js";
 import { field, filterBar, matchesText, serverFilters } from "../components/filters.js";
-import { remediationChip } from "../components/marks.js";
+import { aboutTitle, remediationChip } from "../components/marks.js";
 import { remediationDetails } from "../components/remediation.js";
 import { empty, failed, loading } from "../components/states.js";
 
@@ -32,8 +33,11 @@ const FILTERS = {
   running: (remediation, value) => (remediation.status === "in_progress") === (value === "true"),
   outcome: (remediation, value) => remediation.outcome === value,
   text: (remediation, value) =>
-    matchesText([remediation.id, remediation.rule, remediation.description, remediation.why], value),
-  resource: (remediation, value) => matchesText([JSON.stringify(remediation.plan)], value),
+    matchesText(
+      [remediation.id, remediation.type, remediation.resource, remediation.rule, remediation.description, remediation.why],
+      value,
+    ),
+  resource: (remediation, value) => matchesText([remediation.resource], value),
   since: (remediation, value) => Date.parse(remediation.started_at) >= Date.parse(value),
 };
 
@@ -49,7 +53,7 @@ export function remediations(params, signal) {
   const opened = read("open");
   const source = serverFilters("/remediations", FILTERS);
   const place = h("div", { class: "stack" });
-  let [items, next, shown] = [[], null, null];
+  let [items, next, shown, generation] = [[], null, null, 0];
   const since = () => hours && new Date(Date.now() - hours * 3_600_000).toISOString();
 
   function show() {
@@ -91,9 +95,11 @@ export function remediations(params, signal) {
   }
 
   async function load(path) {
+    const own = generation;
     try {
       const page = await source.page(path, { ...filters, since: since() }, PAGE);
-      if (signal.aborted) return;
+      // What was asked for before a filter changed is of no use any more.
+      if (signal.aborted || own !== generation) return;
       items = path ? [...items, ...page.items] : page.items;
       next = page.next;
       show();
@@ -112,10 +118,11 @@ export function remediations(params, signal) {
 
   /** The front again; what is below stays. */
   async function refresh() {
+    const own = generation;
     const page = await source.page(null, { ...filters, since: since() }, PAGE).catch(() => null);
-    if (!page || signal.aborted) return;
-    const known = new Set(page.items.map(({ id }) => id));
-    const rest = page.next ? items.filter(({ id }) => !known.has(id)) : [];
+    if (!page || signal.aborted || own !== generation) return;
+    const front = new Set(page.items.map(({ id }) => id));
+    const rest = page.next ? items.filter(({ id }) => !front.has(id)) : [];
     if (rest.length === 0) next = page.next;
     items = [...page.items, ...rest];
     show();
@@ -125,6 +132,7 @@ export function remediations(params, signal) {
     if (name === "hours") hours = value;
     else filters[name] = value;
     setQuery({ ...filters, hours });
+    generation += 1;
     items = [];
     load();
   };
@@ -140,18 +148,12 @@ export function remediations(params, signal) {
         "Search remediations",
         filters.text,
         (value) => filter("text", value),
-        "Search rule, step, reason",
+        "Search rule, resource, step, reason",
       ),
       field.choice("State", RUNNING, filters.running, (value) => filter("running", value)),
       field.choice("Outcome", ENDS, filters.outcome, (value) => filter("outcome", value)),
       field.choice("Time", WHEN, hours, (value) => filter("hours", value)),
-      h("input", {
-        type: "text",
-        "aria-label": "Resource",
-        placeholder: "Resource",
-        value: filters.resource,
-        onchange: (event) => filter("resource", event.target.value.trim()),
-      }),
+      field.text("Resource", filters.resource, (value) => filter("resource", value), "Resource"),
     ),
     place,
   );
@@ -170,7 +172,7 @@ function days(items) {
 }
 
 function entry(remediation, opened, signal) {
-  const { id, issue_id, action_type, description, rule, duration_seconds, started_at, rollback_performed } =
+  const { id, issue_id, description, rule, duration_seconds, started_at, rollback_performed } =
     remediation;
   const body = h("div", { class: "timeline-body" });
   let asked = false;
@@ -179,7 +181,7 @@ function entry(remediation, opened, signal) {
     asked = true;
     fill(body, loading("Loading its steps"));
     try {
-      const whole = await api.get(`/remediations/${id}`);
+      const [whole] = await Promise.all([api.get(`/remediations/${id}`), known()]);
       if (!signal.aborted) fill(body, remediationDetails(whole));
     } catch (error) {
       asked = false;
@@ -199,7 +201,7 @@ function entry(remediation, opened, signal) {
         h(
           "span",
           { class: "timeline-what" },
-          h("strong", null, action_type),
+          h("strong", null, aboutTitle(remediation)),
           h("span", { class: "muted small" }, description),
         ),
         rollback_performed && h("span", { class: "chip warn" }, "taken back"),

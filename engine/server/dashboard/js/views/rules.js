@@ -10,7 +10,7 @@ import { ask } from "../components/dialog.js";
 import { diagnostics } from "../components/diagnostics.js";
 import { chip, facts, hash } from "../components/marks.js";
 import { card, pane } from "../components/pane.js";
-import { empty } from "../components/states.js";
+import { empty, notice } from "../components/states.js";
 import { toast } from "../components/toast.js";
 
 const RELEASE = "POST /rules/{name}/release";
@@ -83,6 +83,7 @@ function item(rule) {
         ),
       ),
       chip(MODES[rule.mode] ?? [rule.mode], MODES[rule.mode]?.[2]),
+      stormChip(rule.storm),
       rule.warnings.length > 0 &&
         chip([`${rule.warnings.length} warning${rule.warnings.length === 1 ? "" : "s"}`, "warn"]),
       h(
@@ -172,8 +173,9 @@ function whole({ rule, recent }) {
         { class: "button", href: `#/playground?rule=${encodeURIComponent(rule.name)}` },
         "Try it in the playground",
       ),
-      release(rule.name),
+      rule.storm?.held && release(rule.name),
     ),
+    storm(rule.storm),
     h(
       "div",
       { class: "columns" },
@@ -192,6 +194,7 @@ function whole({ rule, recent }) {
         card(
           "What it is",
           facts([
+            ["Storm", stormChip(rule.storm)],
             ["Mode", chip(MODES[rule.mode] ?? [rule.mode], MODES[rule.mode]?.[2])],
             ["Matches", rule.matchers.map((matcher) => h("div", null, h("code", null, matcher)))],
             ["Priority", rule.priority],
@@ -234,17 +237,36 @@ function numbered(text) {
     ]);
 }
 
+/** Whether a storm of new issues holds the rule. */
+function stormChip(storm) {
+  if (!storm) return null;
+  return storm.held ? chip(["Held: a storm", "bad"]) : chip(["Goes on in a storm", "warn"]);
+}
+
+function storm(storm) {
+  if (!storm) return null;
+  const { held, new_issues, most, since, released_until } = storm;
+  const text = `${new_issues.toLocaleString()} new issues within the last minute; more than ${most} are a storm. `;
+  return held
+    ? notice("warn", "Held: a storm of new issues.", [
+        text,
+        "Its plans wait until it is over, or a person lets it go on.",
+        since && [" People were told ", time(since), "."],
+      ])
+    : notice("info", "Goes on despite a storm.", [text, "A person lets it, for another ", time(released_until, "left"), "."]);
+}
+
 function release(name) {
   const why = barred(RELEASE);
   const go = () =>
     ask({
-      title: `Release ${name} from its storm?`,
+      title: `Let ${name} go on in its storm?`,
       details: h(
         "p",
         null,
-        "A rule with very many new issues is held. Released, it goes on for an hour however many come.",
+        "A rule with very many new issues is held. Let go on, it treats them for an hour, however many come; every other guard is asked as ever.",
       ),
-      button: "Release for an hour",
+      button: "Let it go on for an hour",
       hint: "seen, all of them are real",
       act: async (reason) => {
         await api.send(`/rules/${encodeURIComponent(name)}/release`, { reason });
@@ -257,10 +279,10 @@ function release(name) {
     {
       class: "button",
       type: "button",
-      title: why ?? "When it is held because of a storm",
+      title: why,
       "aria-disabled": why ? "true" : undefined,
       onclick: () => (why ? toast(why, true) : go()),
     },
-    "Release from a storm",
+    "Let it go on",
   );
 }

@@ -4,7 +4,7 @@ import * as api from "../api.js";
 import { h } from "../dom.js";
 import { keepToken, token } from "../session.js";
 
-/** `done` is called with what `/session` says. */
+/** `done` is called with what `/session` says, as a promise. */
 export function signIn(done, expired) {
   const fault = h("p", { class: "tone-bad", role: "alert" }, expired);
   const field = h("input", { type: "password", autocomplete: "off", required: true, id: "token" });
@@ -16,7 +16,8 @@ export function signIn(done, expired) {
     const before = token();
     keepToken(field.value.trim());
     try {
-      done(await api.get("/session"));
+      const answer = await api.get("/session");
+      done(Promise.resolve(answer));
     } catch (error) {
       keepToken(before);
       fault.textContent =

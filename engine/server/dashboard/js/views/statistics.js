@@ -85,7 +85,8 @@ function sinceTheBeginning(statistics, wanted) {
     total_issues_detected,
     open_issues,
     total_remediations,
-    successful_remediations,
+    verified_remediations,
+    unverified_remediations,
     failed_remediations,
     success_rate,
     average_remediation_seconds,
@@ -98,9 +99,13 @@ function sinceTheBeginning(statistics, wanted) {
       [
         "Remediations",
         total_remediations,
-        `${successful_remediations} helped, ${failed_remediations} did not`,
+        ended({
+          verified: verified_remediations,
+          unverified: unverified_remediations,
+          failed: failed_remediations,
+        }),
       ],
-      ["Success", percent(success_rate), "of those that helped or did not"],
+      ["Success", percent(success_rate), OF_WHAT],
       ["Mean remediation", duration(average_remediation_seconds), "decided → ended"],
     ]),
     outcomes(by_outcome),
@@ -129,9 +134,9 @@ function ofWindow(window, { open_issues, mttr_reduction }) {
       [
         "Remediations",
         remediations.total,
-        `${remediations.successful} helped, ${remediations.failed} did not`,
+        ended(remediations),
       ],
-      ["Success", percent(remediations.success_rate), "of those that helped or did not"],
+      ["Success", percent(remediations.success_rate), OF_WHAT],
       [
         "Time to repair",
         duration(mttr?.mean_seconds),
@@ -161,6 +166,13 @@ function ofWindow(window, { open_issues, mttr_reduction }) {
       ),
     ),
   ];
+}
+
+const OF_WHAT = "verified, of those verified or failed";
+
+/** What became of remediations; those of which nothing shows whether they helped are counted for themselves. */
+function ended({ verified, unverified, failed }) {
+  return `${verified.toLocaleString()} verified, ${unverified.toLocaleString()} unverified, ${failed.toLocaleString()} failed`;
 }
 
 const percent = (value) => (value === null || value === undefined ? "–" : `${value} %`);

@@ -1,21 +1,43 @@
-//! The dashboard's files: what a browser is told about each.
+//! The dashboard's page: that it is whole, and what a browser is told of it.
 
 use actix_web::test::TestRequest;
 
 use super::support::{House, Plan, tokens};
 
 #[actix_web::test]
-async fn the_page_needs_no_token_is_never_kept_and_loads_nothing_from_elsewhere() {
+async fn the_page_is_whole_needs_no_token_and_loads_nothing_from_elsewhere() {
     let house = House::build(Plan { tokens: tokens(), ..Plan::default() }).await;
     for path in ["/", "/index.html"] {
         let answer = house.ask(TestRequest::get().uri(path)).await;
         let header = |name| answer.headers.get(name).map(|value| value.to_str().unwrap());
-        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
         assert!(answer.text.starts_with("<!doctype html>"), "{path}");
         assert_eq!(header("content-type"), Some("text/html; charset=utf-8"));
-        assert_eq!(header("cache-control"), Some("no-store"));
         assert_eq!(header("x-content-type-options"), Some("nosniff"));
-        assert!(header("content-security-policy").unwrap().starts_with("default-src 'self';"));
+        let policy = header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'self'; script-src 'sha256-"), "{policy}");
+        assert!(policy.contains("; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+        // Whatever else it named would be one more thing to wait for.
+        let asks: Vec<&str> = answer.text.matches("<link ").chain(answer.text.matches(" src=\"")).collect();
+        assert_eq!(asks, ["<link "], "the icon alone");
+        for part in [".standing {", "const $js_views_issue_js = (() => {", "function start() {"] {
+            assert!(answer.text.contains(part), "{part}");
+        }
+    }
+    assert_eq!(house.ask(TestRequest::get().uri("/icon.svg")).await.status, 200);
+    assert_eq!(house.ask(TestRequest::get().uri("/js/app.js")).await.status, 404);
+}
+
+#[actix_web::test]
+async fn a_browser_asks_each_time_and_hears_that_nothing_is_new() {
+    let house = House::build(Plan::default()).await;
+    let first = house.ask(TestRequest::get().uri("/")).await;
+    assert_eq!(first.headers.get("cache-control").unwrap(), "no-cache");
+    let etag = first.headers.get("etag").unwrap().clone();
+    for (known, status) in [(etag.to_str().unwrap(), 304), ("\"of another version\"", 200)] {
+        let again = house.ask(TestRequest::get().uri("/").insert_header(("if-none-match", known))).await;
+        assert_eq!(again.status, status, "{known}");
+        assert_eq!(again.text.is_empty(), status == 304, "{known}");
     }
 }
 
