@@ -22,7 +22,7 @@ export function notices(signal) {
   }, signal);
   const show = (ready, standing) => {
     if (signal.aborted || !ready) return;
-    fill(parts, problems(ready), standing && [off(standing), standing.storms.map(storm), limit(standing)]);
+    fill(parts, problems(ready), standing && [off(standing), standing.storms.filter(isNow).map(storm), limit(standing)]);
     place();
   };
   const refresh = async () => {
@@ -40,6 +40,9 @@ function off({ auto_remediation_enabled, by, why, at }) {
   const who = at ? `${by}: ${why} (${absolute(Date.parse(at))})` : "It is off by the configuration.";
   return notice("warn", "Automatic remediation is off.", who);
 }
+
+/** Whether there is a storm; a person's word holds longer than most of them. */
+const isNow = ({ new_issues, most }) => new_issues > most;
 
 /** A rule that is held, or that a person lets go on. */
 function storm({ rule, held, new_issues, most, released_until }) {
