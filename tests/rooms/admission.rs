@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::policy::{Contested, MaintenanceWindow, Schedule};
-use selfheal_runtime::ports::NewsKind;
+use selfheal_runtime::ports::{News, NewsKind};
 
 use crate::double::Turn;
 use crate::world::{House, World, alert, minutes, rule, seconds};
@@ -411,6 +411,9 @@ async fn what_somebody_else_would_take_back() {
         let told = facts.is_some_and(|record| record.facts.to_string().contains("Flux would take back a"));
         assert!(told, "{says}: the decision does not say who");
         assert_eq!(house.open_approval().await.is_some(), says == Contested::Ask, "{says}");
+        let names =
+            |news: &News| news.facts.iter().any(|(name, who)| name == "Contested" && who.contains("Flux"));
+        assert_eq!(world.sink.got().iter().any(names), says == Contested::Act, "{says}: who is told");
     }
 }
 

@@ -9,17 +9,16 @@ use std::time::Duration;
 
 use selfheal_contract::{Applied, Effect, Failure, IntentId, Preview, Undone};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::cluster::Cluster;
 use crate::diff::changes;
 use crate::exchange::{PatchKind, Run};
+use crate::gitops::contested_by;
 use crate::kind::Reference;
+use crate::mark::{CONTEST_ANNOTATION, INTENT_ANNOTATION, Mark, guarded, marked, merge};
 use crate::object::Object;
-
-/// The annotation that names the intent of selfheal's latest change of an object.
-pub const INTENT_ANNOTATION: &str = "selfheal.dev/intent";
 
 /// Times that a change is tried when others write at the same moment, with a wait that grows by this much each time.
 const TRIES_MAX: u32 = 6;
@@ -37,6 +36,12 @@ pub struct Before {
     /// The intent of the change before, so that an undo leaves no trace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<String>,
+    /// Who would set the fields back, so that the object tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contested_by: Option<String>,
+    /// Whom the change before has named so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contest_told: Option<String>,
 }
 
 /// How the values of the fields are read from the object.
@@ -99,17 +104,19 @@ impl Edit<'_> {
         })
     }
 
-    /// Reads what is there.
+    /// Reads what is there, and who keeps these fields; the form of a field is that of [`crate::gitops`].
     ///
     /// # Errors
     /// As for [`Cluster::get`], and what `read` refuses.
-    pub async fn capture(&self) -> Result<Before, Failure> {
+    pub async fn capture(&self, fields: &[Vec<impl AsRef<str>>]) -> Result<Before, Failure> {
         let object = self.cluster.get(self.of).await?;
         Ok(Before {
             uid: object.uid().to_owned(),
             version: object.version().to_owned(),
             values: (self.read)(&object)?,
             intent: object.annotation(INTENT_ANNOTATION).map(str::to_owned),
+            contested_by: contested_by(&object, fields),
+            contest_told: object.annotation(CONTEST_ANNOTATION).map(str::to_owned),
         })
     }
 
@@ -142,18 +149,23 @@ impl Edit<'_> {
                 plain(&before.values)
             )));
         }
-        let intent = self.subresource.is_none().then(|| json!(intent));
-        let patch = guarded((self.write)(&self.wanted), &object, intent);
-        let made = self.send(&patch).await?;
+        let marks = self.marks(&object, json!(intent), before.contested_by.as_deref());
+        let patch = marked((self.write)(&self.wanted), &object, &marks);
+        let made = self.send(&patch, before).await?;
+        let mut facts = json!({ "from": current, "to": self.wanted, "uid": before.uid });
+        if let Some(by) = &before.contested_by {
+            facts["contested_by"] = json!(by);
+        }
         Ok(made.map(|_| Applied {
             summary: format!(
-                "set {} of {} from {} to {}",
+                "set {} of {} from {} to {}{}",
                 self.what,
                 self.of,
                 plain(&current),
-                plain(&self.wanted)
+                plain(&self.wanted),
+                before.contest()
             ),
-            facts: json!({ "from": current, "to": self.wanted, "uid": before.uid }),
+            facts,
             ..Applied::default()
         }))
     }
@@ -220,16 +232,16 @@ impl Edit<'_> {
                 plain(&current)
             ));
         }
-        let marked = object.annotation(INTENT_ANNOTATION);
-        if self.subresource.is_none() && marked == before.intent.as_deref() {
+        let told = object.annotation(INTENT_ANNOTATION);
+        if self.subresource.is_none() && told == before.intent.as_deref() {
             return nothing(format!(
                 "somebody else set {} of {} to the same; it is left so",
                 self.what, self.of
             ));
         }
-        let intent = self.subresource.is_none().then(|| json!(before.intent));
-        let patch = guarded((self.write)(&before.values), &object, intent);
-        let made = self.send(&patch).await?;
+        let marks = self.marks(&object, json!(before.intent), before.contest_told.as_deref());
+        let patch = marked((self.write)(&before.values), &object, &marks);
+        let made = self.send(&patch, before).await?;
         Ok(made.map(|_| {
             Undone::Reversed(format!(
                 "set {} of {} back from {} to {}",
@@ -252,12 +264,32 @@ impl Edit<'_> {
         self.cluster.patch(self.of, self.subresource, self.patch, patch, Run::Dry).await
     }
 
-    async fn send(&self, patch: &Value) -> Result<Option<Object>, Failure> {
-        self.cluster.try_patch(self.of, self.subresource, self.patch, patch).await
+    async fn send(&self, patch: &Value, before: &Before) -> Result<Option<Object>, Failure> {
+        let run = if before.contested_by.is_some() { Run::Contesting } else { Run::Real };
+        self.cluster.try_run(self.of, self.subresource, self.patch, patch, run).await
+    }
+
+    /// What the object tells of the change.
+    fn marks(&self, object: &Object, intent: Value, contested_by: Option<&str>) -> Vec<Mark> {
+        if self.subresource.is_some() {
+            return Vec::new();
+        }
+        let mut marks = vec![(INTENT_ANNOTATION, intent)];
+        if object.annotation(CONTEST_ANNOTATION) != contested_by {
+            marks.push((CONTEST_ANNOTATION, json!(contested_by)));
+        }
+        marks
     }
 
     fn already(&self) -> String {
         format!("{} of {} is {} already", self.what, self.of, plain(&self.wanted))
+    }
+}
+
+impl Before {
+    /// For the end of a sentence about the change: who would set it back.
+    pub fn contest(&self) -> String {
+        self.contested_by.as_ref().map_or(String::new(), |by| format!(", which {by} keeps and may set back"))
     }
 }
 
@@ -304,51 +336,6 @@ impl Tries {
     }
 }
 
-/// Adds to a patch the precondition that the object is still in this very state, and the annotation: `None` leaves it
-/// alone, null takes it away. The patch is an object (merge, strategic) or an array of operations (RFC 6902).
-pub fn guarded(mut patch: Value, object: &Object, intent: Option<Value>) -> Value {
-    if let Value::Array(operations) = &mut patch {
-        // Writing a resourceVersion is how a patch of this kind states it as its precondition; it covers the uid.
-        let version = object.version();
-        operations.push(json!({ "op": "replace", "path": "/metadata/resourceVersion", "value": version }));
-        operations.extend(intent.and_then(|intent| annotating(object, &intent)));
-        return patch;
-    }
-    let mut metadata = json!({ "uid": object.uid(), "resourceVersion": object.version() });
-    if let Some(intent) = intent {
-        metadata["annotations"] = json!({ INTENT_ANNOTATION: intent });
-    }
-    merge(&mut patch, &json!({ "metadata": metadata }));
-    patch
-}
-
-/// The operation that sets the annotation, or takes it away.
-fn annotating(object: &Object, intent: &Value) -> Option<Value> {
-    let path = "/metadata/annotations/selfheal.dev~1intent";
-    match (object.annotation(INTENT_ANNOTATION), intent) {
-        (None, Value::Null) => None,
-        (Some(_), Value::Null) => Some(json!({ "op": "remove", "path": path })),
-        _ if object.at("/metadata/annotations").is_object() => {
-            Some(json!({ "op": "add", "path": path, "value": intent }))
-        }
-        _ => Some(
-            json!({ "op": "add", "path": "/metadata/annotations", "value": { INTENT_ANNOTATION: intent } }),
-        ),
-    }
-}
-
-/// Puts what stands in one object of JSON into another (RFC 7396, but null stays).
-fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (name, value) in from {
-                merge(into.entry(name.clone()).or_insert_with(|| Value::Object(Map::new())), value);
-            }
-        }
-        (into, from) => *into = from.clone(),
-    }
-}
-
 /// Values in a sentence: `3`, `memory limit 1Gi, memory request none`.
 fn plain(value: &Value) -> String {
     match value {
@@ -375,45 +362,6 @@ fn plain(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_patch_carries_its_precondition() {
-        let object =
-            Object { json: json!({ "metadata": { "uid": "u", "resourceVersion": "7" } }), date: None };
-        let patch = json!({ "spec": { "replicas": 3 } });
-        assert_eq!(
-            guarded(patch.clone(), &object, Some(json!("i"))),
-            json!({ "spec": { "replicas": 3 },
-                "metadata": { "uid": "u", "resourceVersion": "7", "annotations": { "selfheal.dev/intent": "i" } } })
-        );
-        assert_eq!(guarded(patch.clone(), &object, None)["metadata"].get("annotations"), None);
-        let removing = guarded(patch, &object, Some(Value::Null));
-        assert!(removing["metadata"]["annotations"][INTENT_ANNOTATION].is_null());
-    }
-
-    #[test]
-    fn operations_carry_it_too() {
-        let object = |metadata: Value| Object { json: json!({ "metadata": metadata }), date: None };
-        let bare = object(json!({ "resourceVersion": "7" }));
-        let marked = object(json!({ "resourceVersion": "7", "annotations": { "selfheal.dev/intent": "i" } }));
-        let path = "/metadata/annotations/selfheal.dev~1intent";
-        for (object, intent, expected) in [
-            (&bare, Value::Null, None),
-            (
-                &bare,
-                json!("j"),
-                Some(json!({ "op": "add", "path": "/metadata/annotations",
-                "value": { "selfheal.dev/intent": "j" } })),
-            ),
-            (&marked, json!("j"), Some(json!({ "op": "add", "path": path, "value": "j" }))),
-            (&marked, Value::Null, Some(json!({ "op": "remove", "path": path }))),
-        ] {
-            let mut wanted =
-                vec![json!({ "op": "replace", "path": "/metadata/resourceVersion", "value": "7" })];
-            wanted.extend(expected);
-            assert_eq!(guarded(json!([]), object, Some(intent)), Value::Array(wanted));
-        }
-    }
 
     #[test]
     fn values_are_told_in_words() {

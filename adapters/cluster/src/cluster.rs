@@ -210,7 +210,22 @@ impl Cluster {
         kind: PatchKind,
         patch: &Value,
     ) -> Result<Option<Object>, Failure> {
-        let question = Self::patching(of, subresource, kind, patch, Run::Real);
+        self.try_run(of, subresource, kind, patch, Run::Real).await
+    }
+
+    /// As [`try_patch`](Self::try_patch), run in one of the ways.
+    ///
+    /// # Errors
+    /// As for [`patch`](Self::patch).
+    pub async fn try_run(
+        &self,
+        of: Reference<'_>,
+        subresource: Option<&str>,
+        kind: PatchKind,
+        patch: &Value,
+        run: Run,
+    ) -> Result<Option<Object>, Failure> {
+        let question = Self::patching(of, subresource, kind, patch, run);
         match self.exchange(&question).await? {
             Ok(answer) => Ok(Some(answer.into())),
             Err(refusal) if refusal.code == 409 => Ok(None),

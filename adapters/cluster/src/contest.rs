@@ -1,12 +1,12 @@
-//! Who would take a change of an object's fields back: what [`gitops`] finds, in the words of a plan.
+//! Who would take a change of an object's fields back: what [`crate::gitops`] finds, in the words of a plan.
 
 use selfheal_contract::{Contest, Failure};
 
 use crate::cluster::Cluster;
-use crate::gitops::gitops;
+use crate::gitops::contested_by;
 use crate::kind::Reference;
 
-/// Who would set these fields of an object back by themselves; the form of a field is that of [`crate::managers`].
+/// Who would set these fields of an object back by themselves; the form of a field is that of [`crate::gitops`].
 ///
 /// # Errors
 /// As for [`Cluster::get`].
@@ -16,21 +16,17 @@ pub async fn contest(
     fields: &[Vec<impl AsRef<str>>],
 ) -> Result<Option<Contest>, Failure> {
     let object = cluster.get(of).await?;
-    let fields: Vec<Vec<&str>> =
-        fields.iter().map(|field| field.iter().map(AsRef::as_ref).collect()).collect();
-    let paths: Vec<&[&str]> = fields.iter().map(Vec::as_slice).collect();
-    let kept = gitops(&object, &paths).filter(|kept| kept.reverts);
-    Ok(kept.map(|kept| Contest {
-        by: format!("{} {}", kept.keeper.name(), kept.source).trim().to_owned(),
+    Ok(contested_by(&object, fields).map(|by| Contest {
+        by,
         what: fields.iter().map(|field| format!("{} of {of}", shown(field))).collect(),
         instead: "change it in the repository, or take the field out of what is kept there".to_owned(),
     }))
 }
 
 /// `spec.template.spec.containers[app].resources`.
-fn shown(field: &[&str]) -> String {
+fn shown(field: &[impl AsRef<str>]) -> String {
     let mut text = String::new();
-    for name in field {
+    for name in field.iter().map(AsRef::as_ref) {
         match name.strip_prefix("k:{\"name\":\"").and_then(|rest| rest.strip_suffix("\"}")) {
             Some(item) => text.push_str(&format!("[{item}]")),
             None if text.is_empty() => text.push_str(name),

@@ -34,6 +34,8 @@ impl PatchKind {
 pub enum Run {
     /// It is made.
     Real,
+    /// It is made although somebody else keeps what it sets, under a name of its own.
+    Contesting,
     /// The server answers as if, admission and all, and stores nothing.
     Dry,
 }
@@ -66,6 +68,10 @@ pub(crate) struct Question {
 
 /// Who selfheal is in `managedFields`, and in the server's audit log.
 pub(crate) const FIELD_MANAGER: &str = "selfheal";
+
+/// Who it is there for fields that somebody else keeps, so that nobody takes them for its own afterwards: `managedFields`
+/// names only who has set a field last.
+const CONTESTING_MANAGER: &str = "selfheal-contesting";
 
 impl Question {
     pub(crate) fn new(
@@ -108,14 +114,12 @@ impl Question {
 
     /// Makes it a change, or a trial of one.
     pub(crate) fn run(mut self, run: Run) -> Self {
-        self.changes = run == Run::Real;
+        self.changes = run != Run::Dry;
+        let manager = if run == Run::Contesting { CONTESTING_MANAGER } else { FIELD_MANAGER };
         if self.method != Method::DELETE {
-            self = self.query("fieldManager", FIELD_MANAGER);
+            self = self.query("fieldManager", manager);
         }
-        match run {
-            Run::Real => self,
-            Run::Dry => self.query("dryRun", "All"),
-        }
+        if self.changes { self } else { self.query("dryRun", "All") }
     }
 
     pub(crate) fn asked(&self) -> Asked<'_> {

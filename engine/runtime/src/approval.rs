@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use selfheal_core::guard::{Guard, Ruling};
+use selfheal_core::guard::{self, Guard, Ruling};
 use selfheal_core::hash::ContentHash;
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use serde_json::Value;
@@ -172,7 +172,10 @@ async fn run(
     };
     let why = match ending {
         Ending::Ruled { ruling: Ruling::Admit, claim } => {
-            let summary = format!("plan {} admitted, approved by {by}", approval.plan_hash.short());
+            let all_the_same =
+                guard::contest(&facts.verdicts).map_or(String::new(), |who| format!("; {who}"));
+            let hash = approval.plan_hash.short();
+            let summary = format!("plan {hash} admitted, approved by {by}{all_the_same}");
             pen.note(case::decided(engine, &issue, summary, &facts));
             let (plan, by) = (approval.plan, Some(by.to_owned()));
             return execute::begin(engine, pen, issue, rule, &facts, plan, *claim, by).await;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::guard::{Guard, Ruling};
+use selfheal_core::guard::{self, Guard, Ruling};
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use selfheal_core::moment::later;
 use selfheal_core::remediation::RemediationId;
@@ -160,7 +160,9 @@ async fn conclude(
                 return Ok(());
             };
             let hash = facts.plan_hash.unwrap_or_else(|| plan.hash());
-            let summary = format!("decided and admitted, plan {}", hash.short());
+            let all_the_same =
+                guard::contest(&facts.verdicts).map_or(String::new(), |who| format!("; {who}"));
+            let summary = format!("decided and admitted, plan {}{all_the_same}", hash.short());
             pen.note(decided(engine, &issue, summary, &facts));
             execute::begin(engine, pen, issue, &rule, &facts, plan, *claim, None).await
         }

@@ -105,19 +105,25 @@ pub(crate) fn opened(engine: &Engine, issue: &Issue) -> Vec<Write> {
 }
 
 /// A remediation begins.
-pub(crate) fn begins(engine: &Engine, issue: &Issue, remediation: &Remediation) -> Vec<Write> {
+pub(crate) fn begins(
+    engine: &Engine,
+    issue: &Issue,
+    remediation: &Remediation,
+    contest: Option<&str>,
+) -> Vec<Write> {
     let title = format!("{}: a plan was admitted", issue.alert.name());
     let mut news = about_issue(engine, NewsKind::Plan, issue, title, String::new());
-    news.facts.extend(about_plan(remediation));
+    news.facts.extend(about_plan(remediation, contest));
     send(engine, News { remediation: Some(remediation.id), ..news })
 }
 
-/// What a remediation does, and who approved of it.
-fn about_plan(remediation: &Remediation) -> Vec<(String, String)> {
+/// What a remediation does, who approved of it, and who would take the change back.
+fn about_plan(remediation: &Remediation, contest: Option<&str>) -> Vec<(String, String)> {
     let steps: Vec<String> = remediation.plan.steps().iter().map(|step| step.action.text()).collect();
     let plan = ("Plan".to_owned(), format!("{} {}", remediation.plan_hash.short(), steps.join(", ")));
     let approved = remediation.approved_by.clone().map(|who| ("Approved by".to_owned(), who));
-    [plan].into_iter().chain(approved).collect()
+    let contested = contest.map(|who| ("Contested".to_owned(), who.to_owned()));
+    [plan].into_iter().chain(approved).chain(contested).collect()
 }
 
 /// An issue got an outcome without a remediation.
@@ -145,12 +151,13 @@ pub(crate) fn remediated(
     engine: &Engine,
     issue: &Issue,
     remediation: &Remediation,
+    contest: Option<&str>,
     outcome: Outcome,
     why: &str,
 ) -> Vec<Write> {
     let title = format!("{}: {outcome}", issue.alert.name());
     let mut news = about_issue(engine, news_kind(outcome), issue, title, why.to_owned());
-    news.facts.extend(about_plan(remediation));
+    news.facts.extend(about_plan(remediation, contest));
     send(engine, News { outcome: Some(outcome), remediation: Some(remediation.id), ..news })
 }
 

@@ -7,8 +7,8 @@
 
 use async_trait::async_trait;
 use selfheal_cluster::{
-    Cluster, INTENT_ANNOTATION, Object, PatchKind, Reference, Run, Tries, changes, contest, guarded,
-    same_object,
+    Cluster, INTENT_ANNOTATION, Object, PatchKind, Reference, Run, Tries, changes, contest, contested_by,
+    guarded, same_object,
 };
 use selfheal_contract::{
     About, Action, Applied, Assessment, Contest, Effect, Failure, FailureKind, IntentId, Parameters, Preview,
@@ -91,6 +91,9 @@ fn standing(rollout: &Object) -> Standing {
     }
 }
 
+/// Where somebody's pause stands, which a repository may have.
+const PAUSED: [&str; 2] = ["spec", "paused"];
+
 /// A merge patch that lifts the pause of somebody.
 fn unpause() -> Value {
     json!({ "spec": { "paused": false } })
@@ -147,7 +150,9 @@ impl<G: GoingOn> Go<G> {
             return Ok(Some(()));
         }
         let patch = guarded(unpause(), halfway.as_ref().unwrap_or(rollout), Some(json!(intent)));
-        match cluster.try_patch(of, None, PatchKind::Merge, &patch).await {
+        let run =
+            if contested_by(rollout, &[PAUSED.to_vec()]).is_some() { Run::Contesting } else { Run::Real };
+        match cluster.try_run(of, None, PatchKind::Merge, &patch, run).await {
             Ok(made) => Ok(made.map(drop)),
             // "Nothing happened" would be untrue of the whole.
             Err(failure) if halfway.is_some() && failure.kind == FailureKind::Refused => {
@@ -198,7 +203,7 @@ impl<G: GoingOn> Action for Go<G> {
         if !is_paused(&place.cluster.get(place.of).await?) {
             return Ok(None);
         }
-        contest(place.cluster, place.of, &[vec!["spec", "paused"]]).await
+        contest(place.cluster, place.of, &[PAUSED.to_vec()]).await
     }
 
     async fn related(&self, params: &Self::Parameters) -> Result<Vec<String>, Failure> {

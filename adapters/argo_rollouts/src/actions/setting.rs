@@ -111,7 +111,7 @@ impl<S: Setting> Action for Set<S> {
     async fn capture(&self, params: &Self::Parameters) -> Result<Prior, Failure> {
         let place = self.0.place(params)?;
         let aim = self.0.aim(params, place).await?;
-        let before = self.0.edit(params, place, &aim)?.capture().await?;
+        let before = self.0.edit(params, place, &aim)?.capture(&self.0.fields(params, &aim)).await?;
         Ok(Prior { before, aim })
     }
 
@@ -126,7 +126,8 @@ impl<S: Setting> Action for Set<S> {
         if applied.facts.is_null() {
             return Ok(applied);
         }
-        Ok(Applied { summary: self.0.told(params, &place.of.to_string(), true), ..applied })
+        let told = self.0.told(params, &place.of.to_string(), true);
+        Ok(Applied { summary: format!("{told}{}", before.contest()), ..applied })
     }
 
     async fn effect(

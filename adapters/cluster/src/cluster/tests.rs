@@ -1,7 +1,7 @@
 //! Single exchanges with a server that answers from a script.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use http::{Request, Response};
 use kube::client::Body;
@@ -11,7 +11,8 @@ use selfheal_core::span::Span;
 use serde_json::json;
 
 use super::*;
-use crate::change::{Edit, INTENT_ANNOTATION};
+use crate::change::Edit;
+use crate::mark::{CONTEST_ANNOTATION, INTENT_ANNOTATION};
 
 /// What the server does next.
 enum Next {
@@ -20,6 +21,10 @@ enum Next {
     Hang,
     Reset,
 }
+
+/// The field that changes, as `managedFields` has it.
+static REPLICAS: LazyLock<[Vec<String>; 1]> =
+    LazyLock::new(|| [["spec", "replicas"].map(str::to_owned).to_vec()]);
 
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -164,7 +169,7 @@ async fn conflicts_are_read_anew_and_judged_again() {
         deployment(4, 5, None),
     ]);
     let edit = edit(&cluster);
-    let before = edit.capture().await.unwrap();
+    let before = edit.capture(&*REPLICAS).await.unwrap();
     let applied = edit.apply(&before, &intent()).await.unwrap();
     assert_eq!(applied.summary, "set replicas of deployment shop/web from 2 to 5");
     let log = log.lock().unwrap();
@@ -180,7 +185,7 @@ async fn conflicts_without_end_are_transient() {
     let script = (0..6).flat_map(|version| [deployment(version, 2, None), conflict()]);
     let (cluster, _) = scripted([deployment(1, 2, None)].into_iter().chain(script));
     let edit = edit(&cluster);
-    let before = edit.capture().await.unwrap();
+    let before = edit.capture(&*REPLICAS).await.unwrap();
     let failure = edit.apply(&before, &intent()).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Transient, "{failure}");
 }
@@ -198,7 +203,7 @@ async fn what_somebody_else_changed_is_left_alone() {
         deployment(3, 2, Some("earlier")),
     ]);
     let edit = edit(&cluster);
-    let before = edit.capture().await.unwrap();
+    let before = edit.capture(&*REPLICAS).await.unwrap();
     let failure = edit.apply(&before, &intent()).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Refused, "{failure}");
     assert!(matches!(edit.effect(&before).await.unwrap(), Effect::Unclear(_)));
@@ -209,4 +214,43 @@ async fn what_somebody_else_changed_is_left_alone() {
     );
     assert!(matches!(edit.undo(&before).await.unwrap(), Undone::Reversed(_)), "its own");
     assert!(log.lock().unwrap().last().unwrap().contains(r#""selfheal.dev/intent":"earlier""#));
+}
+
+/// What somebody else keeps is changed under another name, and the object tells whose it is until that is taken back.
+#[tokio::test(start_paused = true)]
+async fn a_contested_change_says_so() {
+    let kept = |version: i64, replicas: i64, intent: Option<&str>, by: Option<&str>| {
+        let annotations = json!({ "argocd.argoproj.io/tracking-id": "shop:x", INTENT_ANNOTATION: intent,
+            CONTEST_ANNOTATION: by });
+        Next::Answer(
+            200,
+            json!({ "metadata": { "uid": "u", "resourceVersion": version.to_string(), "annotations": annotations },
+                "spec": { "replicas": replicas } }),
+        )
+    };
+    let (own, by) = (intent().to_string(), "Argo CD shop");
+    let (cluster, log) = scripted([
+        kept(1, 2, None, None),
+        kept(1, 2, None, None),
+        kept(2, 5, Some(&own), Some(by)),
+        kept(2, 5, Some(&own), Some(by)),
+        kept(3, 2, None, None),
+    ]);
+    let edit = edit(&cluster);
+    let before = edit.capture(&*REPLICAS).await.unwrap();
+    assert_eq!(before.contested_by.as_deref(), Some(by));
+    let applied = edit.apply(&before, &intent()).await.unwrap();
+    let summary =
+        "set replicas of deployment shop/web from 2 to 5, which Argo CD shop keeps and may set back";
+    assert_eq!((applied.summary.as_str(), &applied.facts["contested_by"]), (summary, &json!(by)));
+    assert!(matches!(edit.undo(&before).await.unwrap(), Undone::Reversed(_)));
+    let log = log.lock().unwrap();
+    for (line, told) in
+        [(2, format!("{CONTEST_ANNOTATION}\":\"{by}")), (4, format!("{CONTEST_ANNOTATION}\":null"))]
+    {
+        assert!(
+            log[line].contains("fieldManager=selfheal-contesting") && log[line].contains(&told),
+            "{log:#?}"
+        );
+    }
 }

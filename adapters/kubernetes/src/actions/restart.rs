@@ -13,6 +13,7 @@ use selfheal_contract::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::setting::Field;
 use crate::context::{Context, Place};
 
 static FITTING: [&Kind; 3] = [&kinds::DEPLOYMENT, &kinds::STATEFUL_SET, &kinds::DAEMON_SET];
@@ -27,7 +28,7 @@ selfheal_contract::parameters! {
         pub namespace: String,
         /// deployment/NAME, statefulset/NAME or daemonset/NAME; a name alone is a deployment's.
         pub workload: String,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }
@@ -136,7 +137,8 @@ impl selfheal_contract::Action for Action {
     async fn capture(&self, params: &Parameters) -> Result<Prior, Failure> {
         let Place { cluster, of } = self.place(params)?;
         let restart_at = cluster.get(of).await?.read_at()?.to_string();
-        let before = self.edit(params, Value::Null)?.capture().await?;
+        // An annotation that no repository has: nobody else decides about it.
+        let before = self.edit(params, Value::Null)?.capture(&[] as &[Field]).await?;
         Ok(Prior { before, restart_at })
     }
 

@@ -10,6 +10,7 @@ use selfheal_contract::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::setting::{Field, path};
 use crate::context::{Context, Place};
 use crate::probes::{Revision, revisions_of};
 
@@ -22,7 +23,7 @@ selfheal_contract::parameters! {
         pub deployment: String,
         /// The hash of the revision's pod template (k8s::revisions has it as previous), or the revision's number as text.
         pub revision: String,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }
@@ -103,6 +104,10 @@ impl Action {
     }
 }
 
+fn fields() -> [Field; 1] {
+    [path(&["spec", "template", "spec"])]
+}
+
 impl Revision {
     fn name(&self) -> String {
         format!("{} ({})", self.hash, self.number)
@@ -140,12 +145,12 @@ impl selfheal_contract::Action for Action {
 
     async fn contest(&self, params: &Parameters) -> Result<Option<Contest>, Failure> {
         let Place { cluster, of } = self.place(params)?;
-        contest(cluster, of, &[vec!["spec", "template", "spec"]]).await
+        contest(cluster, of, &fields()).await
     }
 
     async fn capture(&self, params: &Parameters) -> Result<Prior, Failure> {
         let wanted = self.wanted(params).await?;
-        Ok(Prior { before: self.edit(params, &wanted)?.capture().await?, wanted })
+        Ok(Prior { before: self.edit(params, &wanted)?.capture(&fields()).await?, wanted })
     }
 
     async fn apply(&self, params: &Parameters, prior: &Prior, intent: &IntentId) -> Result<Applied, Failure> {

@@ -7,7 +7,7 @@ use selfheal_contract::{
     Undone,
 };
 
-/// A field by the names on the way to it, as `managedFields` has them: see [`selfheal_cluster::managers`].
+/// A field by the names on the way to it, as `managedFields` has them: see [`selfheal_cluster::gitops`].
 pub(super) type Field = Vec<String>;
 
 /// An action that sets fields of one object.
@@ -70,7 +70,7 @@ impl<S: Setting> Action for Set<S> {
 
     async fn capture(&self, params: &Self::Parameters) -> Result<Before, Failure> {
         self.0.check(params).await?;
-        self.0.edit(params)?.capture().await
+        self.0.edit(params)?.capture(&self.0.fields(params).await?).await
     }
 
     async fn apply(

@@ -18,7 +18,7 @@ selfheal_contract::parameters! {
         pub namespace: String,
         /// Its name.
         pub name: String,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }
@@ -184,7 +184,7 @@ fn reading(object: &Object, autoscaler: Option<Autoscaler>) -> Value {
         "autoscaler": autoscaler.as_ref().map(|autoscaler| &autoscaler.name),
         "autoscaler_min": autoscaler.as_ref().map(|autoscaler| autoscaler.min),
         "autoscaler_max": autoscaler.as_ref().map(|autoscaler| autoscaler.max),
-        "kept_by": gitops(object, &[]).map(|kept| format!("{} {}", kept.keeper.name(), kept.source).trim().to_owned()),
+        "kept_by": gitops(object, &[]).map(|kept| kept.to_string()),
     })
 }
 

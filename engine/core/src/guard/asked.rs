@@ -14,6 +14,8 @@ const CONCURRENCY_RETRY: Duration = Duration::from_secs(5);
 const LEDGER_RETRY: Duration = Duration::from_secs(10);
 /// How long a rule in a storm is held before it is looked at again.
 const STORM_HOLD: Duration = Duration::from_secs(60);
+/// What is said where nobody would take anything back.
+pub(super) const UNCONTESTED: &str = "nobody else is known to decide about what is changed";
 
 /// What a guard says about the facts, and why.
 pub(super) fn ask(guard: Guard, facts: &Facts<'_>) -> (Says, String) {
@@ -141,7 +143,7 @@ fn blast_radius(facts: &Facts<'_>) -> (Says, String) {
 
 fn ownership(facts: &Facts<'_>) -> (Says, String) {
     if facts.contested.is_empty() {
-        return (Says::Pass, "nobody else is known to decide about what is changed".to_owned());
+        return (Says::Pass, UNCONTESTED.to_owned());
     }
     let contested: Vec<String> =
         facts.contested.iter().map(|(step, by)| format!("step {step}: {by}")).collect();

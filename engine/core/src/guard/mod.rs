@@ -87,6 +87,15 @@ pub enum Says {
     Ask,
 }
 
+/// Who would take the change of a plan back that may run all the same: what the guard over ownership let pass with a word
+/// about it.
+pub fn contest(verdicts: &[Verdict]) -> Option<&str> {
+    let let_pass = |verdict: &&Verdict| {
+        verdict.guard == Guard::Ownership && verdict.says == Says::Pass && verdict.why != asked::UNCONTESTED
+    };
+    verdicts.iter().find(let_pass).map(|verdict| verdict.why.as_str())
+}
+
 /// What the ledger holds that bears on a claim.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LedgerReading {

@@ -18,7 +18,8 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use selfheal_core::issue::{Event, Outcome};
+use selfheal_core::guard;
+use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_core::plan::{Plan, Step};
 use selfheal_core::remediation::RemediationId;
 use selfheal_script::Rule;
@@ -86,6 +87,8 @@ struct Run<'e> {
     due: Option<Timestamp>,
     /// What the issue is about: failures are counted by it.
     resource: String,
+    /// Who would take the change back that is made all the same.
+    contest: Option<String>,
 }
 
 /// Begins a remediation that was admitted. What `pen` holds becomes durable together with its first intent.
@@ -125,7 +128,8 @@ pub(crate) async fn begin(
         "a remediation begins"
     );
     pen.note(Write::Begin(Box::new(remediation.clone())));
-    pen.note_all(news::begins(engine, &issue, &remediation));
+    let contest = guard::contest(&facts.verdicts).map(str::to_owned);
+    pen.note_all(news::begins(engine, &issue, &remediation, contest.as_deref()));
     let why = format!("{} is under way", remediation.id);
     pen.note(Write::Move {
         issue: issue.id,
@@ -147,6 +151,7 @@ pub(crate) async fn begin(
         grant: Grant::Fresh(engine.clock.monotonic()),
         due: Some(issue.wake_at.unwrap_or(issue.received_at)),
         resource: issue.resource.clone(),
+        contest,
     };
     let began = run.carry_out(&issue).await;
     if began.as_ref().is_err_and(|fault| fault.kind == JournalFaultKind::Conflict) {
@@ -180,8 +185,17 @@ pub(crate) async fn take_up(engine: &Arc<Engine>, pen: Pen<'_>, issue: Issue) ->
         grant: Grant::Kept,
         due: None,
         resource: issue.resource.clone(),
+        contest: contest(engine, issue.id).await?,
     };
     run.carry_out(&issue).await
+}
+
+/// What an earlier process has recorded of those who would take the change back.
+async fn contest(engine: &Engine, issue: IssueId) -> Result<Option<String>, JournalFault> {
+    let records = engine.journal.story(issue).await?.map(|story| story.records).unwrap_or_default();
+    let decided = records.into_iter().rfind(|record| record.kind == "decided");
+    let facts = decided.and_then(|record| serde_json::from_value::<DecisionFacts>(record.facts).ok());
+    Ok(facts.and_then(|facts| guard::contest(&facts.verdicts).map(str::to_owned)))
 }
 
 impl Run<'_> {
@@ -278,7 +292,8 @@ impl Run<'_> {
                 approved_by: self.remediation.approved_by.clone(),
             }),
         }));
-        self.pen.note_all(news::remediated(engine, issue, &self.remediation, outcome, &why));
+        let contest = self.contest.as_deref();
+        self.pen.note_all(news::remediated(engine, issue, &self.remediation, contest, outcome, &why));
         self.pen.note(Write::End { id, outcome, why: why.clone(), at: now });
         let rule = self.remediation.rule.clone();
         let again = engine.rules.current().rule(&rule).map_or(engine.policy.cooldown_min, |rule| {

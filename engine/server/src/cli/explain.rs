@@ -107,7 +107,7 @@ fn opening(issue: &Value) -> String {
 /// What a guard had against it; nothing when it let the plan pass.
 fn verdict(verdict: &Value) -> Option<String> {
     let (guard, why) = (text(verdict, "guard"), text(verdict, "why"));
-    Some(match verdict["says"].as_str().unwrap_or_default() {
+    Some(match verdict["verdict"].as_str().unwrap_or_default() {
         "pass" | "" => return None,
         "hold" => format!("  The guard {guard} held it until {}: {why}.", moment(verdict, "until")),
         "refuse" => format!("  The guard {guard} refused: {why}."),
@@ -259,8 +259,8 @@ mod tests {
                 json!({
                     "issue": issue(json!({ "phase": "waiting", "why": "cooldown: 5 m", "wake_at": "2026-11-22T12:05:00Z" })),
                     "story": decided("held", json!([
-                        { "guard": "mode", "says": "pass", "why": "auto" },
-                        { "guard": "cooldown", "says": "hold", "until": "2026-11-22T12:05:00Z", "why": "tried 1 m ago" },
+                        { "guard": "mode", "verdict": "pass", "why": "auto" },
+                        { "guard": "cooldown", "verdict": "hold", "until": "2026-11-22T12:05:00Z", "why": "tried 1 m ago" },
                     ])),
                 }),
                 &[
