@@ -328,6 +328,7 @@ impl Action for Set {
             reversal: self.reversal,
             replicas: (self.name == "scale").then(|| u32::try_from(params.value).unwrap_or(u32::MAX)),
             approval: self.approval.map(str::to_owned),
+            forbidden: None,
         })
     }
 

@@ -47,7 +47,8 @@ pub const ENTRY: RosterEntry = RosterEntry {
 };
 
 const DOC: &str = "Argo Rollouts: canary and blue-green updates. Clusters are named under `adapters.argo_rollouts.clusters`, \
-    or else `adapters.kubernetes.clusters`; a call that names none means the one called `default`, or the first. Every change is absolute, made under a precondition of \
+    or else `adapters.kubernetes.clusters`; a call that names none means, where there are several, the one that the \
+    alert's label `cluster` names, or that called `default`. Every change is absolute, made under a precondition of \
     uid and resourceVersion, and previewed by the server's own dry run. Changes of a rollout's specification are annotated with \
     `selfheal.dev/intent`; its status cannot carry that. A change that Argo CD or Flux would set back is recognised, and the \
     policy decides. Where a rollout takes its pod template from a deployment (`workloadRef`), that deployment is what \
@@ -72,6 +73,7 @@ impl Prepared for Checked {
             probes: vec![Arc::new(probe::Probe(context)) as Arc<dyn AnyProbe>],
             watches: Vec::new(),
             publisher: None,
+            from_labels: clusters.from_labels(),
             rights: Some(clusters),
         })
     }

@@ -38,6 +38,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub struct Cluster {
     settings: ClusterSettings,
     timeouts: Timeouts,
+    /// Where rules may act; everywhere, if empty.
+    namespaces: Vec<String>,
     turns: Semaphore,
     link: Mutex<Link>,
     /// Until when the server asked to be left alone.
@@ -90,6 +92,7 @@ impl Cluster {
         Self {
             settings,
             timeouts,
+            namespaces: Vec::new(),
             turns: Semaphore::new(EXCHANGES_MAX),
             link: Mutex::default(),
             quiet_until: Mutex::default(),
@@ -101,6 +104,25 @@ impl Cluster {
         let settings = ClusterSettings { name: name.to_owned(), at: Where::InCluster, url: None };
         let cluster = Self::new(settings, timeouts);
         Self { link: Mutex::new(Link { client: Some(client), made: 1 }), ..cluster }
+    }
+
+    /// The same cluster, where rules may act in these namespaces only; everywhere, if there are none.
+    #[must_use]
+    pub fn confined(self, namespaces: Vec<String>) -> Self {
+        Self { namespaces, ..self }
+    }
+
+    /// Why an object may not be changed: its namespace is none of those in which rules may act. What is in no namespace is
+    /// not meant.
+    pub fn forbids(&self, of: Reference<'_>) -> Option<String> {
+        let is_free = !of.kind.namespaced || self.namespaces.is_empty();
+        if is_free || self.namespaces.iter().any(|namespace| namespace == of.namespace) {
+            return None;
+        }
+        let namespaces = self.namespaces.join(", ");
+        Some(format!(
+            "{of} may not be changed: the adapter's namespaces, in which rules act, are {namespaces}"
+        ))
     }
 
     /// Its name in the configuration.

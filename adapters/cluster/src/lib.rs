@@ -15,7 +15,7 @@
 //!     url: https://10.0.0.1:6443
 //!     token_file: /etc/selfheal/lab.token  # read again every minute, and at once when the server says 401
 //!     ca_file: /etc/selfheal/lab-ca.pem
-//! namespaces: [shop, billing]              # where rules act, for the check of rights; all unless named
+//! namespaces: [shop, billing]              # where rules may act, and rights are asked for; all unless named
 //! connect_timeout: 2s
 //! timeout: 5s                              # for one answer
 //! ```

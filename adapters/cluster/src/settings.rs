@@ -12,7 +12,7 @@ pub struct Settings {
     pub clusters: Vec<ClusterSettings>,
     /// How long servers may take.
     pub timeouts: Timeouts,
-    /// The namespaces in which rules act, for the check of rights; empty means all.
+    /// The namespaces in which rules may act; empty means all.
     pub namespaces: Vec<String>,
 }
 

@@ -84,6 +84,7 @@ impl Place<'_> {
             reversal,
             replicas: None,
             approval: None,
+            forbidden: self.cluster.forbids(self.of),
         }
     }
 }

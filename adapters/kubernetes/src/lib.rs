@@ -15,7 +15,7 @@
 //!     timeout: 60s                       # for each pod
 //! events:                                # pods to alerts, see engine/adr/0008
 //!   enabled: true
-//!   namespaces: [shop]                   # all unless named
+//!   namespaces: [shop]                   # those in which rules may act unless named
 //!   selector: app.kubernetes.io/part-of=shop
 //!   labels: { cluster: prod }            # what Prometheus adds to its alerts, so that both are one
 //! ```
@@ -45,10 +45,11 @@ use crate::watch::PodWatch;
 pub const ENTRY: RosterEntry = RosterEntry { section: "kubernetes", check, inherits: None };
 
 const DOC: &str = "Kubernetes clusters, by the names that they have under `adapters.kubernetes.clusters`; a call that names \
-    none means the one called `default`, or the first. Workloads are written `deployment/web`, `statefulset/db`, \
+    none means, where there are several, the one that the alert's label `cluster` names, or that called `default`. Workloads are written `deployment/web`, `statefulset/db`, \
     `daemonset/agent`; a name alone is a deployment's. Every change is absolute, made under a precondition of uid and \
     resourceVersion, annotated with `selfheal.dev/intent`, and previewed by the server's own dry run. A change that Argo CD \
-    or Flux would set back is recognised, and the policy decides. No action deletes a pod.";
+    or Flux would set back is recognised, and the policy decides; made all the same, it is annotated with \
+    `selfheal.dev/contested-by`. Where the configuration names namespaces, nothing in another one is changed. No action deletes a pod.";
 
 fn check(section: &mut Section<'_>) -> Box<dyn Prepared> {
     Box::new(Checked(settings::check(section)))
@@ -71,6 +72,7 @@ impl Prepared for Checked {
             actions: actions::all(&context),
             probes: probes::all(&context),
             watches,
+            from_labels: clusters.from_labels(),
             rights: Some(clusters),
             ..Adapter::default()
         })

@@ -46,7 +46,7 @@ pub(crate) fn check(section: &mut Section<'_>) -> Settings {
     let clusters = selfheal_cluster::check(section);
     let commands =
         section.map("commands").into_iter().map(|(name, command)| self::command(name, command)).collect();
-    let events = events(section.section("events"));
+    let events = events(section.section("events"), &clusters.namespaces);
     section.finish();
     Settings { clusters, commands, events }
 }
@@ -77,9 +77,10 @@ fn command(name: &str, mut section: Section<'_>) -> Command {
     command
 }
 
-fn events(mut section: Section<'_>) -> Option<Events> {
+/// Reads about the pods that are listened to: where rules may act, unless it names fewer namespaces.
+fn events(mut section: Section<'_>, act_in: &[String]) -> Option<Events> {
     let enabled = section.bool_or("enabled", false);
-    let events = Events {
+    let mut events = Events {
         namespaces: section.texts("namespaces"),
         selector: section.text_or("selector", ""),
         labels: section.text_map("labels"),
@@ -87,7 +88,19 @@ fn events(mut section: Section<'_>) -> Option<Events> {
     for namespace in &events.namespaces {
         if let Err(failure) = label_name("the namespace", namespace) {
             section.reject("namespaces", failure.what, None);
+        } else if !act_in.is_empty() && !act_in.contains(namespace) {
+            let problem = format!(
+                "rules may not act in {namespace}, so that nothing could be done about what happens there"
+            );
+            section.reject(
+                "namespaces",
+                problem,
+                Some("add it to the adapter's own namespaces, or take it away here"),
+            );
         }
+    }
+    if events.namespaces.is_empty() {
+        events.namespaces = act_in.to_vec();
     }
     if !events.selector.is_empty()
         && let Err(failure) = selector(&events.selector)

@@ -100,6 +100,7 @@ impl Action for Write {
             reversal: Reversal::Irreversible,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 

@@ -27,6 +27,9 @@ pub struct Adapter {
     pub rights: Option<Arc<dyn Rights>>,
     /// Where events can be published, if it takes some.
     pub publisher: Option<Arc<dyn Publish>>,
+    /// Optional texts that are taken from the alert's label of the same name where a rule's call gives none: which of
+    /// several targets an alert is about.
+    pub from_labels: &'static [&'static str],
 }
 
 /// The adapters that this process has.

@@ -71,6 +71,9 @@ pub struct Assessment {
     /// Why it needs a person's approval whatever the rule and the mode say, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<String>,
+    /// Why what the operator has configured for the adapter forbids it, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forbidden: Option<String>,
 }
 
 /// A time in which selfheal leaves some alerts alone.

@@ -8,7 +8,7 @@ use rhai::{
     Dynamic, Engine, EvalAltResult, FuncRegistration, ImmutableString, Module, NativeCallContext, Position,
     RhaiFunc,
 };
-use selfheal_contract::{AnyAction, AnyProbe, Catalog, Kind, ParameterSpec};
+use selfheal_contract::{Adapter, AnyAction, AnyProbe, Catalog, Kind, ParameterSpec};
 use selfheal_core::condition::ProbeCall;
 use selfheal_core::plan::ActionCall;
 use serde_json::{Map, Value};
@@ -28,13 +28,13 @@ pub(crate) fn register(engine: &mut Engine, catalog: &Catalog, readable: &Readab
         for action in &adapter.actions {
             let name = action.about().name;
             let make = use_of_action(adapter.name, name, Arc::clone(action));
-            add(&mut module, (adapter.name, name), action.parameters(), limits, make);
+            add(&mut module, (adapter, name), action.parameters(), limits, make);
         }
         for probe in &adapter.probes {
             let name = probe.about().name;
             let facts = readable.probe(adapter.name, name).expect("every probe of the catalog is readable");
             let make = use_of_probe(adapter.name, name, Arc::clone(probe), Arc::clone(facts));
-            add(&mut module, (adapter.name, name), probe.parameters(), limits, make);
+            add(&mut module, (adapter, name), probe.parameters(), limits, make);
         }
         engine.register_static_module(adapter.name, module.into());
     }
@@ -68,12 +68,16 @@ fn use_of_probe(
 /// Adds a function for every number of arguments that the parameters allow.
 fn add(
     module: &mut Module,
-    (adapter, name): (&'static str, &'static str),
+    (adapter, name): (&Adapter, &'static str),
     specs: &'static [ParameterSpec],
     limits: &Arc<Limits>,
     make: impl Fn(Map<String, Value>, Option<u32>) -> Result<Dynamic, Refusal> + Clone + Send + Sync + 'static,
 ) {
+    let (adapter, from_labels) = (adapter.name, adapter.from_labels);
+    let from_labels: Vec<&str> =
+        specs.iter().map(|spec| spec.name).filter(|name| from_labels.contains(name)).collect();
     for arguments in required(specs)..=specs.len() {
+        let from_labels = from_labels.clone();
         let make = make.clone();
         let limits = Arc::clone(limits);
         let call = move |context: Option<NativeCallContext>, given: &mut [&mut Dynamic]| {
@@ -84,7 +88,14 @@ fn add(
             let at = context.map_or(Position::NONE, |context| context.call_position());
             let line = at.line().and_then(|line| u32::try_from(line).ok());
             by_name(specs, given)
-                .and_then(|params| make(params, line))
+                .and_then(|mut params| {
+                    for &name in &from_labels {
+                        if !params.contains_key(name) {
+                            params.extend(meter::label(name).map(|value| (name.to_owned(), value.into())));
+                        }
+                    }
+                    make(params, line)
+                })
                 .map_err(|refusal| refusal.of(&format!("{adapter}::{name}")).at(at))
         };
         let call: Arc<NativeCall> = Arc::new(call);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rhai::Dynamic;
+use selfheal_core::alert::Alert;
 
 use crate::fault::{FaultKind, Refusal};
 use crate::limits::{Clock, Limits};
@@ -50,6 +51,7 @@ struct Meter {
     stop: Cell<Option<Stop>>,
     notes: RefCell<Vec<String>>,
     constants: RefCell<Option<Arc<Constants>>>,
+    alert: RefCell<Option<Arc<Alert>>>,
 }
 
 thread_local! {
@@ -64,7 +66,12 @@ pub(crate) struct Running(());
 
 impl Running {
     /// Begins a count. A call never begins inside another: adapters are asked to assess, and cannot run rules.
-    pub fn start(limits: &Limits, clock: &Clock, constants: &Arc<Constants>) -> Self {
+    pub fn start(
+        limits: &Limits,
+        clock: &Clock,
+        constants: &Arc<Constants>,
+        alert: Option<&Arc<Alert>>,
+    ) -> Self {
         METER.with(|meter| {
             meter.operations.set(0);
             meter.handled_bytes.set(0);
@@ -74,6 +81,7 @@ impl Running {
             meter.stop.set(None);
             meter.notes.borrow_mut().clear();
             *meter.constants.borrow_mut() = Some(Arc::clone(constants));
+            *meter.alert.borrow_mut() = alert.cloned();
         });
         Self(())
     }
@@ -91,7 +99,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        METER.with(|meter| *meter.constants.borrow_mut() = None);
+        METER.with(|meter| {
+            *meter.constants.borrow_mut() = None;
+            *meter.alert.borrow_mut() = None;
+        });
     }
 }
 
@@ -180,4 +191,9 @@ pub(crate) fn note(text: &str, limits: &Limits) {
 /// A constant of the rule that is running.
 pub(crate) fn constant(name: &str) -> Option<Dynamic> {
     METER.with(|meter| meter.constants.borrow().as_ref()?.get(name).cloned())
+}
+
+/// A label of the alert that the running rule is asked about.
+pub(crate) fn label(name: &str) -> Option<String> {
+    METER.with(|meter| meter.alert.borrow().as_ref()?.labels.get(name).map(str::to_owned))
 }

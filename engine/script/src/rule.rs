@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Map};
+use rhai::{AST, Dynamic, FuncArgs, Map};
 use selfheal_core::condition::{ProbeCall, Reading};
 use selfheal_core::plan::Decision;
 use selfheal_core::rule::RuleHeader;
@@ -120,8 +120,7 @@ impl Rule {
         }
         let most = self.sandbox.limits.probes;
         let arguments = (view.clone(),);
-        let ran =
-            self.sandbox.call(&self.ast, &self.constants, "observe", arguments, |value| probes(value, most));
+        let ran = self.call(view, "observe", arguments, |value| probes(value, most));
         self.traced("observe", ran)
     }
 
@@ -143,8 +142,18 @@ impl Rule {
         let seen: Map =
             readings.iter().map(|(name, observed)| (name.as_str().into(), record(observed))).collect();
         let arguments = (view.clone(), seen);
-        let ran = self.sandbox.call(&self.ast, &self.constants, "plan", arguments, plans::decision);
+        let ran = self.call(view, "plan", arguments, plans::decision);
         self.traced("plan", ran)
+    }
+
+    fn call<T>(
+        &self,
+        view: &View,
+        function: &str,
+        arguments: impl FuncArgs,
+        read: impl FnOnce(Dynamic) -> Result<T, Refusal>,
+    ) -> Ran<T> {
+        self.sandbox.call(&self.ast, &self.constants, &view.alert, function, arguments, read)
     }
 
     fn traced<T>(&self, function: &'static str, ran: Ran<T>) -> Traced<T> {

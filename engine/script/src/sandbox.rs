@@ -16,6 +16,7 @@ use rhai::packages::{
 };
 use rhai::{AST, CallFnOptions, Dynamic, Engine, EvalAltResult, FuncArgs, Module, OptimizationLevel, Scope};
 use selfheal_contract::Catalog;
+use selfheal_core::alert::Alert;
 use selfheal_core::span::Span;
 
 use crate::coverage::Coverage;
@@ -62,17 +63,19 @@ impl Sandbox {
         Self { engine, readable, limits, clock }
     }
 
-    /// Calls one of a rule's functions and reads its result.
+    /// Calls one of a rule's functions about an alert and reads its result.
     pub fn call<T>(
         &self,
         ast: &AST,
         constants: &Arc<Constants>,
+        alert: &Arc<Alert>,
         function: &str,
         arguments: impl FuncArgs,
         read: impl FnOnce(Dynamic) -> Result<T, Refusal>,
     ) -> Ran<T> {
         self.run(
             constants,
+            Some(alert),
             |engine| {
                 let options = CallFnOptions::new().eval_ast(false);
                 engine.call_fn_with_options::<Dynamic>(options, &mut Scope::new(), ast, function, arguments)
@@ -86,6 +89,7 @@ impl Sandbox {
         let mut scope = Scope::new();
         let ran = self.run(
             settings,
+            None,
             |engine| engine.run_ast_with_scope(&mut scope, ast).map(Dynamic::from),
             |_| Ok(()),
         );
@@ -96,10 +100,11 @@ impl Sandbox {
     fn run<T>(
         &self,
         constants: &Arc<Constants>,
+        alert: Option<&Arc<Alert>>,
         body: impl FnOnce(&Engine) -> Result<Dynamic, Box<EvalAltResult>>,
         read: impl FnOnce(Dynamic) -> Result<T, Refusal>,
     ) -> Ran<T> {
-        let running = Running::start(&self.limits, &self.clock, constants);
+        let running = Running::start(&self.limits, &self.clock, constants, alert);
         // A panic would be a fault of the engine or of an adapter. What was being computed is dropped, the engine
         // itself is immutable, so nothing half-done can be seen afterwards.
         let result = catch_unwind(AssertUnwindSafe(|| match (body(&self.engine), running.stopped()) {

@@ -192,6 +192,7 @@ impl Action for Change {
             reversal: self.reversal,
             replicas: (self.name == "scale").then(|| u32::try_from(params.value).unwrap_or(u32::MAX)),
             approval: None,
+            forbidden: None,
         })
     }
 

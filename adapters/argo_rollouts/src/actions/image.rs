@@ -26,7 +26,7 @@ selfheal_contract::parameters! {
         pub container: String,
         /// The image, best with a digest, which always names the same: registry.example/shop@sha256:...
         pub image: String,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }

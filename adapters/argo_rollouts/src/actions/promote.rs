@@ -24,7 +24,7 @@ selfheal_contract::parameters! {
         pub name: String,
         /// The index of the step that a canary is to come to, from 0: `seen.rollout.step + 1`. Unless given, the one after that at which it stands when the change begins.
         pub step: Option<u32>,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }

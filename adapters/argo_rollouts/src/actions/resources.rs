@@ -49,7 +49,7 @@ selfheal_contract::parameters! {
         pub limit: String,
         /// The request, not above the limit; stays as it is unless given.
         pub request: Option<String>,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }

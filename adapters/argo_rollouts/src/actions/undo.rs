@@ -25,7 +25,7 @@ selfheal_contract::parameters! {
         pub name: String,
         /// The hash of the revision's pod template; argo::rollout has it as stable, previous and in revisions.
         pub hash: String,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }

@@ -101,6 +101,7 @@ impl selfheal_contract::Action for Action {
             blast_radius: BlastRadius::Service,
             reversal: Reversal::Irreversible,
             replicas: None,
+            forbidden: None,
             approval: Some(
                 "the number of partitions can never be lowered again, and keys may move to other partitions"
                     .to_owned(),

@@ -112,6 +112,7 @@ impl selfheal_contract::Action for Action {
             reversal: Reversal::Restores,
             replicas: None,
             approval: deletes.then(|| format!("{} decides which records are deleted for good", params.key)),
+            forbidden: None,
         })
     }
 

@@ -22,7 +22,7 @@ selfheal_contract::parameters! {
         pub min: u32,
         /// The most replicas, at least min.
         pub max: u32,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }

@@ -38,7 +38,7 @@ selfheal_contract::parameters! {
         pub pods: String,
         /// The command's name, one of adapters.kubernetes.commands.
         pub command: String,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }
@@ -257,13 +257,15 @@ impl selfheal_contract::Action for Action {
 
     fn assess(&self, params: &Parameters) -> Result<Assessment, Failure> {
         self.check(params)?;
-        let cluster = part(self.0.cluster(&params.cluster)?.name());
+        let cluster = self.0.cluster(&params.cluster)?;
+        let (namespace, pods) = (&params.namespace, &params.pods);
         Ok(Assessment {
-            target: format!("kubernetes/{cluster}/{}/pods/{}", part(&params.namespace), part(&params.pods)),
+            target: format!("kubernetes/{}/{}/pods/{}", part(cluster.name()), part(namespace), part(pods)),
             blast_radius: BlastRadius::Object,
             reversal: Reversal::Irreversible,
             replicas: None,
             approval: None,
+            forbidden: cluster.forbids(Reference::new(&kinds::POD, namespace, pods)),
         })
     }
 

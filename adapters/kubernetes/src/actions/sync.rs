@@ -22,7 +22,7 @@ selfheal_contract::parameters! {
         pub name: String,
         /// A revision of its repository; the one that the application itself names unless given.
         pub revision: Option<String>,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }

@@ -21,7 +21,7 @@ selfheal_contract::parameters! {
         pub namespace: String,
         /// deployment/NAME, statefulset/NAME or daemonset/NAME; a name alone is a deployment's. pod/NAME is the workload to which that pod belongs.
         pub workload: String,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }

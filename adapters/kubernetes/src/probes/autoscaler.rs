@@ -17,7 +17,7 @@ selfheal_contract::parameters! {
         pub namespace: String,
         /// Its name.
         pub name: String,
-        /// The cluster's name in the configuration; the one called default, or the first, unless given.
+        /// The cluster's name in the configuration; of several, unless given, that of the alert's label cluster, or default.
         pub cluster: Option<String>,
     }
 }

@@ -64,7 +64,9 @@ impl Watch for PodWatch {
             let intake = &intake;
             namespaces.iter().map(move |namespace| {
                 let mut labels = self.events.labels.clone();
-                if several && !labels.iter().any(|(name, _)| name == "cluster") {
+                if several {
+                    // One label for all would have what happens in one of them healed in another.
+                    labels.retain(|(name, _)| name != "cluster");
                     labels.push(("cluster".to_owned(), cluster.name().to_owned()));
                 }
                 let intake = Arc::clone(intake);

@@ -4,7 +4,7 @@ use selfheal_contract::{Effect, FailureKind, Reading, Right, Undone};
 use selfheal_test_kubernetes::{ApiDouble, PodTrouble, Right as Granted};
 use serde_json::{Value, json};
 
-use crate::support::{Use, adapter, field, furnish, read, roll_out};
+use crate::support::{Use, action, adapter, adapter_of, field, furnish, params, read, roll_out};
 
 #[tokio::test]
 async fn a_rule_finds_its_way_from_a_pod_to_what_can_be_changed() {
@@ -201,6 +201,61 @@ async fn a_field_that_a_repository_keeps_is_contested() {
     assert_eq!(scale.contest().await.unwrap(), None, "it does not keep the replicas");
     let restart = Use::of(&adapter, "rollout_restart", json!({ "workload": "web" }));
     assert_eq!(restart.contest().await.unwrap(), None, "nobody takes a foreign annotation away");
+}
+
+/// Actions say so themselves: the guard over the policy refuses what they call forbidden.
+#[tokio::test]
+async fn rules_act_in_the_namespaces_that_are_configured() {
+    let double = ApiDouble::start().await;
+    furnish(&double);
+    let clusters = json!({ "default": { "url": double.url() } });
+    let command = json!({ "clean_logs": { "argv": ["true"] } });
+    let of = |namespaces: Value| {
+        adapter_of(json!({ "clusters": clusters, "namespaces": namespaces, "commands": command }))
+    };
+    let (confined, free) = (of(json!(["shop", "pay"])), of(json!([])));
+    let cases = [
+        ("rollout_restart", json!({ "workload": "web" }), false),
+        ("rollout_restart", json!({ "workload": "web", "namespace": "argocd" }), true),
+        ("scale", json!({ "workload": "web", "namespace": "argocd", "replicas": 2 }), true),
+        ("exec", json!({ "pods": "app=web", "namespace": "argocd", "command": "clean_logs" }), true),
+        ("sync_application", json!({ "name": "shop", "namespace": "argocd" }), true),
+        ("cordon", json!({ "node": "n1" }), false),
+    ];
+    for (name, json, is_forbidden) in cases {
+        let assess = |adapter| action(adapter, name).assess(&params(json.clone())).unwrap().forbidden;
+        let why = assess(&confined);
+        assert_eq!(why.is_some(), is_forbidden, "{name} {json}: {why:?}");
+        assert!(
+            why.is_none_or(|why| why.contains("the adapter's namespaces, in which rules act, are shop, pay"))
+        );
+        assert_eq!(assess(&free), None, "{name} {json}");
+    }
+    assert!(confined.from_labels.is_empty(), "there is one cluster");
+}
+
+#[tokio::test]
+async fn of_several_clusters_one_is_named() {
+    let (east, west) = (ApiDouble::start().await, ApiDouble::start().await);
+    let url = |double: &ApiDouble| json!({ "url": double.url() });
+    for (clusters, expected) in [
+        (
+            json!({ "east": url(&east), "west": url(&west) }),
+            Err("several clusters (east, west), none of them called default"),
+        ),
+        (json!({ "east": url(&east), "default": url(&west) }), Ok("kubernetes/default/shop/deployment/web")),
+        (json!({ "east": url(&east) }), Ok("kubernetes/east/shop/deployment/web")),
+    ] {
+        let adapter = adapter_of(json!({ "clusters": clusters }));
+        let several = clusters.as_object().unwrap().len() > 1;
+        assert_eq!(adapter.from_labels, if several { &["cluster"][..] } else { &[] });
+        let assessed = action(&adapter, "rollout_restart").assess(&params(json!({ "workload": "web" })));
+        match (assessed, expected) {
+            (Ok(assessment), Ok(target)) => assert_eq!(assessment.target, target),
+            (Err(failure), Err(text)) => assert!(failure.what.contains(text), "{failure}"),
+            (found, _) => panic!("{found:?}, expected {expected:?}"),
+        }
+    }
 }
 
 /// Two actions that reach one workload are about one target, however they are named.

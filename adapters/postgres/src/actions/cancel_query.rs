@@ -69,6 +69,7 @@ impl Action for CancelQuery {
             reversal: Reversal::Irreversible,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 

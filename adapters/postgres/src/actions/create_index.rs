@@ -146,6 +146,7 @@ impl Action for CreateIndexConcurrently {
             reversal: Reversal::Restores,
             replicas: None,
             approval: Some(format!("it changes the schema of {table} in {}", server.name)),
+            forbidden: None,
         })
     }
 

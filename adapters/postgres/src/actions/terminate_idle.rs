@@ -81,6 +81,7 @@ impl Action for TerminateIdle {
             reversal: Reversal::Irreversible,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 

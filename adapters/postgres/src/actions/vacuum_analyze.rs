@@ -83,6 +83,7 @@ impl Action for VacuumAnalyze {
             reversal: Reversal::Irreversible,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 

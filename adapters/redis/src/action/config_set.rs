@@ -160,6 +160,7 @@ impl selfheal_contract::Action for Action {
             blast_radius: BlastRadius::Service,
             reversal: Reversal::Restores,
             replicas: None,
+            forbidden: None,
             approval: evicts_all.then(|| {
                 format!("with {} any key may be deleted, also those without an expiry", used.wanted)
             }),

@@ -161,6 +161,7 @@ impl selfheal_contract::Action for Action {
             reversal: Reversal::Compensates,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 

@@ -116,6 +116,7 @@ impl selfheal_contract::Action for Action {
             reversal: Reversal::Irreversible,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 

@@ -226,6 +226,7 @@ impl selfheal_contract::Action for Action {
             reversal: Reversal::Irreversible,
             replicas: None,
             approval,
+            forbidden: None,
         })
     }
 

@@ -170,6 +170,9 @@ fn limits(facts: &Facts<'_>) -> (Says, String) {
         if policy.forbidden.iter().any(|pattern| covers(pattern, &action)) {
             faults.push(format!("step {}: the policy forbids {action}", step.path));
         }
+        if let Some(why) = &assessment.forbidden {
+            faults.push(format!("step {}: {why}", step.path));
+        }
         let (least, most) = (policy.replicas_min, policy.replicas_max);
         if let Some(replicas) = assessment.replicas.filter(|replicas| !(least..=most).contains(replicas)) {
             faults.push(format!("step {}: {replicas} replicas, allowed are {least} to {most}", step.path));

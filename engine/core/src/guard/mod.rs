@@ -176,6 +176,7 @@ mod tests {
             reversal: Reversal::Restores,
             replicas: Some(5),
             approval: None,
+            forbidden: None,
         }
     }
 
@@ -291,6 +292,8 @@ mod tests {
             let more = Assessment { replicas: Some(replicas), ..assessment() };
             assert_eq!(check(|_, _| {}, Some(more)), wanted, "{replicas} replicas");
         }
+        let outside = Assessment { forbidden: Some("it is in another namespace".into()), ..assessment() };
+        assert_eq!(check(|_, _| {}, Some(outside)), "Refuse policy");
         let wide = Assessment { blast_radius: BlastRadius::Cluster, ..assessment() };
         assert_eq!(check(|_, _| {}, Some(wide)), "Refuse blast_radius");
         let grave = Assessment { approval: Some("it changes a schema".into()), ..assessment() };

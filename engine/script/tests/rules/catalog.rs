@@ -57,6 +57,16 @@ parameters! {
     }
 }
 
+parameters! {
+    /// For something in one of several places.
+    pub struct Placed {
+        /// Its name.
+        pub name: String,
+        /// The place.
+        pub cluster: Option<String>,
+    }
+}
+
 /// An action of any parameters, which refuses texts with a quote in them.
 struct FakeAction<P>(&'static str, &'static str, std::marker::PhantomData<fn() -> P>);
 
@@ -90,6 +100,7 @@ impl<P: selfheal_contract::Parameters> Action for FakeAction<P> {
             reversal: Reversal::Restores,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 
@@ -209,4 +220,19 @@ pub fn catalog() -> Catalog {
         ..Adapter::default()
     };
     Catalog::new([argo, prom, pg, log])
+}
+
+/// `k8s`, with several clusters.
+pub fn several() -> Catalog {
+    Catalog::new([Adapter {
+        name: "k8s",
+        doc: "Several clusters.",
+        actions: vec![
+            action::<Placed>("restart", "Restarts it."),
+            action::<Message>("note", "Notes something."),
+        ],
+        probes: vec![probe::<Placed>("state", "Reads it.", PHASE)],
+        from_labels: &["cluster"],
+        ..Adapter::default()
+    }])
 }

@@ -1,13 +1,46 @@
 //! What rules can say, and what comes of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use selfheal_core::condition::Reading;
 use selfheal_core::plan::Decision;
 use selfheal_core::rule::{Component, Mode, Priority};
+use selfheal_script::{Compiler, Limits};
 use serde_json::json;
 
-use crate::support::{observed, plan, readings, rule, says, settle, view, view_of, with_header};
+use crate::catalog::several;
+use crate::support::{observed, plan, readings, rule, says, settings, settle, view, view_of, with_header};
+
+/// Which of several targets an alert is about, its label says where a call does not.
+#[test]
+fn what_a_call_does_not_name_is_taken_from_the_alert() {
+    let still = Arc::new(|| std::time::Duration::ZERO);
+    let compiler = Compiler::with_clock(&several(), settings(), Limits::default(), still);
+    let of = |call: &str, labels: &[(&str, &str)]| {
+        let text = format!(
+            "fn observe(alert) {{ #{{ it: k8s::state(`web`) }} }}\nfn plan(alert, seen) {{ {call}.verify(k8s::state(`web`).equals(`up`), `1m`) }}"
+        );
+        let rule = compiler.compile("x", &with_header(&text)).unwrap();
+        let view = view_of(labels);
+        let plan = settle(rule.plan(&view, &BTreeMap::new()).unwrap());
+        let step = plan.steps()[0].clone();
+        let probe = step.options.verify.unwrap().condition.probes()[0].key();
+        (rule.observe(&view).unwrap()["it"].key(), step.action.text(), probe)
+    };
+    let (edge, none) = (r#"k8s::state(cluster: "edge", name: "web")"#, r#"k8s::state(name: "web")"#);
+    let label = [("alertname", "X"), ("cluster", "edge")];
+    let cases = [
+        ("k8s::restart(`web`)", &label[..], edge, r#"k8s::restart(cluster: "edge", name: "web")"#),
+        ("k8s::restart(`web`, `lab`)", &label, edge, r#"k8s::restart(cluster: "lab", name: "web")"#),
+        ("k8s::restart(`web`, ())", &label, edge, r#"k8s::restart(cluster: "edge", name: "web")"#),
+        ("k8s::restart(`web`)", &label[..1], none, r#"k8s::restart(name: "web")"#),
+        ("k8s::note(`hm`)", &label, edge, r#"k8s::note(text: "hm")"#),
+    ];
+    for (call, labels, read, done) in cases {
+        assert_eq!(of(call, labels), (read.to_owned(), done.to_owned(), read.to_owned()), "{call}");
+    }
+}
 
 /// The example of the design, word for word.
 const EXAMPLE: &str = r#"//! Stop a canary that burns the error budget; the stable version keeps serving.

@@ -98,6 +98,7 @@ impl Action for TakeNote {
             reversal: Reversal::Irreversible,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 
@@ -156,6 +157,7 @@ impl Action for SetMark {
             reversal: Reversal::Restores,
             replicas: None,
             approval: None,
+            forbidden: None,
         })
     }
 
