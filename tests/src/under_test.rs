@@ -90,7 +90,8 @@ fn die() {
 /// Serves until it is told to stop or its time has come.
 async fn serve_until(moment: Moment) -> Result<(), String> {
     let Command::Serve { config, rules, data, listen } = Command::parse();
-    let place = Place { file: config, overrides: Overrides { listen, data, rules } };
+    let overrides = Overrides { listen, data, rules };
+    let place = Place { file: config, overrides, ..Place::default() };
     let wrap: WrapJournal =
         Box::new(move |journal| Arc::new(Watched::new(journal, moment)) as Arc<dyn Journal>);
     serve(&place, Some(wrap)).await.map_err(|fault| fault.to_string())

@@ -145,12 +145,17 @@ pub fn parts(configuration: &mut Configuration, outside: Outside) -> Result<Part
 /// # Errors
 /// The settings of one cannot be used.
 pub fn catalog(adapters: config::Adapters) -> Result<Catalog, AssembleFault> {
-    let connected: Result<Vec<_>, AssembleFault> = adapters
-        .into_prepared()
-        .into_iter()
-        .map(|prepared| prepared.connect().map_err(AssembleFault::Adapter))
-        .collect();
-    Ok(Catalog::new(connected?))
+    let connected = adapters.into_checked().into_iter().map(|adapter| adapter.prepared.connect());
+    Ok(Catalog::new(connected.collect::<Result<Vec<_>, _>>().map_err(AssembleFault::Adapter)?))
+}
+
+/// The functions of every adapter, for those who act on nothing: settings that were left open do no harm.
+///
+/// # Errors
+/// One cannot even be used with nothing configured.
+pub fn functions(adapters: config::Adapters) -> Result<Catalog, AssembleFault> {
+    let connected = adapters.into_checked().into_iter().map(config::CheckedAdapter::connect_or_bare);
+    Ok(Catalog::new(connected.collect::<Result<Vec<_>, _>>().map_err(AssembleFault::Adapter)?))
 }
 
 fn ledger(settings: &config::Ledger, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Ledger>, AssembleFault> {

@@ -108,13 +108,13 @@ mod tests {
     use selfheal_script::{Compiler, Limits};
 
     use super::*;
-    use crate::config::{Overrides, Sources};
+    use crate::config::{Missing, Overrides, Sources};
 
     /// What is configured, with the adapters of this build.
     fn configured(text: &str) -> (config::Configuration, Catalog) {
         let none = BTreeMap::new();
         let read_file = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());
-        let sources = Sources { environment: &none, read_file: &read_file };
+        let sources = Sources { environment: &none, read_file: &read_file, missing: Missing::Refused };
         let mut configuration =
             config::check(Some(text), "selfheal.yaml", &sources, &Overrides::default(), ROSTER)
                 .unwrap_or_else(|refused| panic!("{refused}"));

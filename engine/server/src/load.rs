@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Configuration, Overrides, Refused, Sources};
+use crate::config::{self, Configuration, Missing, Overrides, Refused, Sources};
 
 /// The longest file that a configuration may be or name, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -16,6 +16,8 @@ pub struct Place {
     pub file: Option<PathBuf>,
     /// What flags say.
     pub overrides: Overrides,
+    /// What becomes of values that cannot be had.
+    pub missing: Missing,
 }
 
 /// A configuration that cannot be used.
@@ -51,7 +53,8 @@ pub fn configuration(place: &Place) -> Result<Configuration, LoadFault> {
         })?),
     };
     let name = place.file.as_ref().map_or_else(|| "defaults".to_owned(), |path| path.display().to_string());
-    let sources = Sources { environment: &environment, read_file: &read_file };
+    let missing = place.missing;
+    let sources = Sources { environment: &environment, read_file: &read_file, missing };
     let roster = selfheal_roster::ROSTER;
     Ok(config::check(text.as_deref(), &name, &sources, &place.overrides, roster)?)
 }

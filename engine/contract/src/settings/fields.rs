@@ -62,9 +62,15 @@ impl Section<'_> {
         self.optional(name, read::secret)
     }
 
-    /// A list of secrets; empty if absent.
+    /// A list of secrets; empty if absent. One that cannot be had is an empty one, so that nobody takes the list for shorter
+    /// than it is written.
     pub fn secrets(&mut self, name: &str) -> Vec<Secret> {
-        self.each(name, read::secret_list, read::secret)
+        let unknown = match self.value(name).map(|node| &node.value) {
+            Some(Value::List(items)) => items.iter().filter(|item| item.value == Value::Faulty).count(),
+            _ => 0,
+        };
+        let known = self.each(name, read::secret_list, read::secret);
+        known.into_iter().chain(std::iter::repeat_n(Secret::default(), unknown)).collect()
     }
 
     /// `true` or `false`, or `default`.

@@ -183,6 +183,7 @@ impl From<PlaceArguments> for Place {
             // An empty variable counts as not set, as everywhere.
             file: config.filter(|file| !file.as_os_str().is_empty()),
             overrides: Overrides { listen, data, rules },
+            ..Self::default()
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use selfheal_contract::Catalog;
 use selfheal_runtime::checks::Check;
 use selfheal_script::{Compiler, Limits, RuleSet};
@@ -10,20 +10,35 @@ use selfheal_script::{Compiler, Limits, RuleSet};
 use super::arguments::PlaceArguments;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
-use crate::config::Configuration;
+use crate::config::{Configuration, Missing};
 use crate::load::{self, LoadFault, Place};
 use crate::{assemble, checks};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigCommand {
-    /// Check the whole configuration and show what is in force; a note says what is no fault and perhaps not meant
-    Check(PlaceArguments),
+    /// Check the whole configuration and show what is in force
+    ///
+    /// Ends with 0 when it is good, and with 2 when it has faults: all of them are told, each with its place. A note says what is
+    /// no fault and perhaps not meant.
+    Check(CheckArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    place: PlaceArguments,
+    /// Leave open what cannot be had here: files of secrets that are there only where selfheal runs, variables that are set
+    /// only there. Everything else is checked, and what was left open is told
+    #[arg(long)]
+    without_secrets: bool,
 }
 
 pub(super) fn run(command: &ConfigCommand, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
-    let ConfigCommand::Check(place) = command;
-    match (load::configuration(&Place::from(place.clone())), output) {
-        (Ok(configuration), _) => good(configuration, output, out),
+    let ConfigCommand::Check(CheckArguments { place, without_secrets }) = command;
+    let missing = if *without_secrets { Missing::LeftOpen } else { Missing::Refused };
+    let place = Place { missing, ..Place::from(place.clone()) };
+    match (load::configuration(&place), output) {
+        (Ok(configuration), _) => good(configuration, missing, output, out),
         (Err(LoadFault::Refused(refused)), Output::Json) => {
             output::json(out, &refused)?;
             Ok(Exit::Usage)
@@ -45,7 +60,12 @@ fn unmatched(
 }
 
 /// Shows what is in force. What checks name is looked up among the adapters; nothing is connected.
-fn good(mut configuration: Configuration, output: Output, out: &mut dyn Write) -> Result<Exit, Failure> {
+fn good(
+    mut configuration: Configuration,
+    missing: Missing,
+    output: Output,
+    out: &mut dyn Write,
+) -> Result<Exit, Failure> {
     let shown = match output {
         Output::Text => Err(configuration.summary()),
         Output::Json => {
@@ -55,7 +75,11 @@ fn good(mut configuration: Configuration, output: Output, out: &mut dyn Write) -
     let mut notes = String::new();
     if !configuration.checks.each.is_empty() {
         let adapters = std::mem::take(&mut configuration.adapters);
-        let catalog = assemble::catalog(adapters).map_err(|fault| Failure::usage(fault.to_string()))?;
+        let catalog = match missing {
+            Missing::Refused => assemble::catalog(adapters),
+            Missing::LeftOpen => assemble::functions(adapters),
+        };
+        let catalog = catalog.map_err(|fault| Failure::usage(fault.to_string()))?;
         let checks = checks::prepare(&configuration.checks, &catalog).map_err(Failure::usage)?;
         notes = unmatched(&configuration, &catalog, &checks).map(|note| format!("note: {note}\n")).collect();
     }

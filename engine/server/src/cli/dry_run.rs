@@ -81,7 +81,9 @@ async fn offline(
 ) -> Result<Value, Failure> {
     let file = arguments.config.clone().filter(|file| !file.as_os_str().is_empty());
     let overrides = Overrides { rules: arguments.rules.clone(), ..Overrides::default() };
-    let answer = serve::dry_run_offline(&Place { file, overrides }, body, edited).await.map_err(|fault| {
+    let answer = serve::dry_run_offline(&Place { file, overrides, ..Place::default() }, body, edited)
+        .await
+        .map_err(|fault| {
         let text = fault.to_string();
         match fault {
             OfflineFault::DryRun(DryRunFault::Body(_)) => Failure::findings(text).with(EXPECTED),

@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure};
 use super::output::{self, Output, list, plain, text};
 use super::rules_test::{self, TestArguments};
 use super::table::Table;
-use crate::config::{Configuration, FILE_VARIABLE, Overrides};
+use crate::config::{Configuration, FILE_VARIABLE, Missing, Overrides};
 use crate::load::{self, Place};
 use crate::{assemble, watch};
 
@@ -79,16 +79,18 @@ pub(super) async fn run(command: RulesCommand, output: Output, out: &mut dyn Wri
     }
 }
 
-/// The configuration, and the adapters that it gives. Nothing is connected: adapters do that on first use.
+/// The configuration, and the adapters that it gives. Nothing is connected: adapters do that on first use. What they and the
+/// rules need of each other takes no secret, so what cannot be had is left open.
 pub(super) fn configured(
     config: Option<PathBuf>,
     rules: Option<String>,
 ) -> Result<(Configuration, Catalog), Failure> {
     let file = config.filter(|file| !file.as_os_str().is_empty());
-    let place = Place { file, overrides: Overrides { rules, ..Overrides::default() } };
+    let overrides = Overrides { rules, ..Overrides::default() };
+    let place = Place { file, overrides, missing: Missing::LeftOpen };
     let mut configuration = load::configuration(&place).map_err(|fault| Failure::usage(fault.to_string()))?;
     let adapters = std::mem::take(&mut configuration.adapters);
-    let catalog = assemble::catalog(adapters).map_err(|fault| Failure::usage(fault.to_string()))?;
+    let catalog = assemble::functions(adapters).map_err(|fault| Failure::usage(fault.to_string()))?;
     Ok((configuration, catalog))
 }
 

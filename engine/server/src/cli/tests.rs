@@ -279,6 +279,36 @@ async fn a_dry_run_by_a_server_takes_an_edited_rule_along() {
     served.handle.stop(false).await;
 }
 
+#[tokio::test]
+async fn a_configuration_can_be_checked_where_its_secrets_are_not() {
+    let base = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/kubernetes/base/selfheal.yaml");
+    let (rules, secret) = ("rules", "/run/secrets/selfheal/webhook-token");
+    let words = ["config", "check", "--config", base, "--rules", rules];
+    check(&words, Exit::Usage, secret).await;
+    let open = [&words[..], &["--without-secrets"]].concat();
+    let page =
+        check(&open, Exit::Good, "note: ${file:/run/secrets/selfheal/webhook-token} was left open").await;
+    assert!(page.contains("1 bearer token") && page.ends_with("the configuration is good\n"), "{page}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("selfheal.yaml");
+    let file = file.to_str().unwrap();
+    // What cannot be connected without its address has its functions all the same; what is wrong stays wrong.
+    let of = |more: &str| {
+        let main = "{url: \"${REDIS_THAT_IS_NOT_SET}\"}";
+        std::fs::write(file, format!("adapters: {{redis: {{targets: {{main: {main}}}}}}}\n{more}")).unwrap();
+    };
+    of("");
+    check(&["rules", "reference", "--config", file], Exit::Good, "redis::memory").await;
+    of("polcy: {}");
+    check(
+        &["config", "check", "--config", file, "--without-secrets"],
+        Exit::Usage,
+        "did you mean \"policy\"?",
+    )
+    .await;
+}
+
 #[actix_web::test]
 async fn tests_of_rules_and_how_they_end() {
     let directory = tempfile::tempdir().unwrap();

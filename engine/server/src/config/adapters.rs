@@ -1,7 +1,7 @@
 //! The section `adapters`: each adapter of the roster checks its own part, and nobody else knows what is in it.
 
-use selfheal_contract::settings::Section;
-use selfheal_contract::{Inherits, Prepared, RosterEntry};
+use selfheal_contract::settings::{Collector, Location, Node, Section, Value};
+use selfheal_contract::{Adapter, Inherits, Prepared, RosterEntry};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -13,6 +13,23 @@ pub struct CheckedAdapter {
     pub configured: bool,
     /// The adapter, ready to be connected.
     pub prepared: Box<dyn Prepared>,
+    /// The same with nothing configured.
+    bare: fn(&mut Section<'_>) -> Box<dyn Prepared>,
+}
+
+impl CheckedAdapter {
+    /// Connects it; where its settings cannot be used, because something was left open, as one for which nothing is
+    /// configured: it has the same functions.
+    ///
+    /// # Errors
+    /// A text for the operator.
+    pub fn connect_or_bare(self) -> Result<Adapter, String> {
+        self.prepared.connect().or_else(|_| {
+            let (nothing, collector) =
+                (Node { value: Value::Null, at: Location::START }, Collector::default());
+            (self.bare)(&mut Section::root(&nothing, &collector)).connect()
+        })
+    }
 }
 
 /// The adapters of the roster, in its order.
@@ -26,8 +43,8 @@ impl Adapters {
     }
 
     /// All of them, to be connected.
-    pub fn into_prepared(self) -> Vec<Box<dyn Prepared>> {
-        self.0.into_iter().map(|adapter| adapter.prepared).collect()
+    pub fn into_checked(self) -> Vec<CheckedAdapter> {
+        self.0
     }
 }
 
@@ -53,6 +70,7 @@ pub(super) fn check(section: &mut Section<'_>, roster: &[RosterEntry]) -> Adapte
             section: entry.section,
             configured: section.has(entry.section),
             prepared: (entry.check)(&mut part),
+            bare: entry.check,
         }
     });
     let adapters = adapters.collect();

@@ -42,7 +42,10 @@ pub fn check(
     let adapters: Vec<&str> = roster.iter().map(|entry| entry.section).collect();
     let overlay = Overlay { environment: sources.environment, overrides, adapters: &adapters };
     let mut traces = overlay.apply(&mut tree, &collector);
-    let tree = interpolate(tree, sources, &collector);
+    let mut left_open = Vec::new();
+    let tree = interpolate(tree, sources, &collector, &mut left_open);
+    left_open.dedup();
+    traces.notes.extend(left_open.iter().map(|reference| format!("{reference} was left open")));
     let configuration = readable.then(|| {
         let notes = std::mem::take(&mut traces.notes);
         sections(&mut Section::root(&tree, &collector), &collector, roster, notes)

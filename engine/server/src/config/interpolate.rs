@@ -21,14 +21,33 @@ pub struct Sources<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Reads a whole file as text; bounds its size.
     pub read_file: &'a dyn Fn(&std::path::Path) -> io::Result<String>,
+    /// What becomes of a value that cannot be had.
+    pub missing: Missing,
+}
+
+/// What becomes of a text whose variable is not set, or whose file cannot be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Missing {
+    /// It is a fault.
+    #[default]
+    Refused,
+    /// It is left open, for those who look at a configuration where its secrets are not.
+    LeftOpen,
 }
 
 /// Puts values into all texts of the tree.
 ///
 /// A value that cannot be had is a fault at the text that asks for it, and becomes [`Value::Faulty`]. A text stays
-/// text; an unquoted one that was a single `${...}` becomes [`Value::Open`], which is read as its field wants it.
-pub fn interpolate(node: Node, sources: &Sources<'_>, collector: &Collector) -> Node {
-    Interpolation { sources, collector }.node(node, &Path::default())
+/// text; an unquoted one that was a single `${...}` becomes [`Value::Open`], which is read as its field wants it. Where that
+/// is permitted, what cannot be had is no fault, and its reference is put to `left_open`; the text becomes
+/// [`Value::Faulty`] all the same, of which nobody says anything more.
+pub fn interpolate(
+    node: Node,
+    sources: &Sources<'_>,
+    collector: &Collector,
+    left_open: &mut Vec<String>,
+) -> Node {
+    Interpolation { sources, collector, left_open }.node(node, &Path::default())
 }
 
 /// Whether a text is one `${...}` and nothing else.
@@ -39,17 +58,26 @@ pub(super) fn is_one_reference(text: &str) -> bool {
 struct Interpolation<'a> {
     sources: &'a Sources<'a>,
     collector: &'a Collector,
+    left_open: &'a mut Vec<String>,
 }
 
 /// Why a reference has no value, and what would give it one.
 struct Problem {
     text: String,
     help: String,
+    /// The reference, where it is as it should be and only its value cannot be had.
+    of: Option<String>,
+}
+
+impl Problem {
+    fn new(text: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { text: text.into(), help: help.into(), of: None }
+    }
 }
 
 impl Interpolation<'_> {
     // The depth of the tree is bounded where it is read.
-    fn node(&self, node: Node, path: &Path) -> Node {
+    fn node(&mut self, node: Node, path: &Path) -> Node {
         let Node { value, at } = node;
         let expanded = match value {
             Value::Text(text) => self.expand(&text).map(Value::Text),
@@ -67,9 +95,17 @@ impl Interpolation<'_> {
             }
             other => Ok(other),
         };
-        let value = expanded.unwrap_or_else(|Problem { text, help }| {
-            let fault = Fault { path: path.clone(), at, problem: text, help: Some(help), secret: false };
-            self.collector.push(fault);
+        let value = expanded.unwrap_or_else(|Problem { text, help, of }| {
+            match of.filter(|_| self.sources.missing == Missing::LeftOpen) {
+                Some(reference) => self.left_open.push(reference),
+                None => self.collector.push(Fault {
+                    path: path.clone(),
+                    at,
+                    problem: text,
+                    help: Some(help),
+                    secret: false,
+                }),
+            }
             Value::Faulty
         });
         Node { value, at }
@@ -84,9 +120,8 @@ impl Interpolation<'_> {
                 expanded.push('$');
                 after
             } else if let Some(after) = after.strip_prefix('{') {
-                let (reference, after) = after.split_once('}').ok_or_else(|| Problem {
-                    text: "`${` without `}`".to_owned(),
-                    help: "close it, or write $$ for a dollar sign".to_owned(),
+                let (reference, after) = after.split_once('}').ok_or_else(|| {
+                    Problem::new("`${` without `}`", "close it, or write $$ for a dollar sign")
                 })?;
                 expanded.push_str(&self.resolve(reference)?);
                 after
@@ -108,16 +143,14 @@ impl Interpolation<'_> {
             None => (reference, None),
         };
         if !is_name(name) {
-            return Err(Problem {
-                text: format!("`${{{reference}}}` names no environment variable"),
-                help: "write ${NAME}, ${NAME:-default} or ${file:/path}, and $$ for a dollar sign".to_owned(),
-            });
+            return Err(Problem::new(
+                format!("`${{{reference}}}` names no environment variable"),
+                "write ${NAME}, ${NAME:-default} or ${file:/path}, and $$ for a dollar sign",
+            ));
         }
         if default.is_some_and(|default| default.contains("${")) {
-            return Err(Problem {
-                text: format!("the default of {name} holds another `${{`"),
-                help: "a default is plain text".to_owned(),
-            });
+            let text = format!("the default of {name} holds another `${{`");
+            return Err(Problem::new(text, "a default is plain text"));
         }
         match (self.sources.environment.get(name), default) {
             (Some(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
@@ -126,6 +159,7 @@ impl Interpolation<'_> {
             (None, None) => Err(Problem {
                 text: format!("the environment variable {name} is not set"),
                 help: format!("set it, or give a default: ${{{name}:-value}}"),
+                of: Some(format!("${{{name}}}")),
             }),
         }
     }
@@ -134,6 +168,7 @@ impl Interpolation<'_> {
         let mut content = (self.sources.read_file)(std::path::Path::new(path)).map_err(|error| Problem {
             text: format!("cannot read the file {path:?}: {error}"),
             help: "check that it exists, is text, and may be read by selfheal's user".to_owned(),
+            of: Some(format!("${{file:{path}}}")),
         })?;
         if content.ends_with('\n') {
             content.pop();

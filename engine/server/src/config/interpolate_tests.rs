@@ -10,6 +10,12 @@ use super::*;
 const AT: Location = Location { line: 3, column: 7 };
 
 fn interpolated(value: Value) -> (Value, String) {
+    let (value, faults, left_open) = interpolated_where(value, Missing::Refused);
+    assert_eq!(left_open, [] as [&str; 0]);
+    (value, faults)
+}
+
+fn interpolated_where(value: Value, missing: Missing) -> (Value, String, Vec<String>) {
     let environment: BTreeMap<String, String> =
         [("HOST", "db"), ("PORT", "5432"), ("EMPTY", ""), ("_X1", "$HOST ${HOST}")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -20,10 +26,26 @@ fn interpolated(value: Value) -> (Value, String) {
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };
     let collector = Collector::default();
-    let sources = Sources { environment: &environment, read_file: &read_file };
-    let node = interpolate(Node { value, at: AT }, &sources, &collector);
+    let sources = Sources { environment: &environment, read_file: &read_file, missing };
+    let mut left_open = Vec::new();
+    let node = interpolate(Node { value, at: AT }, &sources, &collector, &mut left_open);
     let faults = collector.accept(()).err().map(|faults| faults.to_string());
-    (node.value, faults.unwrap_or_default())
+    (node.value, faults.unwrap_or_default(), left_open)
+}
+
+#[test]
+fn what_cannot_be_had_can_be_left_open_and_what_is_wrong_cannot() {
+    let left_open = |text: &str| interpolated_where(Value::Text(text.to_owned()), Missing::LeftOpen);
+    for (text, reference) in
+        [("x${NOPE}", "${NOPE}"), ("${file:/nope}", "${file:/nope}"), ("${HOST}${NOPE}${NO}", "${NOPE}")]
+    {
+        assert_eq!(left_open(text), (Value::Faulty, String::new(), vec![reference.to_owned()]), "{text}");
+    }
+    for text in ["${A B}", "x${HOST", "${A:-${HOST}}"] {
+        let (value, faults, open) = left_open(text);
+        assert!(value == Value::Faulty && !faults.is_empty() && open.is_empty(), "{text}");
+    }
+    assert_eq!(left_open("${HOST}"), (Value::Text("db".to_owned()), String::new(), Vec::new()));
 }
 
 #[test]

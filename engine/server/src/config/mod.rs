@@ -51,7 +51,7 @@ pub use bytes::{Bytes, NoAmount};
 pub use check::check;
 pub use checks::{Bound, CHECKS_MAX, Check, Checks};
 pub use intake::{BACKLOG_SHARE_MAX, Intake};
-pub use interpolate::Sources;
+pub use interpolate::{Missing, Sources};
 pub use people::{LEVELS_MAX, Level, SLACK_USERS_MAX, Slack, SlackUser};
 pub use refused::{Refusal, Refused};
 pub use settings::{SETTINGS_MAX, TEXT_BYTES_MAX};

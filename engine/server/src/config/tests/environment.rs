@@ -71,6 +71,7 @@ fn flags_beat_the_environment_which_beats_the_file() {
             ("ALERTMANAGER_URL", "http://a"),
         ],
         overrides: Overrides { listen: Some("127.0.0.1:3".to_owned()), ..Overrides::default() },
+        ..Around::default()
     };
     let cases = [
         ("/listen", r#""127.0.0.1:3""#),
@@ -100,6 +101,7 @@ fn faults_name_the_variable_or_the_flag() {
             data: Some(String::new()),
             ..Overrides::default()
         },
+        ..Around::default()
     };
     let expected = "\
 DRY_RUN_MODE in the environment: policy.mode: expected true or false, found \"perhaps\"

@@ -13,13 +13,15 @@ use selfheal_contract::settings::Section;
 use selfheal_contract::{Adapter, Prepared, RosterEntry};
 use serde_json::Value;
 
-use super::{Configuration, Overrides, Refused, Sources};
+use super::{Configuration, Missing, Overrides, Refused, Sources};
 
 /// What is around a file.
 #[derive(Default)]
 struct Around {
     environment: Vec<(&'static str, &'static str)>,
     overrides: Overrides,
+    /// Where values may be left open, no file can be read.
+    missing: Missing,
 }
 
 /// An adapter that only says what it found under `url` and its targets.
@@ -102,13 +104,14 @@ const ROSTER: [RosterEntry; 5] = [
 fn check_around(text: Option<&str>, around: &Around) -> Result<Configuration, Refused> {
     let environment: BTreeMap<String, String> =
         around.environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let missing = around.missing;
     let read_file = |path: &std::path::Path| match path.to_str() {
-        Some(name) if name.starts_with("/run/secrets/") => {
+        Some(name) if missing == Missing::Refused && name.starts_with("/run/secrets/") => {
             Ok(format!("https://a-secret-of-{}/0123456789abcdef\n", name.len()))
         }
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     };
-    let sources = Sources { environment: &environment, read_file: &read_file };
+    let sources = Sources { environment: &environment, read_file: &read_file, missing };
     super::check(text, "selfheal.yaml", &sources, &around.overrides, &ROSTER)
 }
 

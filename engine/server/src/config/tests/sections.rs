@@ -95,7 +95,7 @@ fn a_full_file_is_understood() {
     assert_eq!(configuration.policy.maintenance[0].matchers.len(), 2);
     let Receiver::Slack { url, .. } = &configuration.sinks["alerts"].receiver else { panic!("no Slack") };
     assert_eq!(url.expose(), "https://hooks.slack.com/hunter2");
-    assert_eq!(configuration.adapters.into_prepared().len(), ROSTER.len());
+    assert_eq!(configuration.adapters.into_checked().len(), ROSTER.len());
 }
 
 #[test]
