@@ -31,6 +31,10 @@ impl Rights for Clusters {
         self.all().iter().filter_map(Cluster::place).collect()
     }
 
+    fn namespaces(&self) -> &[String] {
+        self.namespaces()
+    }
+
     async fn missing(&self, needed: &[Right]) -> Result<Vec<(Right, String)>, Failure> {
         let mut missing = Vec::new();
         let needed = needed.iter().filter_map(|right| match right {

@@ -80,6 +80,11 @@ pub trait Rights: Send + Sync {
     /// What can be asked and acted on, each by its name and where it is; empty when nothing is configured.
     fn places(&self) -> Vec<String>;
 
+    /// The namespaces in which rights to what is in namespaces are needed; everywhere, if there are none.
+    fn namespaces(&self) -> &[String] {
+        &[]
+    }
+
     /// Those of `needed` that are not granted, each with where (a cluster, a namespace).
     ///
     /// # Errors

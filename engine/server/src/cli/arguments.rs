@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn what_can_be_typed() {
         let signed = format!("{HEAD}:01234567:{}", &HEAD[3..]);
-        let cases: [(&[&str], bool); 50] = [
+        let cases: [(&[&str], bool); 58] = [
             (&["serve", "--config", "x.yaml", "--listen", "127.0.0.1:0"], true),
             (&["rules", "check"], true),
             (&["rules", "check", "dir", "--output", "json"], true),
@@ -267,6 +267,14 @@ mod tests {
             (&["rules", "check", "--token", "t"], false),
             (&["rules", "list", "--token", "t"], true),
             (&["config", "check", "--server", "http://h:1"], false),
+            (&["config", "check", "--config", "x.yaml", "--without-secrets"], true),
+            (&["serve", "--without-secrets"], false),
+            (&["rbac", "--namespace", "shop", "--namespace", "pay", "--name", "team.selfheal"], true),
+            (&["rbac", "--namespace", "Bad_NS"], false),
+            (&["rbac", "--namespace", "a.b"], false),
+            (&["rbac", "--name", "x y"], false),
+            (&["rbac", "--account", ""], false),
+            (&["rbac", "--account-namespace", "-x"], false),
             (&["migrate", "--data", "d", "--config", "x.yaml"], true),
             (&["migrate", "--listen", "127.0.0.1:0"], false),
             (&["journal", "move", "--rules", "r"], false),

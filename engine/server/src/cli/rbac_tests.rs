@@ -13,32 +13,47 @@ fn deploy() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
 }
 
-/// What `selfheal rbac` prints for the shipped rules and the base's configuration.
+/// What `selfheal rbac` prints for the shipped rules and the base's configuration, whose secrets are there only in the
+/// cluster.
 fn printed(output: Output) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "0".repeat(32)).unwrap();
-    // Secrets are files that are there only in the cluster.
-    let base = std::fs::read_to_string(deploy().join("kubernetes/base/selfheal.yaml")).unwrap();
-    let mut parts = base.split("${file:");
-    let mut text = parts.next().unwrap().to_owned();
-    for part in parts {
-        let (_, rest) = part.split_once('}').unwrap();
-        text += &format!("${{file:{}}}{rest}", secret.display());
-    }
-    let config = folder.path().join("selfheal.yaml");
-    std::fs::write(&config, text).unwrap();
+    printed_for(&deploy().join("kubernetes/base/selfheal.yaml"), &[], output)
+}
+
+fn printed_for(config: &Path, namespaces: &[&str], output: Output) -> String {
     let arguments = RbacArguments {
         rules: Some(deploy().join("../rules").display().to_string()),
-        config: Some(config),
+        config: Some(config.to_owned()),
         name: "selfheal".into(),
         account: "selfheal".into(),
         account_namespace: "selfheal".into(),
-        namespaces: Vec::new(),
+        namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
     };
     let mut out = Vec::new();
     run(arguments, output, &mut out).unwrap_or_else(|failure| panic!("{}", failure.text));
     String::from_utf8(out).unwrap()
+}
+
+/// The configured namespaces are those of the roles, unless others are asked for.
+#[test]
+fn what_is_in_namespaces_is_granted_where_rules_may_act() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("selfheal.yaml");
+    std::fs::write(&config, "adapters: {kubernetes: {namespaces: [shop, pay], events: {enabled: true}}}")
+        .unwrap();
+    for (asked, expected) in [(&[][..], vec!["pay", "shop"]), (&["ops"], vec!["ops"])] {
+        let page = printed_for(&config, asked, Output::Text);
+        let roles = page.split("---\n").filter(|part| part.contains("\nkind: Role\n"));
+        let place =
+            |role: &str| role.split_once("  namespace: ").unwrap().1.split_once('\n').unwrap().0.to_owned();
+        assert_eq!(roles.map(place).collect::<Vec<_>>(), expected, "{page}");
+        let whole = page.split("---\n").next().unwrap();
+        assert!(
+            whole.contains("kind: ClusterRole")
+                && whole.contains("storageclasses")
+                && !whole.contains("pods"),
+            "{page}"
+        );
+    }
 }
 
 /// The rules of the role, indented as the chart's values have them and without comments: who needs what is said in the base.

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use selfheal_contract::KubernetesRight;
-
-use super::Need;
+use super::{KubernetesNeeds, Need, Places};
 
 /// For whom the roles are, and where they hold.
 #[derive(Clone, Debug)]
@@ -16,38 +14,27 @@ pub struct Subject {
     pub account: String,
     /// Its namespace.
     pub account_namespace: String,
-    /// Where rights to objects of namespaces are granted; empty means everywhere, by a ClusterRole.
-    pub namespaces: Vec<String>,
 }
 
 /// The verbs on one resource, with who needs each.
 type Verbs<'a> = Vec<(&'a str, &'a BTreeSet<Need>)>;
-type Rights = BTreeMap<KubernetesRight, BTreeSet<Need>>;
 
-/// The roles and their bindings. Nothing that is not needed is granted.
-pub fn manifest(rights: &Rights, subject: &Subject) -> String {
+/// The roles and their bindings: a ClusterRole for the whole cluster, a Role for each namespace. Nothing that is not needed is
+/// granted.
+pub fn manifest(places: &Places, subject: &Subject) -> String {
     let mut page = String::from(
         "# What selfheal's rules and watches need of the API server, and no more: made by `selfheal rbac`, which says for each\n\
          # verb who needs it and what for. Nothing here deletes a pod or reads a secret.\n",
     );
-    let (namespaced, cluster): (Rights, Rights) =
-        rights.clone().into_iter().partition(|(right, _)| right.namespaced);
-    if subject.namespaces.is_empty() {
-        role(&mut page, "ClusterRole", None, rights, subject);
-        return page;
-    }
-    role(&mut page, "ClusterRole", None, &cluster, subject);
-    for namespace in &subject.namespaces {
-        role(&mut page, "Role", Some(namespace), &namespaced, subject);
+    for (namespace, rights) in places {
+        role(&mut page, namespace.as_deref(), rights, subject);
     }
     page
 }
 
-fn role(page: &mut String, kind: &str, namespace: Option<&str>, rights: &Rights, subject: &Subject) {
-    if rights.is_empty() {
-        return;
-    }
-    let Subject { name, account, account_namespace, .. } = subject;
+fn role(page: &mut String, namespace: Option<&str>, rights: &KubernetesNeeds, subject: &Subject) {
+    let kind = if namespace.is_some() { "Role" } else { "ClusterRole" };
+    let Subject { name, account, account_namespace } = subject;
     let place = namespace.map_or(String::new(), |namespace| format!("  namespace: {namespace}\n"));
     let separator = if page.contains("apiVersion") { "---\n" } else { "" };
     let head = |kind: &str| {
@@ -86,18 +73,18 @@ fn reasons(needs: &BTreeSet<Need>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use selfheal_contract::KubernetesRight;
+
     use super::*;
 
-    fn subject(namespaces: &[&str]) -> Subject {
-        Subject {
-            name: "selfheal".into(),
-            account: "healer".into(),
-            account_namespace: "ops".into(),
-            namespaces: namespaces.iter().map(|name| (*name).to_owned()).collect(),
-        }
+    fn page(places: impl IntoIterator<Item = (Option<&'static str>, KubernetesNeeds)>) -> String {
+        let places =
+            places.into_iter().map(|(namespace, rights)| (namespace.map(str::to_owned), rights)).collect();
+        let (name, account) = ("selfheal".into(), "healer".into());
+        manifest(&places, &Subject { name, account, account_namespace: "ops".into() })
     }
 
-    fn rights() -> Rights {
+    fn rights() -> KubernetesNeeds {
         let need = |by: &str, purpose| Need { by: by.to_owned(), purpose };
         BTreeMap::from([
             (
@@ -114,7 +101,7 @@ mod tests {
 
     #[test]
     fn every_verb_says_who_needs_it() {
-        let page = manifest(&rights(), &subject(&[]));
+        let page = page([(None, rights())]);
         assert!(page.contains("- get # a, b (to see it)\n"), "{page}");
         assert!(page.contains("- patch # a (to restart it)\n"), "{page}");
         assert_eq!(
@@ -127,7 +114,9 @@ mod tests {
 
     #[test]
     fn namespaces_get_roles_of_their_own() {
-        let page = manifest(&rights(), &subject(&["shop", "pay"]));
+        let (namespaced, whole): (KubernetesNeeds, _) =
+            rights().into_iter().partition(|(right, _)| right.namespaced);
+        let page = page([(Some("shop"), namespaced.clone()), (Some("pay"), namespaced), (None, whole)]);
         let roles: Vec<&str> = page
             .split("---\n")
             .filter(|part| part.contains("kind: Role\n") && part.contains("rules:"))
@@ -145,6 +134,6 @@ mod tests {
 
     #[test]
     fn nothing_is_granted_that_nobody_needs() {
-        assert!(!manifest(&Rights::new(), &subject(&[])).contains("apiVersion"));
+        assert!(!page([]).contains("apiVersion"));
     }
 }

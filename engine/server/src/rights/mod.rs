@@ -49,20 +49,36 @@ pub fn needs<'r>(adapter: &Adapter, rules: impl IntoIterator<Item = &'r Arc<Rule
     needs
 }
 
-/// What rules and watches need of Kubernetes API servers, over all adapters.
+/// Rights at Kubernetes API servers with those who need them.
+pub type KubernetesNeeds = BTreeMap<KubernetesRight, BTreeSet<Need>>;
+
+/// Such rights by the namespace in which they are needed; `None` is the whole cluster.
+pub type Places = BTreeMap<Option<String>, KubernetesNeeds>;
+
+/// What rules and watches need of Kubernetes API servers, over all adapters, and where: in `namespaces`, or else in those
+/// in which the adapter may act. What is in no namespace is needed in the whole cluster.
 pub fn kubernetes<'r>(
     catalog: &Catalog,
     rules: impl IntoIterator<Item = &'r Arc<Rule>> + Clone,
-) -> BTreeMap<KubernetesRight, BTreeSet<Need>> {
-    let mut all: BTreeMap<KubernetesRight, BTreeSet<Need>> = BTreeMap::new();
+    namespaces: &[String],
+) -> Places {
+    let mut places = Places::new();
     for adapter in catalog.adapters() {
+        let own = adapter.rights.as_ref().map_or(&[][..], |rights| rights.namespaces());
+        let confined = if namespaces.is_empty() { own } else { namespaces };
         for (right, by) in needs(adapter, rules.clone()) {
-            if let Right::Kubernetes(right) = right {
-                all.entry(right).or_default().extend(by);
+            let Right::Kubernetes(right) = right else { continue };
+            let mut add = |place| -> () {
+                places.entry(place).or_default().entry(right.clone()).or_default().extend(by.clone());
+            };
+            if right.namespaced && !confined.is_empty() {
+                confined.iter().for_each(|namespace| add(Some(namespace.clone())));
+            } else {
+                add(None);
             }
         }
     }
-    all
+    places
 }
 
 /// Asks every target that can be asked whether it grants what the rules in use need, and says which rule lacks what.
