@@ -36,7 +36,7 @@ mod view;
 mod weight;
 
 pub use compiler::Compiler;
-pub use coverage::{Coverage, Place};
+pub use coverage::{Coverage, Part, Place, What};
 pub use definitions::definitions;
 pub use diagnostic::{Diagnostic, Severity};
 pub use fault::{FaultKind, RuleFault};

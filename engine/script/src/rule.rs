@@ -10,7 +10,7 @@ use selfheal_core::rule::RuleHeader;
 
 use crate::arguments::shown;
 use crate::conditions::{Measure, Probe};
-use crate::coverage::{self, Place};
+use crate::coverage::{self, Part};
 use crate::diagnostic::{Diagnostic, Source};
 use crate::facts;
 use crate::fault::{FaultKind, Refusal, RuleFault};
@@ -90,9 +90,9 @@ impl Rule {
         self.observes
     }
 
-    /// Where the statements of its functions stand; [`Coverage`](crate::Coverage) tells which were reached.
-    pub fn statements(&self) -> BTreeSet<Place> {
-        coverage::statements(&self.ast)
+    /// The parts of its functions that tests should try; [`Coverage`](crate::Coverage) tells which were reached.
+    pub fn parts(&self) -> BTreeSet<Part> {
+        coverage::parts(&self.ast)
     }
 
     /// What it calls of adapters, wherever its text names it: adapter and function, a probe or an action.

@@ -28,7 +28,7 @@ pub(super) enum RulesCommand {
         #[arg(long, env = FILE_VARIABLE, value_name = "FILE")]
         config: Option<PathBuf>,
     },
-    /// Run the tests of rules, DIR/tests/*.yaml, and say which statements of the rules they do not reach
+    /// Run the tests of rules, DIR/tests/*.yaml, and say which statements and branches of the rules they do not reach
     ///
     /// Each test names alerts, what probes read, and what happened before; and expects which rules match, what they
     /// plan, what the guards say, what is done and what people are told. The real engine runs it in virtual time; no

@@ -17,7 +17,7 @@ pub(super) struct TestArguments {
     /// Only tests whose `file: name` contains this; coverage is not shown then
     #[arg(long, value_name = "TEXT", conflicts_with = "coverage_min")]
     pub(super) filter: Option<String>,
-    /// The least share of each rule's statements that the tests must reach, in percent
+    /// The least share of each rule's statements and branches that the tests must reach, in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub(super) coverage_min: Option<u8>,
 }
@@ -64,7 +64,7 @@ fn judge(report: &Report, coverage_min: Option<u8>) -> Result<Exit, Failure> {
         return Ok(Exit::Good);
     }
     Err(Failure::findings(format!(
-        "less than {least} % of the statements are reached of: {}",
+        "less than {least} % of the statements and branches are reached of: {}",
         low.join(", ")
     )))
 }

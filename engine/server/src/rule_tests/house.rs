@@ -20,7 +20,7 @@ use selfheal_runtime::resource::resource;
 use selfheal_runtime::scripts::Scripts;
 use selfheal_runtime::simulation::{Call, Flight, Pulse, Timeline, Watch, Watched};
 use selfheal_runtime::{Engine, Parts};
-use selfheal_script::{Compiler, Coverage, Limits, Place};
+use selfheal_script::{Compiler, Coverage, Limits, Part};
 use selfheal_store::{EmbeddedLedger, SqliteJournal};
 use serde_json::{Value, json};
 
@@ -39,8 +39,8 @@ const BACKLOG_MAX: usize = 100_000;
 /// What came of a test.
 pub(super) struct Tried {
     pub(super) differences: Vec<Difference>,
-    /// The statements of the rules that were asked, by rule.
-    pub(super) statements: BTreeMap<String, std::collections::BTreeSet<Place>>,
+    /// What there is to be reached of the rules that were asked, by rule.
+    pub(super) parts: BTreeMap<String, std::collections::BTreeSet<Part>>,
 }
 
 /// The world of one test.
@@ -110,10 +110,9 @@ pub(super) async fn try_out(file: &TestFile, test: &Test, coverage: &Coverage) -
     let house = House { engine, journal, stage, told, pulse, timeline };
     let differences = house.live_through(test).await;
     let rules = house.engine.rules.current();
-    let statements =
-        rules.set.rules().iter().map(|rule| (rule.name().to_owned(), rule.statements())).collect();
+    let parts = rules.set.rules().iter().map(|rule| (rule.name().to_owned(), rule.parts())).collect();
     rooms.shutdown().await;
-    Ok(Tried { differences: differences.map_err(|fault| machinery(&fault))?, statements })
+    Ok(Tried { differences: differences.map_err(|fault| machinery(&fault))?, parts })
 }
 
 /// In memory where that is possible: a sync of a disk takes its time, and what is here need not outlive the test.

@@ -102,13 +102,13 @@ pub fn run(selection: &Selection) -> Result<Report, TestsFault> {
     }
     let coverage = Coverage::default();
     let mut report = Report::default();
-    let mut statements = BTreeMap::new();
+    let mut parts = BTreeMap::new();
     for (tried, (file, test)) in try_out_all(&chosen, &coverage)?.into_iter().zip(chosen) {
-        statements.extend(tried.statements);
+        parts.extend(tried.parts);
         let (file, name, line) = (file.path.clone(), test.name.clone(), test.line);
         report.tests.push(Ran { file, line, name, differences: tried.differences });
     }
-    let reached = |rule: &RuleFile| RuleCoverage::of(rule, statements.get(&*rule.name), &coverage);
+    let reached = |rule: &RuleFile| RuleCoverage::of(rule, parts.get(&*rule.name), &coverage);
     report.rules = rules.iter().map(reached).collect();
     report.took = began.elapsed();
     Ok(report)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use selfheal_script::{Coverage, Place, RuleFile};
+use selfheal_script::{Coverage, Part, Place, RuleFile, What};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 
@@ -44,39 +44,41 @@ pub struct RuleCoverage {
     pub file: String,
     /// Statements of its functions. Where no test loaded it, they are not known, and this is 0.
     pub statements: usize,
-    /// Those that were reached.
+    /// Ways that are no statements: where an `if` without `else` does not hold, each side of `||`, `&&` and `??`.
+    pub branches: usize,
+    /// Those of both that were reached.
     pub reached: usize,
     /// Those that were not, with their text.
     pub missed: Vec<Missed>,
 }
 
-/// A statement that no test reached.
+/// A statement or branch that no test reached.
 #[derive(Debug, Serialize)]
 pub struct Missed {
-    /// Where it stands.
+    /// What it is, and where.
     #[serde(flatten)]
-    pub place: Place,
+    pub part: Part,
     /// Its line of the rule's text.
     pub text: String,
 }
 
 impl RuleCoverage {
     /// What was reached of a rule.
-    pub(super) fn of(rule: &RuleFile, statements: Option<&BTreeSet<Place>>, coverage: &Coverage) -> Self {
-        let reached = coverage.reached(&rule.name);
+    pub(super) fn of(rule: &RuleFile, parts: Option<&BTreeSet<Part>>, coverage: &Coverage) -> Self {
         let empty = BTreeSet::new();
-        let statements = statements.unwrap_or(&empty);
+        let parts = parts.unwrap_or(&empty);
+        let reached = coverage.reached(&rule.name, parts);
         let text =
-            |place: &Place| rule.text.lines().nth(place.line - 1).unwrap_or_default().trim().to_owned();
-        let missed: Vec<Missed> = statements
-            .difference(&reached)
-            .map(|place| Missed { place: *place, text: text(place) })
-            .collect();
+            |part: &Part| rule.text.lines().nth(part.place.line - 1).unwrap_or_default().trim().to_owned();
+        let missed =
+            parts.difference(&reached).map(|part| Missed { part: *part, text: text(part) }).collect();
+        let statements = parts.iter().filter(|part| part.what == What::Statement).count();
         Self {
             rule: rule.name.to_string(),
             file: rule.path.to_string(),
-            statements: statements.len(),
-            reached: statements.len() - missed.len(),
+            statements,
+            branches: parts.len() - statements,
+            reached: reached.len(),
             missed,
         }
     }
@@ -86,14 +88,24 @@ impl RuleCoverage {
         self.reached > 0
     }
 
-    /// The share of its statements that was reached, 0 to 100.
+    /// The share of its statements and branches that was reached, 0 to 100.
     pub fn percent(&self) -> f64 {
-        percent(self.reached, self.statements)
+        percent(self.reached, self.statements + self.branches)
     }
 }
 
-fn percent(reached: usize, statements: usize) -> f64 {
-    if statements == 0 { 0.0 } else { reached as f64 * 100.0 / statements as f64 }
+fn percent(reached: usize, all: usize) -> f64 {
+    if all == 0 { 0.0 } else { reached as f64 * 100.0 / all as f64 }
+}
+
+/// What was missed, in the report.
+fn said(what: What) -> &'static str {
+    match what {
+        What::Statement => "not reached",
+        What::Side => "never looked at",
+        What::Else => "always holds",
+        What::Short => "never decided by the left",
+    }
 }
 
 impl Report {
@@ -130,21 +142,20 @@ impl Report {
 
     fn coverage(&self, page: &mut String) {
         let width = self.rules.iter().map(|rule| rule.rule.len()).max().unwrap_or(0).max("RULE".len());
-        page.push_str(&format!("\n{:width$}  STATEMENTS  REACHED\n", "RULE"));
+        page.push_str(&format!("\n{:width$}  STATEMENTS  BRANCHES  REACHED\n", "RULE"));
         for rule in &self.rules {
             let reached = if rule.is_tested() {
                 format!("{:.0} %", rule.percent().floor())
             } else {
                 "no test".to_owned()
             };
-            page.push_str(&format!("{:width$}  {:>10}  {reached:>7}\n", rule.rule, rule.statements));
+            let RuleCoverage { rule, statements, branches, .. } = rule;
+            page.push_str(&format!("{rule:width$}  {statements:>10}  {branches:>8}  {reached:>7}\n"));
         }
         for rule in self.rules.iter().filter(|rule| rule.is_tested()) {
-            for Missed { place, text } in &rule.missed {
-                page.push_str(&format!(
-                    "not reached: {}:{}:{}: {text}\n",
-                    rule.file, place.line, place.column
-                ));
+            for Missed { part: Part { place, what }, text } in &rule.missed {
+                let (missed, Place { line, column }) = (said(*what), place);
+                page.push_str(&format!("{missed}: {}:{line}:{column}: {text}\n", rule.file));
             }
         }
         page.push('\n');

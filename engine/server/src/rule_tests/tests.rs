@@ -65,15 +65,16 @@ async fn what_is_as_expected_passes_and_what_was_not_reached_is_told() {
     let page = "\
 ok    rules/tests/full.yaml: it helps
 
-RULE  STATEMENTS  REACHED
-full           6     66 %
+RULE  STATEMENTS  BRANCHES  REACHED
+full           6         1     71 %
 not reached: rules/full.rhai:9:9: return skip(\"there is room\");
 not reached: rules/full.rhai:12:55: redis::config_set(\"main\", \"maxmemory\", \"2000\").timeout(\"1m\")
 
 1 test: passed, in 0.00 s
 ";
     assert_eq!(report.page(false, true), page);
-    assert_eq!((report.failed(), report.rules[0].reached, report.rules[0].statements), (0, 4, 6));
+    let RuleCoverage { statements, branches, reached, .. } = report.rules[0];
+    assert_eq!((report.failed(), reached, statements, branches), (0, 5, 6, 1));
 }
 
 #[tokio::test]
@@ -250,14 +251,14 @@ async fn a_rule_that_no_test_asks_is_told() {
     let other = RULE.replace("Full", "Other");
     let report = run_in(&[("full", RULE), ("other", &other)], &format!("{HEAD}{GOOD}"), None).unwrap();
     assert!(
-        report.page(false, true).contains("\nother           6  no test\n"),
+        report.page(false, true).contains("\nother           6         1  no test\n"),
         "{}",
         report.page(false, true)
     );
     assert_eq!(report.least_percent(), 0.0);
 }
 
-/// The gate: every shipped rule has tests, they pass, and they reach every statement.
+/// The gate: every shipped rule has tests, they pass, and they reach every statement and branch.
 #[tokio::test]
 async fn the_shipped_rules() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
