@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a journey ends where something is not as it must be")]
 
 mod checks;
+mod cluster;
 mod full;
 mod kafka;
 mod killed;
