@@ -20,7 +20,7 @@ use crate::clock::SystemClock;
 #[derive(Debug, Subcommand)]
 pub(super) enum IssuesCommand {
     /// List issues, newest first
-    List(ListArguments),
+    List(Box<ListArguments>),
     /// Say that you have taken an issue in hand: nobody else is told about it then
     Acknowledge {
         /// The issue: issue-17, or 17
