@@ -192,3 +192,22 @@ async fn what_was_healed_stays_so_when_later_looks_do_nothing() {
     assert_eq!((issue.phase, issue.outcome), (Phase::Closed, Some(Outcome::Recovered)));
     assert_eq!(world.sink.kinds().iter().filter(|kind| **kind == NewsKind::Outcome).count(), 1);
 }
+
+#[tokio::test]
+async fn a_reading_that_moves_is_no_news() {
+    let plan = "skip(`the load is ${seen.load.value}`)";
+    let world = World::new(vec![observing("load", "", r#"load: double::read("load")"#, plan)]);
+    world.target.put("load", 7);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    for load in [8, 90, 100] {
+        house.advance(minutes(1)).await;
+        world.target.put("load", load);
+        house.advance(minutes(15)).await;
+    }
+    let issue = house.only().await;
+    assert!(issue.why.ends_with("the load is 100"), "{}", issue.why);
+    let kinds = house.kinds(issue.id).await;
+    assert_eq!(kinds.iter().filter(|kind| *kind == "decided").count(), 1, "{kinds:?}");
+    assert_eq!(world.sink.kinds(), [NewsKind::Outcome]);
+}

@@ -317,9 +317,13 @@ fn since(outcome: Outcome, why: &str) -> String {
     format!("; since then {outcome}: {why}")
 }
 
-/// Whether an issue says already that nothing was done, and why.
+/// Whether an issue says already that nothing was done, and why: a reading that has moved meanwhile is no news.
 fn says(issue: &Issue, outcome: Outcome, why: &str) -> bool {
-    (issue.outcome == Some(outcome) && issue.why == why) || issue.why.ends_with(&since(outcome, why))
+    let but_for_numbers =
+        |text: &str| text.replace(|letter: char| letter.is_ascii_digit() || letter == '.', "");
+    let said = but_for_numbers(&issue.why);
+    (issue.outcome == Some(outcome) && said == but_for_numbers(why))
+        || said.ends_with(&but_for_numbers(&since(outcome, why)))
 }
 
 /// The question that an issue puts to a rule.
