@@ -47,7 +47,8 @@ fn a_grandchild_in_its_own_session_is_paused_resumed_and_killed() {
     child.pause();
     let before = number(&count);
     let state = fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap();
-    assert!(state.contains(") T "), "{state}");
+    // One that waits for its child to become another program is stopped as soon as that goes on, which it does not.
+    assert!(state.contains(") T ") || state.contains(") D "), "{state}");
     // A child of the grandchild may finish its move no more either.
     assert_eq!(number(&count), before);
 
