@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const BINARY =
-  process.env.SELFHEAL_BINARY ??
+  process.env.SELFHEAL_BIN ??
   join(process.env.CARGO_TARGET_DIR ?? join(HERE, "../../../target"), "debug/selfheal");
 
 /** Longer than anything takes on a busy machine, in milliseconds. */
