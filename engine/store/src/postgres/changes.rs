@@ -43,10 +43,15 @@ fn there(sql: Sql<'_>, issue: IssueId) -> Change<'_> {
     must(sql, Unless::Said(format!("there is no {issue}")))
 }
 
-/// A write as a statement. `writer` is whose rows of the counts are counted up.
-pub(super) fn change<'a>(write: &'a Write, nested: &'a Nested, writer: i64) -> Result<Change<'a>, Trouble> {
+/// A write as a statement; none for a record, for those are added together ([`add_records`]). `writer` is whose rows of the
+/// counts are counted up.
+pub(super) fn change<'a>(
+    write: &'a Write,
+    nested: &'a Nested,
+    writer: i64,
+) -> Result<Option<Change<'a>>, Trouble> {
     let [first, second, third] = nested;
-    Ok(match write {
+    Ok(Some(match write {
         Write::Move { issue, event, wake_at, outcome, why, at } => must(
             sql!(
                 movement::statement_of(*event),
@@ -79,7 +84,7 @@ pub(super) fn change<'a>(write: &'a Write, nested: &'a Nested, writer: i64) -> R
             ),
             *issue,
         ),
-        Write::Record(record) => may(add_record(record, first)),
+        Write::Record(_) => return Ok(None),
         Write::Begin(remediation) => {
             let id = remediation.id;
             let insert = sql!(
@@ -234,22 +239,43 @@ pub(super) fn change<'a>(write: &'a Write, nested: &'a Nested, writer: i64) -> R
             text(key),
             first,
         )),
+    }))
+}
+
+/// The records among writes, with their facts.
+pub(super) fn records(writes: &[(Write, Nested)]) -> impl Iterator<Item = (&Record, &str)> {
+    writes.iter().filter_map(|(write, [facts, ..])| match write {
+        Write::Record(record) => Some((record, facts.as_str())),
+        _ => None,
     })
 }
 
-/// Adds a fact to the story.
-pub(super) fn add_record<'a>(record: &'a Record, facts: &'a str) -> Sql<'a> {
-    let issue = record.issue.or(record.remediation.map(|remediation| remediation.issue));
-    sql!(
-        "INSERT INTO records (issue, ordinal, at, kind, actor, summary, facts) VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        issue.map(|issue| issue.0),
-        record.remediation.map(|remediation| i64::from(remediation.ordinal)),
-        micros(record.at),
-        text(&record.kind),
-        text(&record.actor),
-        text(&record.summary),
-        (!record.facts.is_null()).then_some(facts),
-    )
+/// Adds facts to stories, if there are any.
+pub(super) fn add_records<'a>(records: impl IntoIterator<Item = (&'a Record, &'a str)>) -> Option<Sql<'a>> {
+    let records: Vec<_> = records.into_iter().collect();
+    let each = || records.iter().map(|(record, _)| *record);
+    let issue = |record: &Record| record.issue.or(record.remediation.map(|remediation| remediation.issue));
+    (!records.is_empty()).then(|| {
+        sql!(
+            "INSERT INTO records (issue, ordinal, at, kind, actor, summary, facts)
+             SELECT issue, ordinal, at, kind, actor, summary, facts
+             FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+                 WITH ORDINALITY AS r (issue, ordinal, at, kind, actor, summary, facts, place)
+             ORDER BY place",
+            each().map(|record| issue(record).map(|issue| issue.0)).collect::<Vec<_>>(),
+            each()
+                .map(|record| record.remediation.map(|remediation| i64::from(remediation.ordinal)))
+                .collect::<Vec<_>>(),
+            each().map(|record| micros(record.at)).collect::<Vec<_>>(),
+            each().map(|record| text(&record.kind)).collect::<Vec<_>>(),
+            each().map(|record| text(&record.actor)).collect::<Vec<_>>(),
+            each().map(|record| text(&record.summary)).collect::<Vec<_>>(),
+            records
+                .iter()
+                .map(|(record, facts)| (!record.facts.is_null()).then_some(*facts))
+                .collect::<Vec<_>>(),
+        )
+    })
 }
 
 impl Unless<'_> {

@@ -21,6 +21,7 @@ const SCHEMA: &[&str] = &[
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
+    include_str!("schema/6.sql"),
 ];
 /// The advisory lock of migrations: the letters "selfheal" as a number.
 const MIGRATION_LOCK: i64 = 0x7365_6c66_6865_616c;

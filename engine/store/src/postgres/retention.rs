@@ -6,7 +6,7 @@ use selfheal_runtime::ports::journal::{Horizons, Record};
 use serde_json::json;
 
 use super::audit;
-use super::changes::add_record;
+use super::changes::add_records;
 use super::columns::{Columns as _, micros};
 use super::connection::{Connection, Sql, sql};
 use super::fault::Trouble;
@@ -50,8 +50,7 @@ pub(super) async fn forget(
         facts: json!(Forgot::of(linked, chain.head, key)),
     });
     let facts = record.as_ref().map(|record| record.facts.to_string());
-    let mut ending: Vec<Sql<'_>> =
-        record.iter().zip(&facts).map(|(record, facts)| add_record(record, facts)).collect();
+    let mut ending: Vec<Sql<'_>> = add_records(record.iter().zip(facts.as_deref())).into_iter().collect();
     ending.push(sql!("COMMIT"));
     session.pipeline(&ending).await?.into_iter().try_for_each(|answer| answer.map(drop))?;
     let count = failures.count + told.count + actions.count + issues;

@@ -17,7 +17,7 @@ use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
-use super::changes::{Change, change};
+use super::changes::{Change, add_records, change, records};
 use super::columns::Columns as _;
 use super::connection::{Connection, Connector, Sql, sql};
 use super::ears;
@@ -310,8 +310,10 @@ async fn roll_back(session: &mut Connection) -> Result<(), Trouble> {
     session.run(sql!("ROLLBACK")).await.map(drop)
 }
 
+/// What a request changes, but for its records.
 fn changes<'a>(request: &'a Request, writer: i64) -> Result<Vec<Change<'a>>, Trouble> {
-    request.writes.iter().map(|(write, nested)| change(write, nested, writer % SHARDS)).collect()
+    let changes = request.writes.iter().map(|(write, nested)| change(write, nested, writer % SHARDS));
+    changes.filter_map(Result::transpose).collect()
 }
 
 /// All requests in one round trip, or none.
@@ -328,6 +330,8 @@ async fn together(session: &mut Connection, writer: i64, requests: &[Request]) -
             must.push(unless.is_some());
         }
     }
+    statements.extend(add_records(requests.iter().flat_map(|request| records(&request.writes))));
+    must.resize(statements.len(), false);
     let answers = session.pipeline(&statements).await?;
     for (answer, must) in answers.into_iter().zip(must) {
         if answer?.count == 0 && must {
@@ -363,8 +367,10 @@ async fn apart(session: &mut Connection, writer: i64, requests: &[Request]) -> R
 }
 
 async fn one(session: &mut Connection, writer: i64, request: &Request) -> Result<(), Trouble> {
-    let (statements, unless): (Vec<Sql<'_>>, Vec<_>) =
+    let (mut statements, mut unless): (Vec<Sql<'_>>, Vec<_>) =
         changes(request, writer)?.into_iter().map(|change| (change.sql, change.unless)).unzip();
+    statements.extend(add_records(records(&request.writes)));
+    unless.resize_with(statements.len(), || None);
     let answers = session.pipeline(&statements).await?;
     for (answer, unless) in answers.into_iter().zip(unless) {
         let answer = answer?;
