@@ -55,13 +55,18 @@ impl Engine {
         }
     }
 
-    /// The remediations whose claims may still count, newest first.
-    async fn recent(&self, now: Timestamp) -> Result<Vec<Remediation>, JournalFault> {
+    /// How long claims may count after they were granted: for the longest cooldown in use, and within the window of rates.
+    /// For as long the journal keeps what they are restored from.
+    pub(crate) fn claims_reach(&self) -> Duration {
         let rules = self.rules.current();
         let cooldowns = rules.set.rules().iter().map(|rule| Duration::from(rule.header().cooldown));
-        let reach = cooldowns.max().unwrap_or_default().max(self.policy.cooldown_min).max(RATE_WINDOW);
+        cooldowns.max().unwrap_or_default().max(self.policy.cooldown_min).max(RATE_WINDOW)
+    }
+
+    /// The remediations whose claims may still count, newest first.
+    async fn recent(&self, now: Timestamp) -> Result<Vec<Remediation>, JournalFault> {
         let mut filter = RemediationFilter {
-            since: Some(earlier(now, reach)),
+            since: Some(earlier(now, self.claims_reach())),
             limit: 10_000,
             ..RemediationFilter::default()
         };

@@ -6,6 +6,7 @@
 //! conformance tests under `tests/`.
 
 mod breakage;
+mod counted;
 mod embedded;
 mod gravity;
 mod inbox;

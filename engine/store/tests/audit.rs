@@ -150,6 +150,23 @@ fn database(server: &Postgres, case: usize) -> (PostgresSettings, String) {
     (settings, url)
 }
 
+/// What goes through all that there is takes longer than a statement of the engine's may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_lets_the_auditor_take_longer_than_the_engine() {
+    let server = require!(Postgres::start());
+    let (settings, url) = database(&server, 0);
+    fill(&PostgresJournal::open(&settings).await.unwrap()).await;
+    // Whoever asks where the chain begins waits for a second.
+    alter(
+        &url,
+        "ALTER TABLE audit_head RENAME TO head;
+         CREATE VIEW audit_head AS SELECT head.* FROM head, pg_sleep(1)",
+    )
+    .await;
+    let hasty = PostgresSettings { statement_timeout: Duration::from_millis(100), ..settings };
+    assert_eq!(PostgresAudit::new(&hasty).unwrap().unlinked().await.unwrap(), 0);
+}
+
 async fn alter(url: &str, sql: &str) {
     let (owner, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);

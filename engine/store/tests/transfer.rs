@@ -18,7 +18,7 @@ use serde_json::json;
 mod sample;
 
 use sample::{
-    alert, approval, at, finished, intent, news, opened, receipt, record, remediation, remediation_id,
+    alert, approval, at, finished, hash, intent, news, opened, receipt, record, remediation, remediation_id,
     resolved, see, sighting, step,
 };
 
@@ -29,6 +29,11 @@ fn settings(postgres: &Postgres) -> PostgresSettings {
         connect_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(10),
     }
+}
+
+/// A resource with a name so long that no index of PostgreSQL has room for it.
+fn long_name() -> String {
+    (0..1024).map(|part| hash(&part.to_string()).to_string()).collect::<String>() + "\0"
 }
 
 /// Something of everything.
@@ -47,6 +52,7 @@ async fn fill(journal: &SqliteJournal) {
             Write::Intend(Box::new(intent(first, "one"))),
             Write::End { id: first, outcome: Outcome::Recovered, why: String::new(), at: at(30) },
             Write::CountFailure { rule: "r".to_owned(), resource: "x".to_owned(), at: at(1) },
+            Write::CountFailure { rule: "r".to_owned(), resource: long_name(), at: at(1) },
             Write::CountResult { rule: "r".to_owned(), action: "a.b".to_owned(), success: true },
             Write::Notify { sink: "log".to_owned(), news: Box::new(news("t")), at: at(1) },
             Write::Set { key: "switch".to_owned(), value: json!({ "on": false }) },
@@ -104,6 +110,9 @@ async fn everything_is_moved_and_nothing_twice() {
         journal.unexpanded(ReceiptId(0), 10).await.unwrap(),
     );
     assert_eq!(after, before);
+    for resource in ["x", &long_name()] {
+        assert_eq!(journal.failures_since("r", resource, at(0)).await.unwrap(), 1);
+    }
     let mut expected = story;
     expected.records[0].summary = "a\u{fffd}b 'c' \\".to_owned();
     assert_eq!(journal.story(IssueId(1)).await.unwrap().unwrap(), expected);

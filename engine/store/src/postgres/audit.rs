@@ -1,6 +1,7 @@
 //! The audit chain, to be read. The links are written by a trigger of the schema, at the end of each transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use selfheal_core::audit::{Head, Link, Stored};
@@ -17,6 +18,9 @@ use super::fault::Trouble;
 use super::open::{self, PostgresFault, PostgresSettings};
 use super::pool::Pool;
 use super::{PostgresJournal, first, read, rows};
+
+/// How long the auditor may take for one question: some go through all that there is, and nothing waits for their answers.
+const QUESTION_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Where the chain begins and ends.
 pub(super) fn ask_chain() -> Sql<'static> {
@@ -196,12 +200,14 @@ impl Audit for PostgresJournal {
 pub struct PostgresAudit(Pool);
 
 impl PostgresAudit {
-    /// Connects when the first question is asked.
+    /// Connects when the first question is asked. Each may take half an hour, however long the settings let a statement take.
     ///
     /// # Errors
     /// The settings cannot be used.
     pub fn new(settings: &PostgresSettings) -> Result<Self, PostgresFault> {
-        Ok(Self(Pool::new(Arc::new(open::connector(settings)?))))
+        let mut connector = open::connector(settings)?;
+        connector.limits.statement = QUESTION_LIMIT;
+        Ok(Self(Pool::new(Arc::new(connector))))
     }
 }
 

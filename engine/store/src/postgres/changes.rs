@@ -9,6 +9,7 @@ use super::columns::{Columns as _, micros, text};
 use super::connection::{Connection, Sql, sql};
 use super::fault::Trouble;
 use super::{holds, movement};
+use crate::counted::counted_by;
 use crate::nested::Nested;
 
 /// A statement, and what it is when it changed nothing.
@@ -213,7 +214,7 @@ pub(super) fn change<'a>(
             "INSERT INTO failures AS f (rule, resource, at, tries) VALUES ($1, $2, $3, 1)
              ON CONFLICT (rule, resource, at) DO UPDATE SET tries = f.tries + 1",
             text(rule),
-            text(resource),
+            text(&counted_by(resource)).into_owned(),
             micros(*at),
         )),
         Write::CountResult { rule, action, success } => may(sql!(

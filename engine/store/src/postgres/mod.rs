@@ -185,11 +185,11 @@ impl Journal for PostgresJournal {
     }
 
     async fn issues(&self, filter: IssueFilter) -> Result<Vec<Issue>, JournalFault> {
-        read(&self.pool.ask(queries::issues(&filter)).await?, rows::issue)
+        read(&self.pool.browse(queries::issues(&filter)).await?, rows::issue)
     }
 
     async fn story(&self, id: IssueId) -> Result<Option<Story>, JournalFault> {
-        let answers = self.pool.ask_all(queries::story(id)).await?;
+        let answers = self.pool.browse_all(queries::story(id)).await?;
         let [issue, records, remediations, intents, approvals, courses] = answers.as_slice() else {
             return Ok(None);
         };
@@ -282,7 +282,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
-        let answers = self.pool.ask_all(queries::episodes(since, most)).await?;
+        let answers = self.pool.browse_all(queries::episodes(since, most)).await?;
         let [issues, remediations] = answers.as_slice() else { return Ok(Vec::new()) };
         let mut courses: HashMap<IssueId, Vec<Course>> = HashMap::new();
         for (issue, course) in read(remediations, rows::course)? {
@@ -303,7 +303,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn remediations(&self, filter: RemediationFilter) -> Result<Vec<Remediation>, JournalFault> {
-        read(&self.pool.ask(queries::remediations(&filter)).await?, rows::remediation)
+        read(&self.pool.browse(queries::remediations(&filter)).await?, rows::remediation)
     }
 
     async fn remediation(
@@ -336,7 +336,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn approvals(&self, filter: ApprovalFilter) -> Result<Vec<Approval>, JournalFault> {
-        read(&self.pool.ask(queries::approvals(&filter)).await?, rows::approval)
+        read(&self.pool.browse(queries::approvals(&filter)).await?, rows::approval)
     }
 
     async fn failures_since(
@@ -384,7 +384,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn waiting(&self) -> Result<Vec<Waiting>, JournalFault> {
-        read(&self.pool.ask(queries::waiting()).await?, |row| {
+        read(&self.pool.browse(queries::waiting()).await?, |row| {
             let news: News = row.json("news")?;
             Ok(Waiting { sink: row.value("sink")?, count: row.number("waiting")?, oldest_at: news.at })
         })
@@ -430,7 +430,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn totals(&self) -> Result<Totals, JournalFault> {
-        let answers = self.pool.ask_all(queries::totals()).await?;
+        let answers = self.pool.browse_all(queries::totals()).await?;
         let [issues, ended] = answers.as_slice() else { return Ok(Totals::default()) };
         let counts = first(issues, |row| Ok((row.number("opened")?, row.number("open")?)))?;
         let ended = read(ended, |row| {

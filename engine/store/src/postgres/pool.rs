@@ -14,18 +14,26 @@ use super::fault::{Reach, Trouble};
 
 /// Connections of one replica for questions and single changes.
 const CONNECTIONS_MAX: usize = 6;
+/// So many of them may go through much of the journal at a time: whoever looks on leaves the others to those who heal.
+const BROWSING_MAX: usize = CONNECTIONS_MAX / 2;
 
 /// The connections.
 pub(super) struct Pool {
     connector: Arc<Connector>,
     idle: Mutex<Vec<Connection>>,
     free: Semaphore,
+    browsing: Semaphore,
 }
 
 impl Pool {
     /// None yet.
     pub(super) fn new(connector: Arc<Connector>) -> Self {
-        Self { connector, idle: Mutex::default(), free: Semaphore::new(CONNECTIONS_MAX) }
+        Self {
+            connector,
+            idle: Mutex::default(),
+            free: Semaphore::new(CONNECTIONS_MAX),
+            browsing: Semaphore::new(BROWSING_MAX),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -36,13 +44,7 @@ impl Pool {
     /// Takes a connection, which goes back when the lease ends, if it is still good. `afresh` makes a new one, after a
     /// kept one turned out to be dead.
     pub(super) async fn lease(&self, afresh: bool) -> Result<Lease<'_>, Trouble> {
-        let limit = self.connector.limits.connect + self.connector.limits.statement;
-        let permit = timeout(limit, self.free.acquire()).await.map_err(|_| {
-            Trouble::Connect(format!(
-                "all of selfheal's connections to PostgreSQL have been busy for {limit:?}; see what they wait for"
-            ))
-        })?;
-        let _permit = permit.expect("the semaphore is never closed");
+        let _permit = self.turn(&self.free).await?;
         let kept = if afresh { None } else { self.take_idle() };
         let is_reused = kept.is_some();
         let connection = match kept {
@@ -50,6 +52,16 @@ impl Pool {
             None => self.connector.connect().await?,
         };
         Ok(Lease { pool: self, connection: Some(connection), is_reused, _permit })
+    }
+
+    async fn turn<'a>(&self, turns: &'a Semaphore) -> Result<SemaphorePermit<'a>, Trouble> {
+        let limit = self.connector.limits.connect + self.connector.limits.statement;
+        let permit = timeout(limit, turns.acquire()).await.map_err(|_| {
+            Trouble::Connect(format!(
+                "all of selfheal's connections to PostgreSQL have been busy for {limit:?}; see what they wait for"
+            ))
+        })?;
+        Ok(permit.expect("the semaphore is never closed"))
     }
 
     fn take_idle(&self) -> Option<Connection> {
@@ -62,6 +74,18 @@ impl Pool {
     pub(super) async fn ask(&self, question: Sql<'_>) -> Result<Vec<Row>, JournalFault> {
         let mut answers = self.ask_twice(&[question]).await?;
         Ok(answers.pop().map(|answer| answer.rows).unwrap_or_default())
+    }
+
+    /// Asks one question that may go through much of the journal; it waits for others of its kind.
+    pub(super) async fn browse(&self, question: Sql<'_>) -> Result<Vec<Row>, JournalFault> {
+        let _turn = self.turn(&self.browsing).await.map_err(|trouble| trouble.fault())?;
+        self.ask(question).await
+    }
+
+    /// Asks several such questions about one moment.
+    pub(super) async fn browse_all(&self, questions: Vec<Sql<'_>>) -> Result<Vec<Vec<Row>>, JournalFault> {
+        let _turn = self.turn(&self.browsing).await.map_err(|trouble| trouble.fault())?;
+        self.ask_all(questions).await
     }
 
     /// Asks several questions about one moment.

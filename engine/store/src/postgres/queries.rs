@@ -5,6 +5,7 @@ use selfheal_core::issue::IssueId;
 use selfheal_core::remediation::RemediationId;
 use selfheal_runtime::ports::journal::{ApprovalFilter, IssueFilter, ReceiptId, RemediationFilter};
 
+use crate::counted::counted_by;
 use crate::gravity;
 
 use super::columns::{self, micros};
@@ -316,7 +317,7 @@ pub(super) fn failures_since(rule: String, resource: String, since: Timestamp) -
         "SELECT coalesce(sum(tries), 0)::bigint AS tries FROM failures
          WHERE rule = $1 AND resource = $2 AND at >= $3",
         rule,
-        resource.replace('\0', "\u{fffd}"),
+        plain(&counted_by(&resource)),
         micros(since)
     )
 }

@@ -68,6 +68,15 @@ impl Database {
         self.queue().unbroken()?;
         self.readers.query(ask).await
     }
+
+    /// Goes through much of one moment of the file.
+    pub(super) async fn browse<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalFault> {
+        self.queue().unbroken()?;
+        self.readers.browse(ask).await
+    }
 }
 
 impl Drop for Database {

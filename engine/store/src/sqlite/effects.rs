@@ -10,6 +10,7 @@ use selfheal_runtime::ports::journal::{Intent, Remediation};
 use super::columns::Time;
 use super::fault::Trouble;
 use super::statements::Statements;
+use crate::counted::counted_by;
 use crate::nested::Nested;
 
 /// Turns a broken uniqueness, which is how a precondition shows that it does not hold, into a conflict.
@@ -163,7 +164,7 @@ pub(super) fn count_failure(
         "INSERT INTO failures (rule, resource, at, tries) VALUES (?1, ?2, ?3, 1)
          ON CONFLICT DO UPDATE SET tries = tries + 1",
     )?;
-    count.execute(params![rule, resource, Time(at)])?;
+    count.execute(params![rule, counted_by(resource), Time(at)])?;
     Ok(())
 }
 

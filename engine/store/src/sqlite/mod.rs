@@ -176,11 +176,11 @@ impl Journal for SqliteJournal {
     }
 
     async fn issues(&self, filter: IssueFilter) -> Result<Vec<Issue>, JournalFault> {
-        self.query(move |connection| queries::issues(connection, &filter)).await
+        self.journal.browse(move |connection| queries::issues(connection, &filter)).await
     }
 
     async fn story(&self, id: IssueId) -> Result<Option<Story>, JournalFault> {
-        self.query(move |connection| queries::story(connection, id)).await
+        self.journal.browse(move |connection| queries::story(connection, id)).await
     }
 
     async fn take(
@@ -243,7 +243,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn episodes(&self, since: Timestamp, most: usize) -> Result<Vec<Episode>, JournalFault> {
-        self.query(move |connection| history::episodes(connection, since, most)).await
+        self.journal.browse(move |connection| history::episodes(connection, since, most)).await
     }
 
     async fn open_fingerprints(&self) -> Result<Vec<(Fingerprint, IssueId, Timestamp)>, JournalFault> {
@@ -251,7 +251,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn remediations(&self, filter: RemediationFilter) -> Result<Vec<Remediation>, JournalFault> {
-        self.query(move |connection| queries::remediations(connection, &filter)).await
+        self.journal.browse(move |connection| queries::remediations(connection, &filter)).await
     }
 
     async fn remediation(
@@ -279,7 +279,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn approvals(&self, filter: ApprovalFilter) -> Result<Vec<Approval>, JournalFault> {
-        self.query(move |connection| queries::approvals(connection, &filter)).await
+        self.journal.browse(move |connection| queries::approvals(connection, &filter)).await
     }
 
     async fn failures_since(
@@ -316,7 +316,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn waiting(&self) -> Result<Vec<Waiting>, JournalFault> {
-        self.query(queries::waiting).await
+        self.journal.browse(queries::waiting).await
     }
 
     async fn next_delivery(&self, sink: &str) -> Result<Option<Timestamp>, JournalFault> {
@@ -342,7 +342,7 @@ impl Journal for SqliteJournal {
     }
 
     async fn totals(&self) -> Result<Totals, JournalFault> {
-        self.query(queries::totals).await
+        self.journal.browse(queries::totals).await
     }
 
     async fn check(&self) -> Result<(), JournalFault> {

@@ -16,6 +16,7 @@ use selfheal_runtime::ports::journal::{
 };
 use serde_json::Value;
 
+use crate::counted::counted_by;
 use crate::gravity;
 
 use super::columns::{Json, Name, Print, Time, micros};
@@ -322,7 +323,8 @@ pub(super) fn failures_since(
     since: Timestamp,
 ) -> Result<u32> {
     let sql = "SELECT coalesce(sum(tries), 0) FROM failures WHERE rule = ?1 AND resource = ?2 AND at >= ?3";
-    connection.prepare_cached(sql)?.query_row(params![rule, resource, Time(since)], |row| row.get(0))
+    let row = params![rule, counted_by(resource), Time(since)];
+    connection.prepare_cached(sql)?.query_row(row, |row| row.get(0))
 }
 
 pub(super) fn successes(connection: &Connection) -> Result<Vec<((String, String), SuccessRecord)>> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::unavailable;
 
@@ -14,6 +14,8 @@ use super::fault::unavailable;
 pub(super) struct Readers {
     pool: Arc<Pool>,
     free: Arc<Semaphore>,
+    /// So many may go through much of the journal at a time: whoever looks on leaves connections to those who heal.
+    browsing: Arc<Semaphore>,
 }
 
 struct Pool {
@@ -33,7 +35,8 @@ impl Readers {
     /// Takes over connections, at least one.
     pub(super) fn new(connections: Vec<Connection>, lock: Arc<File>) -> Self {
         let free = Arc::new(Semaphore::new(connections.len()));
-        Self { pool: Arc::new(Pool { connections: Mutex::new(connections), _lock: lock }), free }
+        let browsing = Arc::new(Semaphore::new((connections.len() / 2).max(1)));
+        Self { pool: Arc::new(Pool { connections: Mutex::new(connections), _lock: lock }), free, browsing }
     }
 
     /// Runs queries on one moment of the journal.
@@ -41,11 +44,28 @@ impl Readers {
         &self,
         ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalFault> {
+        self.run(None, ask).await
+    }
+
+    /// Runs queries that may go through much of the journal; they wait for others of their kind.
+    pub(super) async fn browse<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalFault> {
+        let turn = Arc::clone(&self.browsing).acquire_owned().await.expect("the semaphore is never closed");
+        self.run(Some(turn), ask).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        turn: Option<OwnedSemaphorePermit>,
+        ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalFault> {
         let permit = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
         let pool = Arc::clone(&self.pool);
         let task = tokio::task::spawn_blocking(move || {
             let connection = pool.connections().pop().expect("there is a connection for every permit");
-            let lent = Lent { pool, connection: Some(connection), _permit: permit };
+            let lent = Lent { pool, connection: Some(connection), _permit: permit, _turn: turn };
             lent.snapshot(ask)
         });
         match task.await {
@@ -62,7 +82,9 @@ impl Readers {
 struct Lent {
     pool: Arc<Pool>,
     connection: Option<Connection>,
-    _permit: tokio::sync::OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
+    // A query goes on when nobody waits for it any more, and its turn with it.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Lent {

@@ -4,7 +4,7 @@ use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_core::remediation::{IntentState, RemediationId};
 use selfheal_core::success::SuccessRecord;
 use selfheal_runtime::ports::Journal;
-use selfheal_runtime::ports::journal::{Intent, Remediation, RemediationFilter, Totals, Write};
+use selfheal_runtime::ports::journal::{Horizons, Intent, Remediation, RemediationFilter, Totals, Write};
 
 use super::sample::{
     at, conflict, hash, intent, issue, move_intent, opened, remediation, remediation_id, resolved, step,
@@ -149,6 +149,20 @@ pub async fn what_stands_on_another_is_reverted_first(journal: &dyn Journal) {
     reverts(journal, 202, &["below", "other", "elsewhere"], Some(100)).await;
 }
 
+pub async fn a_change_is_reverted_however_long_the_name_of_its_target(journal: &dyn Journal) {
+    use IntentState::{Done, Undoing, Undone};
+    let id = remediation_id(opened(journal, "a").await, 1);
+    // 64 KiB in which nothing repeats, so that no database makes them short.
+    let long: String = (0..1024).map(|part| hash(&part.to_string()).to_string()).collect();
+    helped(journal, id, "below", &long, Some(100)).await;
+    helped(journal, id, "above", &long, Some(200)).await;
+    helped(journal, id, "other", &format!("{long}."), Some(150)).await;
+    reverts(journal, 200, &["other", "above"], Some(150)).await;
+    journal.commit(vec![move_intent(hash("above"), Done, Undoing, 201, Some(200))]).await.unwrap();
+    journal.commit(vec![move_intent(hash("above"), Undoing, Undone, 202, None)]).await.unwrap();
+    reverts(journal, 202, &["below", "other"], Some(100)).await;
+}
+
 pub async fn remediations_are_listed_newest_first_and_by_filter(journal: &dyn Journal) {
     let (a, b) = (opened(journal, "a").await, opened(journal, "b").await);
     journal.commit(vec![begin(a, 1, 10), end(a, 1, Outcome::Kept, 12)]).await.unwrap();
@@ -185,12 +199,11 @@ pub async fn remediations_are_listed_newest_first_and_by_filter(journal: &dyn Jo
     }
 }
 
+fn failure(rule: &str, resource: &str, seconds: i64) -> Write {
+    Write::CountFailure { rule: rule.to_owned(), resource: resource.to_owned(), at: at(seconds) }
+}
+
 pub async fn failures_and_results_are_counted(journal: &dyn Journal) {
-    let failure = |rule: &str, resource: &str, seconds| Write::CountFailure {
-        rule: rule.to_owned(),
-        resource: resource.to_owned(),
-        at: at(seconds),
-    };
     let failures =
         [failure("r", "x", 10), failure("r", "x", 10), failure("r", "x", 20), failure("r", "y", 20)];
     journal.commit(failures.into()).await.unwrap();
@@ -222,6 +235,39 @@ pub async fn failures_and_results_are_counted(journal: &dyn Journal) {
     let mut found = journal.successes().await.unwrap();
     found.sort_by(|one, other| one.0.cmp(&other.0));
     assert_eq!(found, expected);
+}
+
+pub async fn failures_are_counted_however_long_the_name_of_a_resource(journal: &dyn Journal) {
+    // 64 KiB in which nothing repeats, so that no database makes them short.
+    let long: String = (0..1024).map(|part| hash(&part.to_string()).to_string()).collect();
+    let resources = [
+        format!("{long}1"),
+        format!("{long}2"),
+        long,
+        // 512 bytes, one more, and a character that stands across the place where they end.
+        "r".repeat(512),
+        "r".repeat(513),
+        "ü".repeat(300),
+        format!("r{}", "ü".repeat(300)),
+        "\0".repeat(600),
+    ];
+    for (tries, resource) in (1..).zip(&resources) {
+        for second in 1..=tries {
+            journal.commit(vec![failure("r", resource, second)]).await.unwrap();
+        }
+        journal.commit(vec![failure("r", resource, 1)]).await.unwrap();
+    }
+    for (tries, resource) in (1..).zip(&resources) {
+        for (since, expected) in [(0, tries + 1), (2, tries - 1)] {
+            let found = journal.failures_since("r", resource, at(since)).await.unwrap();
+            assert_eq!(found, expected, "{tries}, of {} bytes, since {since}", resource.len());
+        }
+    }
+    let horizons = Horizons { failures: at(1000), actions: at(0), events: at(0), now: at(1000) };
+    while journal.forget(horizons, 10, None).await.unwrap() > 0 {}
+    for resource in &resources {
+        assert_eq!(journal.failures_since("r", resource, at(0)).await.unwrap(), 0);
+    }
 }
 
 pub async fn totals_add_up(journal: &dyn Journal) {
