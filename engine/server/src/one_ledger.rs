@@ -51,17 +51,17 @@ impl OneLedger {
         loop {
             let why = match self.renew(journal, clock).await {
                 Ok(true) => return Ok(()),
-                Ok(false) => format!(
+                Ok(false) => AssembleFault::Ledger(format!(
                     "another selfheal works with this journal and another ledger than this one's ({}), so that cooldowns and \
                      limits would hold for each alone; give all of them the same ledger.url and ledger.prefix, or run one only",
                     self.shown()
-                ),
-                Err(fault) => fault.to_string(),
+                )),
+                Err(fault) => AssembleFault::Unreachable(fault.to_string()),
             };
             if clock.monotonic().saturating_sub(begun) >= PATIENCE {
-                return Err(AssembleFault::Ledger(why));
+                return Err(why);
             }
-            tracing::debug!(why, "waiting for the lease of a ledger to end");
+            tracing::debug!(%why, "waiting for the lease of a ledger to end");
             clock.sleep(ASK_EVERY).await;
         }
     }

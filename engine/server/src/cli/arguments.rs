@@ -116,8 +116,8 @@ pub(super) enum Command {
     Switch(Asking<SwitchCommand>),
     /// Ask a server whether it takes alerts in, for health checks
     ///
-    /// Ends with 0 when it does, also while something else does not work, which is printed; with 3 when it does not, or
-    /// cannot be reached. Needs no token.
+    /// Ends with 0 when it does, also while something else does not work, which is printed; with 3 when it does not, cannot
+    /// be reached, or is not selfheal. Needs no token.
     Ready(ServerArguments),
     /// Print the roles that the rules need of Kubernetes, and no more
     ///

@@ -13,14 +13,30 @@ use crate::outgoing;
 
 /// The server that is asked when nothing else is said.
 pub(super) const SERVER_DEFAULT: &str = "http://127.0.0.1:8400";
-/// The longest time for one answer.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time for an answer that is only read.
+const READ_MAX: Duration = Duration::from_secs(10);
+/// The longest time for an answer of whatever does something: a decision is waited for, what is taken back is so step by
+/// step, and a dry-run asks its probes.
+const ACT_MAX: Duration = Duration::from_secs(2 * 60);
 
 /// A server and the token for it.
 pub(super) struct Client {
     http: reqwest::Client,
     server: Url,
     token: Option<String>,
+    read_max: Duration,
+    act_max: Duration,
+}
+
+/// What is asked.
+struct Request {
+    method: Method,
+    url: Url,
+    body: Option<Vec<u8>>,
+    /// The longest time for the answer.
+    limit: Duration,
+    /// What tells whether it was done, where that may be although no answer comes.
+    look: Option<String>,
 }
 
 impl Client {
@@ -40,9 +56,9 @@ impl Client {
         let given = server.filter(|server| !server.is_empty()).unwrap_or(SERVER_DEFAULT);
         let server =
             outgoing::address(given).map_err(|fault| Failure::usage(format!("--server: {fault}")))?;
-        let http = outgoing::client(&server, TIMEOUT).map_err(|fault| Failure::usage(fault.to_string()))?;
+        let http = outgoing::client(&server, ACT_MAX).map_err(|fault| Failure::usage(fault.to_string()))?;
         let token = token.filter(|token| !token.is_empty()).map(str::to_owned);
-        Ok(Self { http, server, token })
+        Ok(Self { http, server, token, read_max: READ_MAX, act_max: ACT_MAX })
     }
 
     /// Reads something.
@@ -51,33 +67,35 @@ impl Client {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.send(Method::GET, url, None).await
+        self.send(self.reading(url)).await
     }
 
     /// Reads something that is text.
     pub(super) async fn get_text(&self, path: &[&str]) -> Result<String, Failure> {
-        let bytes = self.answered(Method::GET, self.url(path)?, None).await?;
+        let (_, bytes) = self.answered(self.reading(self.url(path)?)).await?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Changes something, or asks with a body.
     pub(super) async fn post(&self, path: &[&str], body: Vec<u8>) -> Result<Value, Failure> {
-        let url = self.url(path)?;
-        self.send(Method::POST, url, Some(body)).await
+        self.send(self.acting(Method::POST, path, Some(body))?).await
     }
 
     /// Takes something away.
     pub(super) async fn delete(&self, path: &[&str]) -> Result<Value, Failure> {
-        let url = self.url(path)?;
-        self.send(Method::DELETE, url, None).await
+        self.send(self.acting(Method::DELETE, path, None)?).await
     }
 
-    /// What the server says of its parts. That it is not ready is an answer, too.
+    /// What the server says of its parts: its `status` is `ready`, `degraded` or `not_ready`, which is an answer, too.
     pub(super) async fn ready(&self) -> Result<Value, Failure> {
         let mut url = self.server.clone();
         url.path_segments_mut().map_err(|()| no_path())?.pop_if_empty().push("ready");
-        let (_, bytes) = self.asked(Method::GET, url, None).await?;
-        self.read(&bytes)
+        let (status, bytes) = self.asked(self.reading(url)).await?;
+        let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
+        let known =
+            |answer: &Value| matches!(answer["status"].as_str(), Some("ready" | "degraded" | "not_ready"));
+        // Something else may listen there, and many things answer with JSON.
+        answer.filter(known).ok_or_else(|| self.strange(status))
     }
 
     /// Parts of the path may come from the command line; each stays one part.
@@ -91,26 +109,29 @@ impl Client {
         Ok(url)
     }
 
-    async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Value, Failure> {
-        let bytes = self.answered(method, url, body).await?;
-        self.read(&bytes)
+    fn reading(&self, url: Url) -> Request {
+        Request { method: Method::GET, url, body: None, limit: self.read_max, look: None }
     }
 
-    fn read(&self, bytes: &[u8]) -> Result<Value, Failure> {
+    fn acting(&self, method: Method, path: &[&str], body: Option<Vec<u8>>) -> Result<Request, Failure> {
+        Ok(Request { method, url: self.url(path)?, body, limit: self.act_max, look: look(path) })
+    }
+
+    async fn send(&self, request: Request) -> Result<Value, Failure> {
+        let (status, bytes) = self.answered(request).await?;
+        serde_json::from_slice(&bytes).map_err(|_| self.strange(status))
+    }
+
+    fn strange(&self, status: StatusCode) -> Failure {
         let shown = outgoing::shown(&self.server);
-        let strange = || Failure::unreachable(format!("{shown} answers, and not as selfheal would"));
-        serde_json::from_slice(bytes).map_err(|_| strange())
+        Failure::unreachable(format!("{shown} answers {status}, and not as selfheal would"))
     }
 
     /// Any answer.
-    async fn asked(
-        &self,
-        method: Method,
-        url: Url,
-        body: Option<Vec<u8>>,
-    ) -> Result<(StatusCode, Vec<u8>), Failure> {
+    async fn asked(&self, request: Request) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let Request { method, url, body, limit, look } = request;
         let shown = outgoing::shown(&self.server);
-        let mut request = self.http.request(method, url);
+        let mut request = self.http.request(method, url).timeout(limit);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -118,11 +139,20 @@ impl Client {
             request = request.header("content-type", "application/json").body(body);
         }
         let lost = |error: reqwest::Error| {
-            let text = format!(
-                "{shown} cannot be asked: {}; is `selfheal serve` running there? --server names another",
-                outgoing::cause(&error)
-            );
-            Failure::unreachable(text)
+            let is_asked = error.is_timeout() && !error.is_connect();
+            Failure::unreachable(match &look {
+                _ if !is_asked => format!(
+                    "{shown} cannot be asked: {}; is `selfheal serve` running there? --server names another",
+                    outgoing::cause(&error)
+                ),
+                Some(look) => format!(
+                    "{shown} has not answered within {limit:?}, and what you asked for may have been done, or may yet be: \
+                     look with `{look}` before you ask again"
+                ),
+                None => format!(
+                    "{shown} has not answered within {limit:?}; `selfheal ready` says whether it works, then ask again"
+                ),
+            })
         };
         let asked = async {
             let response = request.send().await?;
@@ -133,19 +163,31 @@ impl Client {
         Ok((status, bytes.to_vec()))
     }
 
-    /// The body of a good answer.
-    async fn answered(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Vec<u8>, Failure> {
-        let (status, bytes) = self.asked(method, url, body).await?;
+    /// A good answer, with its status.
+    async fn answered(&self, request: Request) -> Result<(StatusCode, Vec<u8>), Failure> {
+        let (status, bytes) = self.asked(request).await?;
         if status.is_success() {
-            return Ok(bytes);
+            return Ok((status, bytes));
         }
-        let shown = outgoing::shown(&self.server);
         let answer: Option<Value> = serde_json::from_slice(&bytes).ok();
         match answer {
             Some(answer) if answer["error"].is_string() => Err(refused(status, &answer)),
-            _ => Err(Failure::unreachable(format!("{shown} answers {status}, and not as selfheal would"))),
+            _ => Err(self.strange(status)),
         }
     }
+}
+
+/// The command that shows whether something was done; a dry-run does nothing.
+fn look(path: &[&str]) -> Option<String> {
+    Some(match path {
+        ["issues", _, "silence"] => "selfheal silences list".to_owned(),
+        ["issues" | "manual-remediate", issue, ..] => format!("selfheal issues show {}", plain(issue)),
+        ["remediations", remediation, ..] => format!("selfheal remediations show {}", plain(remediation)),
+        ["approvals", approval] => format!("selfheal approvals show {}", plain(approval)),
+        // It shows the rules that were let go on, too.
+        ["rules" | "toggle-auto-remediation", ..] => "selfheal switch show".to_owned(),
+        _ => return None,
+    })
 }
 
 fn no_path() -> Failure {
@@ -163,4 +205,53 @@ fn refused(status: StatusCode, answer: &Value) -> Failure {
         text = plain_lines(page);
     }
     if status.is_server_error() { Failure::unreachable(text) } else { Failure::findings(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_not_answered_in_time_may_have_been_done() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // Connections are made, and nobody answers.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("http://{}", silent.local_addr().unwrap());
+        let mut client = Client::new(Some(&server), None).unwrap();
+        assert_eq!((client.read_max, client.act_max), (Duration::from_secs(10), Duration::from_secs(120)));
+        (client.read_max, client.act_max) = (Duration::from_millis(20), Duration::from_millis(30));
+        let cases: [(&[&str], &str); 8] = [
+            (&["manual-remediate", "issue-17"], "`selfheal issues show issue-17`"),
+            (&["issues", "issue-17", "acknowledge"], "`selfheal issues show issue-17`"),
+            (&["issues", "issue-17", "silence"], "`selfheal silences list`"),
+            (
+                &["remediations", "remediation-17-1", "rollback"],
+                "`selfheal remediations show remediation-17-1`",
+            ),
+            (&["approvals", "a\u{1b}b"], "`selfheal approvals show a b`"),
+            (&["rules", "disk", "release"], "`selfheal switch show`"),
+            (&["toggle-auto-remediation"], "`selfheal switch show`"),
+            (&["dry-run"], ""),
+        ];
+        for (path, look) in cases {
+            let failure = client.post(path, Vec::new()).await.unwrap_err();
+            let expected = match look {
+                "" => format!(
+                    "{server} has not answered within 30ms; `selfheal ready` says whether it works, then ask again"
+                ),
+                _ => format!(
+                    "{server} has not answered within 30ms, and what you asked for may have been done, or may yet be: look \
+                     with {look} before you ask again"
+                ),
+            };
+            assert_eq!(failure, Failure::unreachable(expected), "{path:?}");
+        }
+        let failure = client.delete(&["issues", "issue-17", "silence"]).await.unwrap_err();
+        assert!(failure.text.contains("within 30ms, and what you asked for may have been done"), "{failure}");
+        let failure = client.get(&["issues"], &[]).await.unwrap_err();
+        assert!(failure.text.contains("has not answered within 20ms; `selfheal ready`"), "{failure}");
+        drop(silent);
+        let failure = client.post(&["dry-run"], Vec::new()).await.unwrap_err();
+        assert!(failure.text.contains("is `selfheal serve` running there?"), "{failure}");
+    }
 }

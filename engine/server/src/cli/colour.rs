@@ -10,6 +10,11 @@ pub(super) fn decide(is_terminal: bool, no_color: Option<&str>, term: Option<&st
     ON.store(wanted(is_terminal, no_color, term), Ordering::Relaxed);
 }
 
+/// Whether what is written may have colour.
+pub(super) fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
 fn wanted(is_terminal: bool, no_color: Option<&str>, term: Option<&str>) -> bool {
     is_terminal && no_color.is_none_or(str::is_empty) && term != Some("dumb")
 }
@@ -17,7 +22,7 @@ fn wanted(is_terminal: bool, no_color: Option<&str>, term: Option<&str>) -> bool
 /// A text in the colour of the word that it begins with: green for what is well, red for what needs a person, yellow for what
 /// waits. Other words stay as they are.
 pub(super) fn by_word(word: &str, text: &str) -> String {
-    match code(word).filter(|_| ON.load(Ordering::Relaxed)) {
+    match code(word).filter(|_| is_on()) {
         Some(code) => format!("\x1b[{code}m{text}\x1b[0m"),
         None => text.to_owned(),
     }
@@ -25,7 +30,7 @@ pub(super) fn by_word(word: &str, text: &str) -> String {
 
 /// A heading.
 pub(super) fn bold(text: &str) -> String {
-    if ON.load(Ordering::Relaxed) { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
+    if is_on() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
 }
 
 fn code(word: &str) -> Option<&'static str> {
@@ -56,6 +61,7 @@ mod tests {
             assert_eq!(wanted(is_terminal, no_color, term), expected);
         }
         // Tests have no terminal.
+        assert!(!is_on());
         assert_eq!(by_word("failed", "failed"), "failed");
         assert_eq!((code("failed"), code("issue-1")), (Some("31"), None));
     }

@@ -3,7 +3,9 @@
 use std::io::Write;
 
 use clap::Subcommand;
-use selfheal_store::{PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings};
+use selfheal_store::{
+    MoveFault, OpenFaultKind, PostgresFault, PostgresFaultKind, PostgresJournal, PostgresSettings,
+};
 use serde_json::json;
 
 use super::arguments::JournalArguments;
@@ -48,7 +50,7 @@ pub(super) async fn move_to_postgres(
         return Err(Failure::usage(format!("there is no journal at {}; {help}", path.display())));
     }
     let moved = selfheal_store::move_journal(&path, &settings).await;
-    let moved = moved.map_err(|fault| Failure::findings(fault.to_string()))?;
+    let moved = moved.map_err(not_moved)?;
     match output {
         Output::Json => output::json(out, &json!({ "tables": moved }))?,
         Output::Text => {
@@ -75,13 +77,66 @@ fn target(place: &Place) -> Result<(Configuration, PostgresSettings), Failure> {
     Ok((configuration, settings))
 }
 
+fn not_moved(fault: MoveFault) -> Failure {
+    let exit = match &fault {
+        MoveFault::Source(source) => match source.kind {
+            OpenFaultKind::InUse | OpenFaultKind::Damaged | OpenFaultKind::Unusable => Exit::Usage,
+            OpenFaultKind::Newer => Exit::Findings,
+        },
+        MoveFault::Unreadable(_) => Exit::Usage,
+        MoveFault::Target(target) => exit_of(target.kind),
+        // Nearly always the connection is lost on the way.
+        MoveFault::Unwritable(_) => Exit::Unreachable,
+        MoveFault::NotEmpty(_) | MoveFault::Differs { .. } => Exit::Findings,
+    };
+    Failure::new(exit, fault.to_string())
+}
+
 fn failure(fault: PostgresFault) -> Failure {
-    let exit = match fault.kind {
+    Failure::new(exit_of(fault.kind), fault.to_string())
+}
+
+fn exit_of(kind: PostgresFaultKind) -> Exit {
+    match kind {
         PostgresFaultKind::Settings => Exit::Usage,
         PostgresFaultKind::Newer => Exit::Findings,
         PostgresFaultKind::Unreachable | PostgresFaultKind::Refused | PostgresFaultKind::Migration => {
             Exit::Unreachable
         }
-    };
-    Failure::new(exit, fault.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use selfheal_core::hash::ContentHash;
+    use selfheal_store::OpenFault;
+
+    use super::*;
+
+    #[test]
+    fn scripts_are_told_why_nothing_was_moved() {
+        let source =
+            |kind| MoveFault::Source(OpenFault { kind, path: "j.sqlite".into(), what: "x".to_owned() });
+        let target = |kind| MoveFault::Target(PostgresFault { kind, what: "x".to_owned() });
+        let hash = ContentHash::of_parts([]);
+        let differs = MoveFault::Differs { table: "t", wrote: 1, hash_wrote: hash, read: 2, hash_read: hash };
+        let cases = [
+            (source(OpenFaultKind::InUse), Exit::Usage),
+            (source(OpenFaultKind::Damaged), Exit::Usage),
+            (source(OpenFaultKind::Unusable), Exit::Usage),
+            (source(OpenFaultKind::Newer), Exit::Findings),
+            (target(PostgresFaultKind::Settings), Exit::Usage),
+            (target(PostgresFaultKind::Unreachable), Exit::Unreachable),
+            (target(PostgresFaultKind::Refused), Exit::Unreachable),
+            (target(PostgresFaultKind::Migration), Exit::Unreachable),
+            (target(PostgresFaultKind::Newer), Exit::Findings),
+            (MoveFault::Unwritable("x".to_owned()), Exit::Unreachable),
+            (MoveFault::NotEmpty("issues"), Exit::Findings),
+            (differs, Exit::Findings),
+        ];
+        for (fault, exit) in cases {
+            let text = fault.to_string();
+            assert_eq!(not_moved(fault), Failure::new(exit, text));
+        }
+    }
 }

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 
+use crate::assemble::AssembleFault;
 use crate::load::Place;
 use crate::serve::{self, ServeFault};
 use arguments::{Arguments, Asking, Command};
@@ -130,13 +131,22 @@ async fn execute(arguments: Arguments, out: &mut dyn Write) -> Result<Exit, Fail
 }
 
 async fn serve(place: &Place) -> Result<Exit, Failure> {
-    match serve::serve(place, None).await {
-        Ok(()) => Ok(Exit::Good),
-        Err(fault @ (ServeFault::Broken(_) | ServeFault::Journal(_))) => {
-            Err(Failure::internal(fault.to_string()))
+    serve::serve(place, None).await.map(|()| Exit::Good).map_err(|fault| not_served(&fault))
+}
+
+fn not_served(fault: &ServeFault) -> Failure {
+    let exit = match fault {
+        ServeFault::Broken(_) | ServeFault::Journal(_) | ServeFault::Assemble(AssembleFault::System(_)) => {
+            Exit::Internal
         }
-        Err(fault) => Err(Failure::usage(fault.to_string())),
-    }
+        ServeFault::Assemble(AssembleFault::Unreachable(_)) => Exit::Unreachable,
+        ServeFault::Load(_)
+        | ServeFault::Assemble(_)
+        | ServeFault::Telemetry(_)
+        | ServeFault::Rules(_)
+        | ServeFault::Listen { .. } => Exit::Usage,
+    };
+    Failure::new(exit, fault.to_string())
 }
 
 #[cfg(test)]

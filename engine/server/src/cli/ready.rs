@@ -18,5 +18,5 @@ pub(super) async fn run(client: &Client, output: Output, out: &mut dyn Write) ->
             }
         }
     }
-    Ok(if status == "not_ready" { Exit::Unreachable } else { Exit::Good })
+    Ok(if matches!(status.as_str(), "ready" | "degraded") { Exit::Good } else { Exit::Unreachable })
 }

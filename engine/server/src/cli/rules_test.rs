@@ -1,10 +1,11 @@
 //! `rules test`: runs the tests of rules and says what came of them.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::colour;
 use super::exit::{Exit, Failure};
 use super::output::{self, Output};
 use crate::rule_tests::{self, Report, Selection, TestsFault};
@@ -39,12 +40,7 @@ pub(super) fn run(arguments: TestArguments, output: Output, out: &mut dyn Write)
     })?;
     match output {
         Output::Json => output::json(out, &report)?,
-        Output::Text => {
-            // https://no-color.org: any text in it switches colours off.
-            let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            let colour = std::io::stdout().is_terminal() && !plain;
-            write!(out, "{}", report.page(colour, !is_partial))?;
-        }
+        Output::Text => write!(out, "{}", report.page(colour::is_on(), !is_partial))?,
     }
     judge(&report, coverage_min)
 }

@@ -4,14 +4,18 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use actix_web::dev::ServerHandle;
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpResponse, HttpServer, web};
 use clap::Parser as _;
 use selfheal_runtime::ports::Journal as _;
 use selfheal_runtime::ports::journal::{Record, Write};
 use selfheal_store::SqliteJournal;
 use serde_json::{Value, json};
 
-use super::{Arguments, Exit, Failure, execute};
+use super::{Arguments, Exit, Failure, execute, not_served};
+use crate::assemble::AssembleFault;
 use crate::http::tests::support::{HEAL, House, Plan, firing, token_of, tokens};
+use crate::serve::ServeFault;
 
 /// Runs a command; gives its end and what it wrote.
 async fn typed(words: &[&str]) -> (Result<Exit, Failure>, String) {
@@ -165,6 +169,40 @@ async fn who_may_not_is_told_and_who_is_not_there_is_missed() {
         "--server names another",
     )
     .await;
+}
+
+/// A server of whatever kind, which answers everything so.
+fn answering(status: u16, body: &'static str) -> (String, ServerHandle) {
+    let status = StatusCode::from_u16(status).unwrap();
+    let server = HttpServer::new(move || {
+        let answer = move || async move { HttpResponse::build(status).body(body) };
+        App::new().default_service(web::to(answer))
+    });
+    let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", server.addrs()[0]);
+    let server = server.run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    (url, handle)
+}
+
+#[actix_web::test]
+async fn only_selfheal_is_ready() {
+    let cases = [
+        (200, r#"{"status":"ready","reasons":[]}"#, Exit::Good, "ready\n"),
+        (200, r#"{"status":"degraded","reasons":["no ledger"]}"#, Exit::Good, "degraded\n  no ledger\n"),
+        (503, r#"{"status":"not_ready","reasons":["no disk"]}"#, Exit::Unreachable, "not ready\n  no disk\n"),
+        (200, r#"{"status":"ok"}"#, Exit::Unreachable, "answers 200 OK, and not as selfheal would"),
+        (200, r#"{"status":true}"#, Exit::Unreachable, "answers 200 OK, and not as selfheal would"),
+        (404, r#"{"error":"no such page"}"#, Exit::Unreachable, "answers 404 Not Found, and not as"),
+        (502, "[]", Exit::Unreachable, "answers 502 Bad Gateway, and not as selfheal would"),
+        (200, "<html>", Exit::Unreachable, "answers 200 OK, and not as selfheal would"),
+    ];
+    for (status, body, exit, part) in cases {
+        let (url, handle) = answering(status, body);
+        check(&["ready", "--server", &url], exit, part).await;
+        handle.stop(false).await;
+    }
 }
 
 /// Writes the files of a directory.
@@ -390,4 +428,36 @@ async fn the_audit_chain_is_verified_beside_a_server() {
         (&json!(false), &json!("cut")),
         "{found}"
     );
+}
+
+#[tokio::test]
+async fn a_journal_that_cannot_be_moved_says_so_in_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, file) = (folder.path().join("journal.sqlite"), folder.path().join("selfheal.yaml"));
+    // Nobody listens there.
+    let url = "postgres://selfheal@127.0.0.1:1/selfheal?sslmode=disable";
+    std::fs::write(&file, format!("journal: {{url: \"{url}\"}}\n")).unwrap();
+    let words =
+        ["journal", "move", "--data", folder.path().to_str().unwrap(), "--config", file.to_str().unwrap()];
+    check(&words, Exit::Usage, "there is no journal at").await;
+    let journal = SqliteJournal::open(&path).unwrap();
+    check(&words, Exit::Usage, "another selfheal process uses it").await;
+    drop(journal);
+    check(&words, Exit::Unreachable, "journal on PostgreSQL").await;
+}
+
+#[test]
+fn how_a_start_that_failed_ends() {
+    let what = || "x".to_owned();
+    let cases = [
+        (ServeFault::Assemble(AssembleFault::Ledger(what())), Exit::Usage),
+        (ServeFault::Assemble(AssembleFault::Journal(what())), Exit::Usage),
+        (ServeFault::Assemble(AssembleFault::Unreachable(what())), Exit::Unreachable),
+        (ServeFault::Assemble(AssembleFault::System(what())), Exit::Internal),
+        (ServeFault::Journal(what()), Exit::Internal),
+        (ServeFault::Broken(what()), Exit::Internal),
+    ];
+    for (fault, exit) in cases {
+        assert_eq!(not_served(&fault), Failure::new(exit, fault.to_string()), "{fault:?}");
+    }
 }

@@ -14,15 +14,14 @@ use jiff::Timestamp;
 use prometheus::{Encoder as _, Gauge, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use selfheal_runtime::Engine;
 use selfheal_runtime::ports::ESCALATION;
-use selfheal_runtime::ports::journal::{ApprovalFilter, Waiting};
+use selfheal_runtime::ports::journal::Waiting;
 use serde_json::{Value, json};
 
 use super::App;
 use super::answer::{Fault, json as answer, secured};
+use crate::insight::{Parts, Queues};
 
-/// How many open approvals are counted.
-const APPROVALS_MAX: u32 = 1000;
-/// How long a part may take to say that it works.
+/// How long the journal may take to say what waits.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Metrics that only the server knows.
@@ -82,16 +81,8 @@ async fn health(app: Data<App>) -> HttpResponse {
 /// Each part, and what follows.
 async fn ready(app: Data<App>) -> HttpResponse {
     let engine = &app.engine;
-    let journal = async {
-        let checked = tokio::time::timeout(CHECK_TIMEOUT, engine.journal.check()).await;
-        checked
-            .map_or_else(|_| Err(too_slow("journal")), |checked| checked.map_err(|fault| fault.to_string()))
-    };
-    let ledger = async {
-        let checked = tokio::time::timeout(CHECK_TIMEOUT, engine.check_ledger()).await;
-        checked.map_or_else(|_| Err(too_slow("ledger")), |checked| checked.map_err(|fault| fault.to_string()))
-    };
-    let (journal, ledger) = futures::join!(journal, ledger);
+    let parts = app.insight.parts().await;
+    let Parts { journal, ledger } = &*parts;
     let rules = engine.rules.current();
     let refused = engine.rules.refusal().map(|refusal| {
         let stay = match (engine.rules.recalled(), rules.set.is_empty()) {
@@ -104,7 +95,7 @@ async fn ready(app: Data<App>) -> HttpResponse {
     let none = (refused.is_none() && rules.set.is_empty())
         .then(|| "no rules are loaded: no alert is treated".to_owned());
     let refused = refused.or(none);
-    let (status, code) = match (&journal, &ledger, &refused) {
+    let (status, code) = match (journal, ledger, &refused) {
         (Err(_), _, _) => ("not_ready", StatusCode::SERVICE_UNAVAILABLE),
         (Ok(()), Ok(()), None) => ("ready", StatusCode::OK),
         (Ok(()), _, _) => ("degraded", StatusCode::OK),
@@ -114,8 +105,8 @@ async fn ready(app: Data<App>) -> HttpResponse {
     let body = json!({
         "status": status,
         "reasons": reasons,
-        "journal": part(&journal),
-        "ledger": part(&ledger),
+        "journal": part(journal),
+        "ledger": part(ledger),
         "rules": { "ok": refused.is_none(), "generation": rules.generation, "loaded": rules.set.len() },
         // Who turned it and why is told to those with a token.
         "switch": { "on": engine.switch.position().on },
@@ -128,10 +119,6 @@ fn part(checked: &Result<(), String>) -> Value {
         Ok(()) => json!({ "ok": true }),
         Err(why) => json!({ "ok": false, "why": why }),
     }
-}
-
-fn too_slow(what: &str) -> String {
-    format!("{what}: no answer within {CHECK_TIMEOUT:?}")
 }
 
 /// Everything that is counted, in Prometheus' text format.
@@ -157,8 +144,10 @@ async fn refresh(app: &App) {
         engine.metrics.breaker_open.with_label_values(&[breaker.adapter.as_str()]).set(i64::from(is_open));
     }
     // A journal that does not answer must not keep Prometheus from everything else; what it would say is then as before.
-    if tokio::time::timeout(CHECK_TIMEOUT, refresh_waiting(engine, now)).await.is_err() {
-        return;
+    match tokio::time::timeout(CHECK_TIMEOUT, app.insight.queues()).await {
+        Ok(Ok(queues)) => show(&queues, engine, now),
+        Ok(Err(_)) => {}
+        Err(_) => return,
     }
     if let Ok(Ok(health)) = tokio::time::timeout(CHECK_TIMEOUT, app.insight.health()).await {
         for (component, score) in health.parts() {
@@ -168,23 +157,18 @@ async fn refresh(app: &App) {
 }
 
 /// Sets the gauges of what waits: for people, and for sinks.
-async fn refresh_waiting(engine: &Engine, now: Timestamp) {
-    if let Ok(open) = engine.journal.approvals(ApprovalFilter::open(APPROVALS_MAX)).await {
-        let waiting = open.iter().filter(|approval| now < approval.expires_at).count();
-        engine.metrics.approvals_waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+fn show(queues: &Queues, engine: &Engine, now: Timestamp) {
+    engine.metrics.approvals_waiting.set(i64::try_from(queues.approvals).unwrap_or(i64::MAX));
+    let (size, oldest) = (&engine.metrics.outbox_size, &engine.metrics.outbox_oldest_seconds);
+    // A sink for which nothing waits is not among them.
+    for sink in engine.sink_names().chain([ESCALATION]) {
+        size.with_label_values(&[sink]).set(0);
+        oldest.with_label_values(&[sink]).set(0.0);
     }
-    if let Ok(waiting) = engine.journal.waiting().await {
-        let (size, oldest) = (&engine.metrics.outbox_size, &engine.metrics.outbox_oldest_seconds);
-        // A sink for which nothing waits is not among them.
-        for sink in engine.sink_names().chain([ESCALATION]) {
-            size.with_label_values(&[sink]).set(0);
-            oldest.with_label_values(&[sink]).set(0.0);
-        }
-        for Waiting { sink, count, oldest_at } in &waiting {
-            size.with_label_values(&[sink.as_str()]).set(i64::try_from(*count).unwrap_or(i64::MAX));
-            let age = now.duration_since(*oldest_at).as_secs_f64().max(0.0);
-            oldest.with_label_values(&[sink.as_str()]).set(age);
-        }
+    for Waiting { sink, count, oldest_at } in &queues.sinks {
+        size.with_label_values(&[sink.as_str()]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        let age = now.duration_since(*oldest_at).as_secs_f64().max(0.0);
+        oldest.with_label_values(&[sink.as_str()]).set(age);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the numbers say: the health score and the statistics, from the journal's episodes.
+//! What the numbers say: the health score and the statistics, from the journal's episodes; what waits, and which parts work.
 //!
 //! Each is computed at most once in a short while, by one request, and shared by all that ask meanwhile: a thousand
 //! dashboards cost the journal what one does. The work is done on a thread for blocking work.
@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use selfheal_core::issue::IssueId;
 use selfheal_runtime::Engine;
 use selfheal_runtime::held::Storm;
+use selfheal_runtime::ports::journal::{ApprovalFilter, Waiting};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 use tokio::sync::Mutex;
 
@@ -31,6 +32,13 @@ const STATISTICS_FRESH: Duration = Duration::from_secs(5);
 const HELD_FRESH: Duration = Duration::from_secs(1);
 /// What holds remediations back is told beside the switch, which does not wait for it longer than this.
 const HELD_PATIENCE: Duration = Duration::from_secs(2);
+/// How long it is believed of the journal and the ledger that they work, or do not: each look is a write to both, and whoever
+/// asks needs no credentials.
+const PARTS_FRESH: Duration = Duration::from_millis(500);
+/// How long a part may take to say that it works.
+const PART_PATIENCE: Duration = Duration::from_secs(2);
+/// How many open approvals are counted.
+const APPROVALS_MAX: u32 = 1000;
 /// A value is good for so many times as long as it took: in a storm of a hundred thousand issues whoever looks on does not
 /// take the processor from those who heal.
 const TIMES_AS_LONG: u32 = 20;
@@ -42,6 +50,24 @@ pub(crate) struct Insight {
     statistics: Kept<Statistics>,
     last_fired: Kept<LastFired>,
     held: Kept<Held>,
+    queues: Kept<Queues>,
+    parts: Kept<Parts>,
+}
+
+/// What waits for people and for sinks.
+#[derive(Debug)]
+pub(crate) struct Queues {
+    /// Approvals that are neither answered nor expired.
+    pub(crate) approvals: usize,
+    /// Sinks for which something waits.
+    pub(crate) sinks: Vec<Waiting>,
+}
+
+/// Which parts work, or why they do not.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) journal: Result<(), String>,
+    pub(crate) ledger: Result<(), String>,
 }
 
 /// What holds remediations back at a moment.
@@ -60,8 +86,8 @@ type Kept<T> = Mutex<Option<(Duration, Arc<T>)>>;
 
 impl Insight {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
-        let (health, statistics, last_fired, held) = Default::default();
-        Self { engine, health, statistics, last_fired, held }
+        let (health, statistics, last_fired, held, queues, parts) = Default::default();
+        Self { engine, health, statistics, last_fired, held, queues, parts }
     }
 
     /// The health score, not older than a second, or in a storm than it may be.
@@ -127,6 +153,35 @@ impl Insight {
         *self.held.lock().await = None;
     }
 
+    /// What waits, not older than a second.
+    pub(crate) async fn queues(&self) -> Result<Arc<Queues>, JournalFault> {
+        self.kept(&self.queues, HELD_FRESH, async {
+            let open = self.engine.journal.approvals(ApprovalFilter::open(APPROVALS_MAX)).await?;
+            let now = self.engine.clock.now();
+            let approvals = open.iter().filter(|approval| now < approval.expires_at).count();
+            Ok(Queues { approvals, sinks: self.engine.journal.waiting().await? })
+        })
+        .await
+    }
+
+    /// Which parts work, not older than half a second, or than it took to find out.
+    pub(crate) async fn parts(&self) -> Arc<Parts> {
+        let mut place = self.parts.lock().await;
+        let now = self.engine.clock.monotonic();
+        if let Some((until, parts)) = place.as_ref()
+            && now < *until
+        {
+            return Arc::clone(parts);
+        }
+        let journal = async { in_time("journal", self.engine.journal.check()).await };
+        let ledger = async { in_time("ledger", self.engine.check_ledger()).await };
+        let (journal, ledger) = futures::join!(journal, ledger);
+        let parts = Arc::new(Parts { journal, ledger });
+        let done = self.engine.clock.monotonic();
+        *place = Some((done.saturating_add(PARTS_FRESH.max(done.saturating_sub(now))), Arc::clone(&parts)));
+        parts
+    }
+
     async fn kept<T>(
         &self,
         place: &Kept<T>,
@@ -146,6 +201,14 @@ impl Insight {
         let good_for = fresh.max(done.saturating_sub(now).saturating_mul(TIMES_AS_LONG));
         *place = Some((done.saturating_add(good_for), Arc::clone(&value)));
         Ok(value)
+    }
+}
+
+/// Whether a part says in time that it works.
+async fn in_time<E: ToString>(name: &str, check: impl Future<Output = Result<(), E>>) -> Result<(), String> {
+    match tokio::time::timeout(PART_PATIENCE, check).await {
+        Ok(checked) => checked.map_err(|fault| fault.to_string()),
+        Err(_) => Err(format!("{name}: no answer within {PART_PATIENCE:?}")),
     }
 }
 

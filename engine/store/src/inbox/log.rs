@@ -2,6 +2,9 @@
 //!
 //! Every file begins with a mark, so that the newest one alone tells how far the receipts are expanded and which numbers
 //! have been given. Numbers have no gaps, which is how damage is told from the end.
+//!
+//! A write that failed may leave whole records behind, whose numbers and positions the next write gives again. If that goes
+//! to the same place, it is over them; if it goes to another file, the mark that this begins with says that they never were.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,7 +25,7 @@ const SPARE_MAX: usize = 3;
 pub(super) struct Log {
     directory: PathBuf,
     /// The last is the one that is written to; the others are older, in no order.
-    segments: Vec<Segment>,
+    pub(super) segments: Vec<Segment>,
     next_file: u64,
     next_position: u64,
     pub(super) mark: Mark,
@@ -88,9 +91,14 @@ impl Log {
         let mut places = Places::new();
         for (segment, found) in files {
             for record in found {
-                log.next_position = log.next_position.max(record.position + 1);
+                // The newest file is the last: what an older one holds beyond was left behind, and does not count.
+                log.next_position = record.position + 1;
                 match record.entry {
-                    Entry::Mark(mark) => log.mark = mark,
+                    Entry::Mark(mark) => {
+                        // Numbers that had not been given by then are of a write that failed.
+                        drop(places.split_off(&(mark.highest + 1)));
+                        log.mark = mark;
+                    }
                     Entry::Receipt(receipt) => {
                         log.mark.highest = receipt.number;
                         let (offset, length) = (record.offset, record.length);
@@ -162,6 +170,10 @@ impl Log {
         }
         let appended = segment.append(&buffer);
         self.buffer = buffer;
+        if segment.end == 0 {
+            // It failed where a file begins. Files are ordered by where they begin, so the next must not begin there, too.
+            self.next_position = position;
+        }
         appended?;
         segment.highest = number;
         self.next_position = position;
@@ -196,9 +208,7 @@ impl Log {
         let through = self.mark.through;
         let free = |segment: &Segment| segment.highest <= through;
         let fits = |segment: &Segment| free(segment) && segment.bytes >= bytes;
-        // The file that was written last must stay until the next one holds a mark.
-        let older = self.segments.len().saturating_sub(1);
-        let next = match self.segments[..older].iter().position(fits) {
+        let next = match self.segments[..self.older()].iter().position(fits) {
             Some(found) => Segment { end: 0, highest: 0, ..self.segments.remove(found) },
             None => {
                 let made = Segment::create(&self.directory, self.next_file, bytes)?;
@@ -206,8 +216,7 @@ impl Log {
                 made
             }
         };
-        let older = self.segments.len().saturating_sub(1);
-        let mut spare = self.segments[..older].iter().filter(|segment| free(segment)).count();
+        let mut spare = self.segments[..self.older()].iter().filter(|segment| free(segment)).count();
         let mut at = 0;
         while spare > SPARE_MAX {
             if free(&self.segments[at]) {
@@ -221,5 +230,11 @@ impl Log {
         }
         self.segments.push(next);
         Ok(())
+    }
+
+    /// How many files, from the first, are older than the one with the newest mark. That one must stay until another holds a
+    /// mark, which the files after it do not: the first write to them failed.
+    fn older(&self) -> usize {
+        self.segments.iter().rposition(|segment| segment.end > 0).unwrap_or(0)
     }
 }

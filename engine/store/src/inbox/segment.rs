@@ -49,14 +49,22 @@ impl Segment {
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         let bytes = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         let content = std::fs::read(&path)?;
-        let (mut found, mut end, mut highest) = (Vec::<Found>::new(), 0, 0);
+        let (mut found, mut end, mut highest) = (Vec::new(), 0, 0);
+        // The position of the next record, and the highest number that was given before it.
+        let mut next: Option<(u64, i64)> = None;
         while let Some((position, entry, length)) = record::read(&content[end..]) {
-            // What an earlier use of the file left behind is no continuation.
-            if found.last().is_some_and(|before| before.position + 1 != position) {
+            let (before, after) = match &entry {
+                Entry::Receipt(receipt) => (receipt.number - 1, receipt.number),
+                Entry::Mark(mark) => (mark.highest, mark.highest),
+            };
+            // What an earlier use of the file or a write that failed left behind is no continuation, even where it stands just
+            // where one would.
+            if next.is_some_and(|next| next != (position, before)) {
                 break;
             }
-            if let Entry::Receipt(receipt) = &entry {
-                highest = receipt.number;
+            next = Some((position + 1, after));
+            if matches!(entry, Entry::Receipt(_)) {
+                highest = after;
             }
             found.push(Found { position, entry, offset: end, length });
             end += length;

@@ -1,5 +1,6 @@
 //! The log through restarts, reuse, torn writes, damage and a disk without space.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use selfheal_runtime::ports::JournalFaultKind;
 use selfheal_runtime::ports::journal::{NewReceipt, Progress, Receipt, ReceiptId};
 
 use super::log::Log;
-use super::segment::SEGMENT_BYTES;
+use super::segment::{AppendFault, SEGMENT_BYTES};
 use super::{Breakage, Inbox};
 
 fn receipt(bytes: usize) -> NewReceipt {
@@ -123,6 +124,88 @@ fn a_torn_write_loses_only_itself() {
         let (_, places) = Log::open(folder.path()).unwrap();
         assert_eq!(places[&(number + 1)].read(number + 1).unwrap().unwrap().body.len(), 10, "cut at {cut}");
     }
+}
+
+/// Has a write to a file fail that leaves all of its records behind, as one may that a quota has cut off.
+fn fail(log: &mut Log, folder: &Path, file: usize, batch: &[NewReceipt], progress: &[Progress]) {
+    let elsewhere = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), elsewhere.path().join(entry.file_name())).unwrap();
+    }
+    Log::open(elsewhere.path()).unwrap().0.append(batch, progress).unwrap();
+    let path = log.segments[file].path.clone();
+    let written = std::fs::read(elsewhere.path().join(path.file_name().unwrap())).unwrap();
+    // One that is only read stands for a file that cannot be written.
+    let file = std::mem::replace(&mut log.segments[file].file, Arc::new(File::open(&path).unwrap()));
+    let fault = log.append(batch, progress).unwrap_err();
+    assert!(matches!(fault, AppendFault::NotWritten(_)), "{fault:?}");
+    log.segments.iter_mut().find(|segment| segment.path == path).unwrap().file = file;
+    std::fs::write(&path, written).unwrap();
+}
+
+/// Starts again and again, and stores one more each time: everything that was acknowledged is there, and is what it was.
+fn check_starts(folder: &Path, mut acknowledged: Vec<(i64, usize)>, case: &str) {
+    for start in 1..=3 {
+        let (mut log, places) =
+            Log::open(folder).unwrap_or_else(|fault| panic!("{case}, start {start}: {fault}"));
+        for (number, bytes) in &acknowledged {
+            let place =
+                places.get(number).unwrap_or_else(|| panic!("{case}, start {start}: {number} is lost"));
+            let found = place.read(*number).unwrap().map(|receipt| receipt.body.len());
+            assert_eq!(found, Some(*bytes), "{case}, start {start}: {number}");
+        }
+        let more = 10 + start;
+        acknowledged.push((log.append(&[receipt(more)], &[]).unwrap()[0].0, more));
+    }
+}
+
+#[test]
+fn what_a_failed_write_left_behind_harms_nothing() {
+    // It goes to another file.
+    const LARGE: usize = SEGMENT_BYTES;
+    // What failed, whether with a mark, and what was stored then.
+    let cases: [(&[usize], bool, &[usize]); 8] = [
+        (&[50, 50, 50], false, &[]),
+        (&[50, 50, 50], false, &[50]),
+        (&[50, 50, 50], false, &[LARGE]),
+        (&[50, 50, 50], true, &[LARGE]),
+        (&[50, 50, 50], true, &[50, LARGE]),
+        (&[50, 50, 50, 50, 50, 50], false, &[LARGE, 10]),
+        (&[50, 50, 50], false, &[LARGE, LARGE]),
+        // The end of the new ones is, by chance, where the last of the old ones begins.
+        (&[100, 7], true, &[33, 33]),
+    ];
+    for (left, marks, then) in cases {
+        let case = format!("{left:?} {marks} {then:?}");
+        let folder = tempfile::tempdir().unwrap();
+        let (mut log, _) = Log::open(folder.path()).unwrap();
+        log.append(&[receipt(50)], &[]).unwrap();
+        let left: Vec<NewReceipt> = left.iter().copied().map(receipt).collect();
+        let progress = if marks { vec![done(1)] } else { Vec::new() };
+        fail(&mut log, folder.path(), 0, &left, &progress);
+        let stored = |bytes: &usize| (log.append(&[receipt(*bytes)], &[]).unwrap()[0].0, *bytes);
+        let acknowledged = then.iter().map(stored).collect();
+        drop(log);
+        check_starts(folder.path(), acknowledged, &case);
+    }
+}
+
+/// The same where the write that failed was the first to its file, and what comes then does not fit there: the file with
+/// the newest mark stays, and the two that begin after it are told apart.
+#[test]
+fn what_failed_at_the_beginning_of_a_file_harms_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut log, _) = Log::open(folder.path()).unwrap();
+    log.append(&[receipt(50)], &[]).unwrap();
+    // The second file is larger than the first.
+    log.append(&[receipt(SEGMENT_BYTES)], &[done(1)]).unwrap();
+    log.append(&[], &[done(2)]).unwrap();
+    fail(&mut log, folder.path(), 0, &[receipt(SEGMENT_BYTES / 16), receipt(50)], &[]);
+    let number = log.append(&[receipt(SEGMENT_BYTES)], &[]).unwrap()[0].0;
+    assert_eq!((number, log.segments.len()), (3, 3), "the file with the newest mark is not used again");
+    drop(log);
+    check_starts(folder.path(), vec![(3, SEGMENT_BYTES)], "a file's beginning");
 }
 
 /// What was acknowledged and cannot be read is told, not passed over.
