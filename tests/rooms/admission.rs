@@ -3,11 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::policy::{Contested, MaintenanceWindow, Schedule};
 use selfheal_runtime::ports::{News, NewsKind};
+use selfheal_script::RuleFile;
 
 use crate::double::Turn;
+use crate::loss::Death;
 use crate::world::{House, World, alert, minutes, rule, seconds};
 
 /// One target for all alerts.
@@ -115,6 +118,35 @@ async fn who_waits_for_a_place_has_it_when_it_is_free() {
         }
         assert_eq!(house.issue("load", next).await.phase, Phase::Remediating, "{next}");
     }
+}
+
+/// One rule finds it at first and another treats it, and it is over before there is a place.
+#[tokio::test]
+async fn who_waits_no_longer_takes_nobodys_turn() {
+    let mut world = World::with_plan(SLOW);
+    world.policy.concurrent = 1;
+    let urgent = rule("other", "", r#"skip("not for me")"#);
+    world.rules.push(rule("other", "priority: \"high\"", SLOW));
+    world.rules.push(RuleFile::new("urgent", "rules/urgent.rhai", urgent.text));
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(seconds(1)).await;
+    house.fire("other", "two").await;
+    let waits = house.issue("other", "two").await;
+    assert_eq!((waits.phase, waits.rule.as_deref()), (Phase::Waiting, Some("other")), "{waits:#?}");
+    assert!(waits.why.starts_with("concurrency"), "{}", waits.why);
+    house.advance(seconds(1)).await;
+    house.fire("load", "three").await;
+    held(&house, "three", "concurrency").await;
+    house.resolve("other", "two").await;
+    assert_eq!(house.issue("other", "two").await.outcome, Some(Outcome::Subsided));
+    let mut due = None;
+    while house.issue("load", "one").await.phase == Phase::Remediating {
+        due = house.issue("load", "three").await.wake_at;
+        house.advance(Duration::from_millis(100)).await;
+    }
+    assert!(due > Some(house.now()), "its own time has not come");
+    assert_eq!(house.issue("load", "three").await.phase, Phase::Remediating);
 }
 
 #[tokio::test]
@@ -239,6 +271,24 @@ async fn the_switch() {
 }
 
 #[tokio::test]
+async fn a_turn_of_the_switch_goes_on_when_nobody_waits_for_it() {
+    let world = World::with_plan(OWN);
+    let house = world.start().await;
+    house.engine.turn_switch(false, "anna", "wait").await.unwrap();
+    house.fire("load", "one").await;
+    assert_eq!(house.outcome().await, Some(Outcome::Refused));
+    // Whoever asks goes away at once.
+    let answer = house.engine.turn_switch(true, "bob", "go on").now_or_never();
+    assert!(answer.is_none(), "the journal has not answered yet");
+    house.advance(seconds(2)).await;
+    let position = house.engine.switch.position();
+    assert!(position.on && position.by == "bob", "{position:?}");
+    let journalled = house.engine.journal.setting("switch").await.unwrap();
+    assert_eq!(journalled, Some(serde_json::to_value(position).unwrap()));
+    assert_eq!(house.outcome().await, Some(Outcome::Applied), "what was refused is looked at again");
+}
+
+#[tokio::test]
 async fn the_switch_stops_a_plan_half_way_and_leaves_nothing_half_done() {
     let plan = r#"sequence([double::set("x", 1).verify(double::read("z").above(5), "30s").keep_on_failure(),
                             double::set("y", 2)])"#;
@@ -304,6 +354,45 @@ async fn failures_of_before_a_restart_count() {
     assert!(house.engine.switch.position().on, "what failed before a person turned it on has been looked at");
     let told = world.sink.got().into_iter().find(|news| news.kind == NewsKind::Switch).unwrap();
     assert!(told.text.contains("2 of 5 remediations"), "{}", told.text);
+}
+
+/// The process dies at any time, also when the journal has the failure and not yet what follows from it.
+#[tokio::test]
+async fn the_failure_before_a_crash_turns_the_switch_off_after_it() {
+    for shared in [false, true] {
+        let mut between = 0;
+        for write in 1..200 {
+            let mut world = World::with_plan(OWN);
+            world.policy.failure_sample_min = 3;
+            world.target.applies("n2", &[Turn::Disturbed]);
+            let world = if shared { world.shared() } else { world };
+            let Some(house) = world.start_mortal(Death::After(write)).await else { continue };
+            for n in 0..3 {
+                // Whether it was taken in before the process died does not matter.
+                let _ = house.send(&[alert("load", &format!("n{n}"), house.now(), None)]).await;
+                house.advance(seconds(1)).await;
+            }
+            if !house.life.is_over() {
+                break;
+            }
+            drop(house);
+            let journal = rusqlite::Connection::open(world.journal_path()).unwrap();
+            let count = |what: &str| -> u32 {
+                journal.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
+            };
+            if count("remediations WHERE ended_at IS NOT NULL") < 3 {
+                continue;
+            }
+            between += u32::from(count("settings WHERE key = 'switch'") == 0);
+            let house = world.start().await;
+            house.advance(seconds(3)).await;
+            let position = house.engine.switch.position();
+            let off = !position.on && position.by == "selfheal";
+            assert!(off, "shared: {shared}, died after write {write}: {position:?}");
+            assert_eq!(count("settings WHERE key = 'switch'"), 1, "shared: {shared}, write {write}");
+        }
+        assert!(between > 0, "shared: {shared}: none died between the failure and the turn");
+    }
 }
 
 #[tokio::test]

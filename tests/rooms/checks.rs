@@ -126,6 +126,19 @@ async fn a_check_that_is_blind_is_told_of_until_it_sees() {
 }
 
 #[tokio::test]
+async fn a_check_whose_probe_panics_is_blind() {
+    let world = world();
+    let house = world.start().await;
+    checking(&house, vec![check()]).await;
+    world.target.panics(Some("read"));
+    house.advance(minutes(10)).await;
+    assert_eq!(house.only().await.alert.name(), "CheckBlind");
+    world.target.panics(None);
+    house.advance(minutes(1)).await;
+    assert!(house.only().await.resolved_at.is_some());
+}
+
+#[tokio::test]
 async fn where_an_answer_is_looked_for_none_in_time_is_wrong() {
     let mut world = world();
     world.switch_on = false;

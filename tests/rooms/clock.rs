@@ -1,10 +1,13 @@
 //! A wall clock that is set, forward or back: what is counted goes on as if nothing had happened.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use selfheal_core::issue::Outcome;
 
 use crate::double::Turn;
-use crate::world::{World, minutes, rule, seconds};
+use crate::source::standing;
+use crate::world::{SourceStandIn, World, minutes, rule, seconds};
 
 const STEPS: [SignedDuration; 2] = [SignedDuration::from_hours(1), SignedDuration::from_hours(-1)];
 
@@ -78,5 +81,46 @@ async fn a_cooldown_has_its_time_whatever_the_wall_clock_shows() {
         house.advance(minutes(25)).await;
         assert_eq!(house.issue("load", "two").await.outcome, None, "{step:?}");
         assert_eq!(world.target.log().len(), 1, "{step:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_breaker_is_open_for_its_time_whatever_the_wall_clock_shows() {
+    for step in STEPS {
+        let mut world = World::with_plan(r#"double::set(alert.labels.instance, 1)"#);
+        world.policy.target_wait = seconds(40);
+        world.target.down(true);
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        house.advance(seconds(70)).await;
+        house.resolve("load", "one").await;
+        world.target.down(false);
+        let calls = world.target.calls().len();
+        world.timeline.set(step);
+        house.fire("load", "two").await;
+        house.advance(minutes(3)).await;
+        assert_eq!(world.target.calls().len(), calls, "{step:?}: it is left alone");
+        house.advance(minutes(4)).await;
+        assert_eq!(house.issue("load", "two").await.outcome, Some(Outcome::Applied), "{step:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_gone_for_its_time_whatever_the_wall_clock_shows() {
+    for step in STEPS {
+        let source = Arc::new(SourceStandIn::default());
+        let mut world = World::with_plan(r#"double::set("a", 1)"#);
+        world.source = Some(Arc::clone(&source));
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        source.set(Some(vec![standing("one", house.now(), None)]));
+        house.advance(minutes(2)).await;
+        source.set(Some(Vec::new()));
+        house.advance(minutes(2)).await;
+        world.timeline.set(step);
+        house.advance(minutes(2)).await;
+        assert!(house.only().await.resolved_at.is_none(), "{step:?}");
+        house.advance(minutes(3)).await;
+        assert!(house.only().await.resolved_at.is_some(), "{step:?}");
     }
 }

@@ -84,12 +84,24 @@ struct State {
     unpreviewed: HashMap<String, Failure>,
     /// How often somebody began to listen.
     listened: u32,
+    /// Which question panics.
+    panics: Option<&'static str>,
 }
 
 impl Target {
     /// A preview of setting this number fails so from now on.
     pub fn previews(&self, name: &str, failure: Failure) {
         self.state.lock().unwrap().unpreviewed.insert(name.to_owned(), failure);
+    }
+
+    /// One question panics from now on, by the name of the adapter's method; or none does.
+    pub fn panics(&self, question: Option<&'static str>) {
+        self.state.lock().unwrap().panics = question;
+    }
+
+    fn is_asked(&self, question: &str) {
+        let panics = self.state.lock().unwrap().panics == Some(question);
+        assert!(!panics, "the double panics");
     }
 
     /// How often somebody began to listen.
@@ -319,6 +331,7 @@ impl Action for Set {
     }
 
     fn assess(&self, params: &Setting) -> Result<Assessment, Failure> {
+        self.connection.target.is_asked("assess");
         if params.name.is_empty() {
             return Err(Failure::refused("a number needs a name"));
         }
@@ -333,6 +346,7 @@ impl Action for Set {
     }
 
     async fn preview(&self, params: &Setting) -> Result<Preview, Failure> {
+        self.connection.target.is_asked("preview");
         self.connection.call(format!("preview {}", self.text(params))).await?;
         let fails = self.connection.target.state.lock().unwrap().unpreviewed.get(&params.name).cloned();
         if let Some(failure) = fails {
@@ -342,6 +356,7 @@ impl Action for Set {
     }
 
     async fn contest(&self, params: &Setting) -> Result<Option<Contest>, Failure> {
+        self.connection.target.is_asked("contest");
         let state = self.connection.target.state.lock().unwrap();
         if state.owner_hidden {
             return Err(Failure::transient("the double does not say who decides"));
@@ -355,6 +370,7 @@ impl Action for Set {
 
     /// A number `a/b` is a part of `a`.
     async fn related(&self, params: &Setting) -> Result<Vec<String>, Failure> {
+        self.connection.target.is_asked("related");
         Ok(params.name.split_once('/').map(|(whole, _)| format!("double/{whole}")).into_iter().collect())
     }
 
@@ -455,6 +471,7 @@ impl Probe for Read {
 
     async fn read(&self, params: &Named) -> Result<Reading, Failure> {
         self.connection.call(format!("read {}", params.name)).await?;
+        self.connection.target.is_asked("read");
         let (hanging, fails) = {
             let mut state = self.connection.target.state.lock().unwrap();
             let fails = state.unread > 0;

@@ -3,6 +3,7 @@
 use selfheal_core::issue::{Outcome, Phase};
 use selfheal_core::remediation::IntentState;
 use selfheal_runtime::ports::NewsKind;
+use selfheal_runtime::ports::journal::Write;
 
 use crate::world::{World, alert, minutes, notification, observing, rule, seconds};
 
@@ -191,6 +192,75 @@ async fn what_was_healed_stays_so_when_later_looks_do_nothing() {
     let issue = house.only().await;
     assert_eq!((issue.phase, issue.outcome), (Phase::Closed, Some(Outcome::Recovered)));
     assert_eq!(world.sink.kinds().iter().filter(|kind| **kind == NewsKind::Outcome).count(), 1);
+}
+
+/// What an adapter panics at is waited for and told like what its target does not answer.
+#[tokio::test]
+async fn an_adapter_that_panics_when_it_is_asked_is_told_of() {
+    // An action is assessed first when the rule names it.
+    let cases = [
+        ("read", "the adapter panicked", true),
+        ("assess", "the engine failed: the double panics", false),
+        ("related", "the adapter panicked", true),
+        ("contest", "the adapter panicked", true),
+    ];
+    for (question, why, is_waited_for) in cases {
+        let plan = r#"if is_known(seen.load) { double::set("a", 1) } else { skip("unknown") }"#;
+        let world = World::new(vec![observing("load", "", r#"load: double::read("load")"#, plan)]);
+        world.target.put("load", 90);
+        world.target.panics(Some(question));
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        let issue = house.only().await;
+        assert!(issue.why.contains(why), "{question}: {}", issue.why);
+        let phase = if is_waited_for { Phase::Waiting } else { Phase::Rested };
+        assert_eq!(issue.phase, phase, "{question}");
+        house.advance(minutes(16)).await;
+        let told = world.sink.got().iter().any(|news| news.outcome == Some(Outcome::Failed));
+        assert!(told, "{question}: {:#?}", world.sink.got());
+        world.target.panics(None);
+        house.advance(minutes(10)).await;
+        assert_eq!(world.target.did().first().map(String::as_str), Some("set a=1"), "{question}");
+    }
+    // Nobody decides by a preview.
+    let world = World::with_plan(r#"double::set("a", 1).needs_approval("sure?")"#);
+    world.target.panics(Some("preview"));
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.asked().await;
+}
+
+#[tokio::test]
+async fn each_time_that_nothing_can_be_read_has_patience_of_its_own() {
+    let plan = r#"if seen.load.value < 50 { skip("all is well") } else { double::set("a", 1) }"#;
+    let world = World::new(vec![observing("load", "", r#"load: double::read("load")"#, plan)]);
+    world.target.put("load", 10);
+    world.target.fails_to_read(1);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    assert!(house.only().await.why.starts_with("cannot observe"), "{}", house.only().await.why);
+    house.advance(minutes(1)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Skipped));
+    world.target.put("load", 90);
+    world.target.fails_to_read(1);
+    house.advance(minutes(20)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Applied));
+    assert!(world.sink.got().iter().all(|news| news.outcome != Some(Outcome::Failed)));
+}
+
+#[tokio::test]
+async fn what_nobody_has_rung_for_is_found_all_the_same() {
+    let plan = r#"if seen.load.value < 50 { skip("all is well") } else { double::set("a", 1) }"#;
+    let world = World::new(vec![observing("load", "", r#"load: double::read("load")"#, plan)]);
+    world.target.put("load", 10);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    assert_eq!(house.outcome().await, Some(Outcome::Skipped));
+    world.target.put("load", 90);
+    let (issue, at) = (house.only().await.id, house.now());
+    house.engine.journal.commit(vec![Write::Wake { issue, at }]).await.unwrap();
+    house.advance(seconds(31)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Applied));
 }
 
 #[tokio::test]

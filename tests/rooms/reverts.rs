@@ -1,5 +1,5 @@
-//! Changes for a time, and changes that a person has rolled back: what was there comes back, once, and nobody else works
-//! on the target meanwhile.
+//! Changes that are taken back, because their time is over, a person says so, or something else of their plan did not help:
+//! what was there comes back, once, and nobody else works on the target meanwhile.
 
 use std::time::Duration;
 
@@ -46,6 +46,17 @@ async fn a_change_whose_time_ended_while_nobody_was_there_is_taken_back_at_start
     house.advance(seconds(1)).await;
     assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
     assert_eq!(house.issues().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_forward_keeps_no_change_waiting() {
+    let world = World::with_plan(r#"double::set("a", 1).revert_after("30m")"#);
+    let house = world.start().await;
+    treated(&house, "load").await;
+    house.advance(minutes(1)).await;
+    world.timeline.set(jiff::SignedDuration::from_mins(29));
+    house.advance(seconds(61)).await;
+    assert_eq!(world.target.did(), ["set a=1", "undo a=gone"]);
 }
 
 #[tokio::test]
@@ -199,6 +210,130 @@ async fn nobody_works_on_a_target_while_something_is_taken_back_there() {
     assert!(issue.why.contains("taking back remediation-1-1"), "{}", issue.why);
     house.advance(minutes(2)).await;
     assert_eq!(world.target.did(), ["set a=6", "undo a=2", "set a=8"]);
+}
+
+/// Who works on a whole works on its parts.
+#[tokio::test]
+async fn nothing_is_taken_back_while_somebody_works_on_what_it_is_a_part_of() {
+    let world = World::new(vec![
+        rule("part", "", r#"double::set("a/b", 1).revert_after("30m")"#),
+        rule("whole", "", r#"double::set("a", 5)"#),
+    ]);
+    let house = world.start().await;
+    treated(&house, "part").await;
+    house.advance(minutes(30) - seconds(5)).await;
+    world.target.applies("a", &[Turn::HangsBefore]);
+    house.fire("whole", "one").await;
+    house.advance(minutes(1)).await;
+    assert_eq!(world.target.did(), ["set a/b=1", "set a=5", "undo a/b=gone"]);
+}
+
+#[tokio::test]
+async fn who_asks_for_a_rollback_is_told_who_is_at_work_and_where() {
+    let world = stacked((6, "30m"), (8, "30m"));
+    let house = world.start().await;
+    let less = treated(&house, "less").await;
+    world.target.applies("a", &[Turn::HangsBefore]);
+    house.fire("more", "one").await;
+    let refused = house.engine.roll_back(less, "anna", "too much").await.unwrap_err();
+    assert_eq!(refused.to_string(), "remediation-2-1 is at work on double/a");
+}
+
+/// Another hand moves an effect on in the journal. The remediation is looked at again, and its target is its own until then.
+#[tokio::test]
+async fn a_conflict_in_the_midst_of_a_remediation_gives_no_target_away() {
+    let world = World::new(vec![
+        rule("load", "", r#"double::set("a", 1).verify(double::read("load").below(50), "30s")"#),
+        rule("other", "", r#"double::set("a", 8)"#),
+    ]);
+    world.target.put("load", 90);
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.fire("other", "one").await;
+    let another = rusqlite::Connection::open(world.journal_path()).unwrap();
+    assert_eq!(another.execute("UPDATE intents SET state = 'undoing'", []).unwrap(), 1);
+    world.target.put("load", 10);
+    house.advance(minutes(1)).await;
+    assert_eq!(world.target.did(), ["set a=1", "undo a=gone", "set a=8"]);
+}
+
+/// The process dies while what comes after a sequence that did not help is looked after.
+#[tokio::test]
+async fn a_sequence_that_was_taken_back_before_a_crash_keeps_nothing_else_from_being_tried() {
+    let useless =
+        |name: &str| format!(r#"double::set("{name}", 3).verify(double::read("load").below(50), "10s")"#);
+    let (b, c, x) = (useless("b"), useless("c"), useless("x"));
+    let cases: [(String, Outcome, &[&str]); 6] = [
+        (
+            format!(r#"fallback([sequence([double::set("a", 1), {b}]), {c}, double::set("d", 4)])"#),
+            Outcome::Applied,
+            &["set a=1", "set b=3", "undo b=gone", "undo a=gone", "set c=3", "undo c=gone", "set d=4"],
+        ),
+        (
+            format!(
+                r#"fallback([sequence([double::set("a", 1), sequence([double::set("y", 2), {b}])]), {c}, double::set("d", 4)])"#
+            ),
+            Outcome::Applied,
+            &[
+                "set a=1",
+                "set y=2",
+                "set b=3",
+                "undo b=gone",
+                "undo y=gone",
+                "undo a=gone",
+                "set c=3",
+                "undo c=gone",
+                "set d=4",
+            ],
+        ),
+        (
+            format!(r#"fallback([sequence([double::set("a", 1), {b}]), {c}.retry(1, "5s")])"#),
+            Outcome::Unwound,
+            &[
+                "set a=1",
+                "set b=3",
+                "undo b=gone",
+                "undo a=gone",
+                "set c=3",
+                "undo c=gone",
+                "set c=3",
+                "undo c=gone",
+            ],
+        ),
+        // What helped stays, and what comes after it is done.
+        (
+            format!(
+                r#"sequence([fallback([sequence([double::set("a", 1), {b}]), double::set("hangs", 4)]), double::set("d", 4)])"#
+            ),
+            Outcome::Applied,
+            &["set a=1", "set b=3", "undo b=gone", "undo a=gone", "set hangs=4", "set d=4"],
+        ),
+        // What was left applied is not forgotten: the rule keeps it, or it cannot be undone.
+        (
+            format!(r#"fallback([sequence([double::set("a", 1), {b}.keep_on_failure()]), {c}])"#),
+            Outcome::Kept,
+            &["set a=1", "set b=3", "undo a=gone", "set c=3", "undo c=gone"],
+        ),
+        (
+            format!(r#"fallback([sequence([double::set("a", 1), double::fire("f", 2), {x}]), {c}])"#),
+            Outcome::Kept,
+            &["set a=1", "fire f=2", "set x=3", "undo x=gone", "undo a=gone", "set c=3", "undo c=gone"],
+        ),
+    ];
+    for (plan, outcome, did) in cases {
+        let world = World::new(vec![rule("load", "cooldown: \"2h\"", &plan)]);
+        world.target.put("load", 90);
+        world.target.applies("hangs", &[Turn::HangsAfter]);
+        let house = world.start().await;
+        house.fire("load", "one").await;
+        house.advance(seconds(15)).await;
+        drop(house);
+        let house = world.start().await;
+        house.advance(minutes(2)).await;
+        let issue = house.only().await;
+        assert_eq!(world.target.did(), did, "{plan}: {issue:#?}");
+        assert_eq!(issue.outcome, Some(outcome), "{plan}: {issue:#?}");
+    }
 }
 
 #[tokio::test]

@@ -136,6 +136,24 @@ async fn an_answer_in_parts_proves_no_absence() {
 }
 
 #[tokio::test]
+async fn what_a_source_that_is_down_may_have_shown_is_not_missed_there() {
+    let (world, source) = world();
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    source.set(Some(vec![standing("one", house.now(), None)]));
+    house.advance(minutes(2)).await;
+    source.set(Some(Vec::new()));
+    house.advance(minutes(2)).await;
+    source.set(None);
+    house.advance(minutes(10)).await;
+    source.set(Some(Vec::new()));
+    house.advance(minutes(4)).await;
+    assert!(house.only().await.resolved_at.is_none(), "it counts from the first answer");
+    house.advance(minutes(3)).await;
+    assert!(house.only().await.resolved_at.is_some());
+}
+
+#[tokio::test]
 async fn what_was_cut_off_is_asked_for_at_once() {
     let (world, source) = world();
     let house = world.start().await;

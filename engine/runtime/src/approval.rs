@@ -195,7 +195,8 @@ async fn run(
             }
             wait(engine, pen, &issue, until, why).await?;
             if guards == [Guard::Concurrency] {
-                engine.waiters.add(&issue, claim.targets);
+                let turn = (rule.header().priority, issue.received_at, issue.id);
+                engine.waiters.add(turn, claim.targets, until);
             }
             return Ok(());
         }

@@ -2,12 +2,14 @@
 //! trial at a time decides.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::moment::later;
+use selfheal_core::moment::{earlier, later};
 use selfheal_core::policy::Policy;
+
+use crate::ports::Clock;
 
 /// How long the others wait for the result of a trial: longer than it takes to read a probe.
 const TRIAL: Duration = Duration::from_secs(10);
@@ -16,6 +18,7 @@ const TRIAL: Duration = Duration::from_secs(10);
 pub struct Breakers {
     failures_max: u32,
     open_for: Duration,
+    clock: Arc<dyn Clock>,
     states: Mutex<BTreeMap<String, State>>,
 }
 
@@ -23,7 +26,8 @@ pub struct Breakers {
 struct State {
     /// Failures since the last success.
     failures: u32,
-    open_until: Option<Timestamp>,
+    /// By the clock that only goes forward.
+    open_until: Option<Duration>,
 }
 
 /// What an exchange did to a breaker.
@@ -42,15 +46,16 @@ pub struct BreakerState {
     pub adapter: String,
     /// Failures since the last success.
     pub failures: u32,
-    /// When the next trial is allowed, while it is open.
+    /// When the next trial is allowed, while it is open, as the wall clock shows it now.
     pub open_until: Option<Timestamp>,
 }
 
 impl Breakers {
-    pub(crate) fn new(policy: &Policy) -> Self {
+    pub(crate) fn new(policy: &Policy, clock: Arc<dyn Clock>) -> Self {
         Self {
             failures_max: policy.breaker_failures,
             open_for: policy.breaker_open,
+            clock,
             states: Mutex::default(),
         }
     }
@@ -61,7 +66,7 @@ impl Breakers {
     }
 
     /// Counts one exchange with an adapter's target, and says what that did to the breaker.
-    pub(crate) fn count(&self, adapter: &str, worked: bool, now: Timestamp) -> Option<Turn> {
+    pub(crate) fn count(&self, adapter: &str, worked: bool) -> Option<Turn> {
         let mut states = self.states();
         if worked {
             let before = states.remove(adapter)?;
@@ -73,26 +78,37 @@ impl Breakers {
             return None;
         }
         // A failed trial opens it again for the whole time.
-        let until = later(now, self.open_for);
-        state.open_until = Some(until);
-        Some(Turn::Opened { until, failures: state.failures })
+        state.open_until = Some(self.clock.monotonic().saturating_add(self.open_for));
+        Some(Turn::Opened { until: self.clock.after(self.open_for), failures: state.failures })
     }
 
     /// Admits an exchange, or says until when it has to wait. The one that comes first after a breaker was open is the trial;
     /// the others wait for its result.
-    pub(crate) fn admit(&self, adapter: &str, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn admit(&self, adapter: &str) -> Option<Timestamp> {
+        let now = self.clock.monotonic();
         let mut states = self.states();
         let until = states.get_mut(adapter)?.open_until.as_mut()?;
         if *until > now {
-            return Some(*until);
+            return Some(self.shown(*until));
         }
-        *until = later(now, TRIAL);
+        *until = now.saturating_add(TRIAL);
         None
     }
 
     /// When the adapter may be tried again, while its breaker is open.
-    pub fn open_until(&self, adapter: &str, now: Timestamp) -> Option<Timestamp> {
-        self.states().get(adapter)?.open_until.filter(|until| *until > now)
+    pub fn open_until(&self, adapter: &str) -> Option<Timestamp> {
+        let now = self.clock.monotonic();
+        let until = self.states().get(adapter)?.open_until.filter(|until| *until > now)?;
+        Some(self.shown(until))
+    }
+
+    /// What the wall clock shows at a moment, as it goes now.
+    fn shown(&self, moment: Duration) -> Timestamp {
+        let (wall, now) = (self.clock.now(), self.clock.monotonic());
+        match moment.checked_sub(now) {
+            Some(left) => later(wall, left),
+            None => earlier(wall, now.saturating_sub(moment)),
+        }
     }
 
     /// Every adapter that has failed since its last success.
@@ -103,7 +119,7 @@ impl Breakers {
             .map(|(adapter, state)| BreakerState {
                 adapter: adapter.clone(),
                 failures: state.failures,
-                open_until: state.open_until,
+                open_until: state.open_until.map(|until| self.shown(until)),
             })
             .collect()
     }
@@ -111,28 +127,62 @@ impl Breakers {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
+    use crate::simulation::Timeline;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn breakers() -> (Breakers, Arc<Timeline>) {
+        let timeline = Timeline::new(at(0), Arc::default());
+        (Breakers::new(&Policy::default(), Arc::<Timeline>::clone(&timeline)), timeline)
+    }
 
     #[test]
     fn it_opens_after_repeated_failures_and_a_trial_decides() {
-        let breakers = Breakers::new(&Policy::default());
-        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let (breakers, timeline) = breakers();
+        let pass = |seconds| timeline.skip(Duration::from_secs(seconds));
         for _ in 0..4 {
-            assert_eq!(breakers.count("pg", false, at(0)), None);
+            assert_eq!(breakers.count("pg", false), None);
         }
-        assert_eq!(breakers.open_until("pg", at(0)), None);
+        assert_eq!(breakers.open_until("pg"), None);
         let opened = Turn::Opened { until: at(300), failures: 5 };
-        assert_eq!(breakers.count("pg", false, at(0)), Some(opened));
-        assert_eq!(breakers.open_until("pg", at(299)), Some(at(300)));
-        assert_eq!(breakers.open_until("pg", at(300)), None, "time for a trial");
-        assert_eq!(breakers.admit("pg", at(300)), None);
-        assert_eq!(breakers.admit("pg", at(300)), Some(at(310)), "one at a time");
-        assert_eq!(breakers.admit("pg", at(310)), None, "a trial without a result is not waited for");
-        breakers.count("pg", false, at(300));
-        assert_eq!(breakers.open_until("pg", at(599)), Some(at(600)), "one failed trial opens it again");
-        assert_eq!(breakers.count("pg", true, at(600)), Some(Turn::Closed));
-        assert_eq!(breakers.count("pg", true, at(600)), None, "it was closed");
-        assert_eq!(breakers.open_until("pg", at(600)), None);
+        assert_eq!(breakers.count("pg", false), Some(opened));
+        pass(299);
+        assert_eq!(breakers.open_until("pg"), Some(at(300)));
+        pass(1);
+        assert_eq!(breakers.open_until("pg"), None, "time for a trial");
+        assert_eq!(breakers.admit("pg"), None);
+        assert_eq!(breakers.admit("pg"), Some(at(310)), "one at a time");
+        pass(10);
+        assert_eq!(breakers.admit("pg"), None, "a trial without a result is not waited for");
+        breakers.count("pg", false);
+        pass(299);
+        assert_eq!(breakers.open_until("pg"), Some(at(610)), "one failed trial opens it again");
+        pass(11);
+        assert_eq!(breakers.list()[0].open_until, Some(at(610)), "who sees it sees since when");
+        assert_eq!(breakers.count("pg", true), Some(Turn::Closed));
+        assert_eq!(breakers.count("pg", true), None, "it was closed");
+        assert_eq!(breakers.open_until("pg"), None);
         assert!(breakers.list().is_empty());
+    }
+
+    #[test]
+    fn it_is_open_for_as_long_whatever_the_wall_clock_shows() {
+        for hours in [1, -1] {
+            let (breakers, timeline) = breakers();
+            for _ in 0..5 {
+                breakers.count("pg", false);
+            }
+            timeline.set(SignedDuration::from_hours(hours));
+            assert_eq!(breakers.open_until("pg"), Some(at(hours * 3600 + 300)));
+            timeline.skip(Duration::from_secs(299));
+            assert!(breakers.admit("pg").is_some());
+            timeline.skip(Duration::from_secs(1));
+            assert_eq!(breakers.admit("pg"), None);
+        }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) const UNREADABLE_RETRY: Duration = Duration::from_secs(10);
 /// Looks at an issue once.
 pub(crate) async fn look_at(engine: &Arc<Engine>, issue: Issue, tenure: Tenure) -> Result<(), JournalFault> {
     let pen = Pen::new(engine, tenure);
-    engine.waiters.remove(&issue);
+    engine.waiters.remove(issue.id);
     match issue.phase {
         Phase::Closed => Ok(()),
         Phase::Remediating => execute::take_up(engine, pen, issue).await,
@@ -103,6 +103,8 @@ async fn decide(engine: &Arc<Engine>, mut pen: Pen<'_>, issue: Issue) -> Result<
         }
         return conclude(engine, pen, issue, Looked { rule, deliberation }, skipped).await;
     }
+    // Whatever was asked for could be read.
+    engine.unreadable.end(issue.id);
     if skipped.is_empty() {
         let why = engine.rules.unmatched();
         return rest(engine, pen, &issue, Outcome::Unmatched, why, None).await;
@@ -169,7 +171,7 @@ async fn conclude(
         Ending::Ruled { ruling: Ruling::Hold { until, why, guards }, claim } => {
             hold(engine, pen, &issue, &facts, until, why, &guards).await?;
             if guards == [Guard::Concurrency] {
-                engine.waiters.add(&issue, claim.targets);
+                engine.waiters.add((header.priority, issue.received_at, issue.id), claim.targets, until);
             }
             Ok(())
         }
@@ -201,7 +203,8 @@ async fn conclude(
             rest(engine, pen, &issue, Outcome::Escalated, why, None).await
         }
         Ending::Unreadable { why } => {
-            if later(engine.unreadable.since(issue.id, now), engine.policy.target_wait) > now {
+            let patience = engine.policy.target_wait;
+            if !engine.unreadable.is_too_long(issue.id, engine.clock.monotonic(), patience) {
                 let until = engine.clock.after(UNREADABLE_RETRY);
                 let why = format!("cannot observe: {why}");
                 return hold(engine, pen, &issue, &facts, until, why, &[]).await;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::Timestamp;
-use selfheal_contract::{Failure, FailureKind, Reading};
+use selfheal_contract::{FailureKind, Reading};
 use selfheal_core::alert::Alert;
 use selfheal_core::guard::{self, Facts, Guard, LedgerReading, Ruling, Verdict};
 use selfheal_core::hash::ContentHash;
@@ -254,8 +254,9 @@ async fn assess(
             .catalog
             .action(&step.action.adapter, &step.action.action)
             .ok_or_else(|| Ending::Failed { why: format!("{}: there is no such action", place(step)) })?;
-        let assessment = action
-            .assess(&step.action.params)
+        let assessment = engine
+            .ask(PROBE_TIMEOUT, async { action.assess(&step.action.params) })
+            .await
             .map_err(|failure| Ending::Failed { why: format!("{}: {failure}", place(step)) })?;
         assessments.push(assessment);
         asked.push((step, action));
@@ -270,12 +271,7 @@ async fn assess(
             };
             Ok((action.contest(params).await?, related))
         };
-        let answer = tokio::select! {
-            biased;
-            answer = both => answer,
-            () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
-        };
-        (step, answer)
+        (step, engine.ask(PROBE_TIMEOUT, both).await)
     });
     let (mut contested, mut related) = (Vec::new(), Vec::new());
     for (step, answer) in join_all(asked).await {
@@ -308,7 +304,7 @@ async fn rule_on(
     let storm = engine.storm(&header.name, now).await;
     let breakers_open: Vec<(String, Timestamp)> = adapters(&drafted.plan)
         .into_iter()
-        .filter_map(|adapter| Some((adapter.to_owned(), engine.breakers.open_until(adapter, now)?)))
+        .filter_map(|adapter| Some((adapter.to_owned(), engine.breakers.open_until(adapter)?)))
         .collect();
     // A person who silences an alert has taken it in hand: as long as the silence stands, nothing is done.
     let silence = engine.reconciler.suppressed(question.alert.fingerprint);

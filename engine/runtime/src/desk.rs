@@ -32,6 +32,8 @@ const CONFLICT_RETRY: Duration = Duration::from_secs(1);
 const PANIC_RETRY: Duration = Duration::from_secs(60);
 /// How often the journal is asked for what other processes have left or called for.
 const POLL: Duration = Duration::from_secs(1);
+/// How often a process that is alone asks the journal for what nobody has rung for: for that there should be nothing.
+const POLL_ALONE: Duration = Duration::from_secs(30);
 /// The least time between two counts of what waits in the journal.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 
@@ -205,10 +207,10 @@ pub(crate) async fn run(engine: Arc<Engine>) {
                     () = engine.journal.heard(Said::Call) => {}
                     () = engine.clock.sleep(POLL) => {}
                 }
-                engine.desk.state().ring(engine.clock.now());
             } else {
-                std::future::pending().await
+                engine.clock.sleep(POLL_ALONE).await;
             }
+            engine.desk.state().ring(engine.clock.now());
         };
         tokio::select! {
             biased;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
-use selfheal_contract::{Catalog, Failure};
+use selfheal_contract::{Catalog, Failure, FailureKind};
 use selfheal_core::alert::Alert;
 use selfheal_core::issue::IssueId;
 use selfheal_core::policy::Policy;
@@ -146,15 +146,34 @@ impl Engine {
         timeout: Duration,
         asked: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        // One that panics has said nothing of what happened, and ends neither a room nor the process.
-        let asked = AssertUnwindSafe(asked).catch_unwind();
         tokio::select! {
             biased;
-            answer = asked => answer.unwrap_or_else(|_| {
-                tracing::error!("an adapter panicked");
-                Err(Failure::indeterminate("the adapter panicked"))
-            }),
+            // One that panics has said nothing of what happened.
+            answer = caught(FailureKind::Indeterminate, asked) => answer,
             () = self.clock.sleep(timeout) => Err(Failure::indeterminate(format!("no answer within {timeout:?}"))),
+        }
+    }
+
+    /// Asks an adapter something that changes nothing, for a time. No answer within it is a failure.
+    pub(crate) async fn ask<T>(
+        &self,
+        timeout: Duration,
+        asked: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let late = || Err(Failure::transient(format!("no answer within {timeout:?}")));
+        self.ask_within(timeout, asked).await.unwrap_or_else(late)
+    }
+
+    /// The same, for whom it matters that there was no answer: `None`.
+    pub(crate) async fn ask_within<T>(
+        &self,
+        timeout: Duration,
+        asked: impl Future<Output = Result<T, Failure>>,
+    ) -> Option<Result<T, Failure>> {
+        tokio::select! {
+            biased;
+            answer = caught(FailureKind::Transient, asked) => Some(answer),
+            () = self.clock.sleep(timeout) => None,
         }
     }
 
@@ -202,4 +221,12 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What an adapter answers. One that panics has failed, and ends neither a room nor the process.
+async fn caught<T>(kind: FailureKind, asked: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    AssertUnwindSafe(asked).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("an adapter panicked");
+        Err(Failure { kind, what: "the adapter panicked".to_owned() })
+    })
 }

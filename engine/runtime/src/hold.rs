@@ -5,9 +5,11 @@
 //! when that time ends is given up, as one that may have happened: whoever takes the issue looks for it at the target.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use selfheal_core::issue::IssueId;
 
 use crate::engine::Engine;
@@ -126,11 +128,16 @@ impl Engine {
         let began = self.clock.monotonic();
         let Some(tenure) = self.journal.take_one(issue, self.clock.now()).await? else { return Ok(None) };
         self.holds.add(tenure, began);
-        let worked = work(tenure).await;
+        let worked = AssertUnwindSafe(work(tenure)).catch_unwind().await;
         self.give_back(tenure, Duration::ZERO).await;
         // A look at the issue that came meanwhile has had to wait.
         self.desk.ring(self.clock.now());
-        worked.map(Some)
+        let panicked = |_| {
+            tracing::error!(%issue, "what was done about an issue panicked");
+            let what = format!("what was done about {issue} panicked");
+            Err(JournalFault { kind: JournalFaultKind::Unavailable, what }.into())
+        };
+        worked.unwrap_or_else(panicked).map(Some)
     }
 
     /// Gives an issue back unless that is done or it was lost. It may be looked at again after a time.

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
-use jiff::Timestamp;
 use selfheal_contract::{Failure, FailureKind, Reading};
 use selfheal_core::condition::{ProbeCall, Readings};
 use selfheal_core::issue::IssueId;
@@ -21,18 +20,32 @@ use crate::engine::Engine;
 /// How long reading one probe may take.
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Since when issues' probes cannot be read, as far as this process knows.
+/// How much longer than there is patience it is believed that probes could not be read in between. Whoever looks tries again
+/// within seconds; what is older is of an issue that another process has looked at since.
+const BELIEVED: Duration = Duration::from_secs(60);
+
+/// Since when issues' probes cannot be read, as far as this process knows, by the clock that only goes forward.
 #[derive(Default)]
-pub(crate) struct Unreadable(Mutex<HashMap<IssueId, Timestamp>>);
+pub(crate) struct Unreadable(Mutex<HashMap<IssueId, Duration>>);
 
 impl Unreadable {
-    fn all(&self) -> MutexGuard<'_, HashMap<IssueId, Timestamp>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<IssueId, Duration>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// They cannot be read now; gives since when.
-    pub(crate) fn since(&self, issue: IssueId, now: Timestamp) -> Timestamp {
-        *self.all().entry(issue).or_insert(now)
+    /// They cannot be read now; says whether they could not for as long as there is patience.
+    pub(crate) fn is_too_long(&self, issue: IssueId, now: Duration, patience: Duration) -> bool {
+        let mut all = self.all();
+        let lasts = |since: Duration| now.saturating_sub(since);
+        let is_believed = |since: Duration| lasts(since) <= patience.saturating_add(BELIEVED);
+        match all.get(&issue).copied().filter(|since| is_believed(*since)) {
+            Some(since) => lasts(since) >= patience,
+            None => {
+                all.retain(|_, since| is_believed(*since));
+                all.insert(issue, now);
+                patience.is_zero()
+            }
+        }
     }
 
     /// They could be read.
@@ -71,10 +84,9 @@ pub(crate) async fn observe(
 
 /// Reads one probe before a decision.
 async fn read(engine: &Engine, call: &ProbeCall, purpose: Purpose) -> Result<Reading, Ending> {
-    let now = engine.clock.now();
     let open_until = match purpose {
-        Purpose::Act => engine.breakers.admit(&call.adapter, now),
-        Purpose::Look => engine.breakers.open_until(&call.adapter, now),
+        Purpose::Act => engine.breakers.admit(&call.adapter),
+        Purpose::Look => engine.breakers.open_until(&call.adapter),
     };
     if let Some(until) = open_until {
         return Err(Ending::Unreadable {
@@ -120,11 +132,7 @@ async fn ask(engine: &Engine, call: &ProbeCall) -> Result<Reading, Failure> {
     let Some(probe) = engine.catalog.probe(&call.adapter, &call.probe) else {
         return Err(Failure::refused("there is no such probe"));
     };
-    let answer = tokio::select! {
-        biased;
-        answer = probe.read(&call.params) => answer,
-        () = engine.clock.sleep(PROBE_TIMEOUT) => Err(Failure::transient("no answer within 5 s")),
-    };
+    let answer = engine.ask(PROBE_TIMEOUT, probe.read(&call.params)).await;
     let result = match &answer {
         Ok(Reading::Known(_)) => "known",
         Ok(Reading::Inconclusive(_)) => "inconclusive",
@@ -148,4 +156,24 @@ pub(crate) fn not_asked(
     }
     let why = format!("{what}: {failure}");
     if refused { Ending::Failed { why } } else { Ending::Unreadable { why } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_is_for_what_cannot_be_read_all_the_time() {
+        let (unreadable, issue) = (Unreadable::default(), IssueId(1));
+        let is_too_long = |second: u64| {
+            unreadable.is_too_long(issue, Duration::from_secs(second), Duration::from_secs(900))
+        };
+        // Between the last two of these nobody has tried here: another process may have read it.
+        for (second, expected) in [(5, false), (904, false), (905, true), (965, true), (966, false)] {
+            assert_eq!(is_too_long(second), expected, "after {second} s");
+        }
+        assert!(!is_too_long(1865) && is_too_long(1866), "since then");
+        unreadable.end(issue);
+        assert!(!is_too_long(1867), "it was read");
+    }
 }

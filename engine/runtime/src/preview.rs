@@ -23,14 +23,8 @@ pub(crate) struct Previews {
 
 /// Asks the adapters what a plan would do.
 pub(crate) async fn of(engine: &Engine, plan: &Plan) -> Previews {
-    let asked = plan.steps().into_iter().map(async |step| {
-        let answer = tokio::select! {
-            biased;
-            answer = ask(engine, step) => answer,
-            () = engine.clock.sleep(TIMEOUT) => Err(Failure::transient("no answer within 10 s")),
-        };
-        (step, answer)
-    });
+    let asked =
+        plan.steps().into_iter().map(async |step| (step, engine.ask(TIMEOUT, ask(engine, step)).await));
     let (mut shown, mut refusals) = (Vec::new(), BTreeMap::new());
     for (step, answer) in join_all(asked).await {
         let preview = match answer {

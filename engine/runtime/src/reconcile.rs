@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use selfheal_core::alert::{Alert, AlertStatus};
 use selfheal_core::labels::Fingerprint;
-use selfheal_core::moment::later;
 use serde_json::json;
 use tokio::sync::Notify;
 
@@ -122,11 +121,17 @@ async fn look(
     engine: &Arc<Engine>,
     source: &dyn AlertSource,
     every: Duration,
-    missing: &mut HashMap<Fingerprint, jiff::Timestamp>,
+    missing: &mut HashMap<Fingerprint, Duration>,
 ) -> Result<(), String> {
     let changes = engine.reconciler.changes();
-    let StandingAlerts { alerts: standing, whole } =
-        source.standing().await.map_err(|fault| fault.to_string())?;
+    let StandingAlerts { alerts: standing, whole } = match source.standing().await {
+        Ok(answer) => answer,
+        Err(fault) => {
+            // What came and went while it did not answer was not seen.
+            missing.clear();
+            return Err(fault.to_string());
+        }
+    };
     let told = |fault: JournalFault| fault.to_string();
     let open = engine.journal.open_fingerprints().await.map_err(told)?;
     let known: HashMap<Fingerprint, _> =
@@ -160,9 +165,9 @@ async fn look(
     let senders = if leads { senders(engine, &stands).await.map_err(told)? } else { BTreeSet::new() };
     missing.retain(|print, _| known.contains_key(print) && !stands.contains(print));
     for (print, id, _) in open.iter().filter(|(print, ..)| !stands.contains(print)) {
-        let now = engine.clock.now();
-        let missed_since = *missing.entry(*print).or_insert(now);
-        if !leads || later(missed_since, ABSENCE_MIN.max(every.saturating_mul(2))) > now {
+        let now = engine.clock.monotonic();
+        let missed_for = now.saturating_sub(*missing.entry(*print).or_insert(now));
+        if !leads || missed_for < ABSENCE_MIN.max(every.saturating_mul(2)) {
             continue;
         }
         let Some(issue) = engine.journal.issue(*id).await.map_err(told)? else { continue };
@@ -171,7 +176,7 @@ async fn look(
             continue;
         }
         tracing::info!(issue = %id, "the alert is gone from its source without a word; it counts as resolved");
-        let gone = Alert { status: AlertStatus::Resolved, ends_at: Some(now), ..issue.alert };
+        let gone = Alert { status: AlertStatus::Resolved, ends_at: Some(engine.clock.now()), ..issue.alert };
         receive(engine, &[&gone]).await?;
     }
     Ok(())

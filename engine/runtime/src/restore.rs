@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use selfheal_core::issue::Outcome;
 use selfheal_core::moment::earlier;
 use selfheal_core::policy::RATE_WINDOW;
 
@@ -30,19 +29,25 @@ impl Owed {
 impl Engine {
     /// Takes in what earlier processes left: claims that still count, the last hour's results and the last
     /// minute's new issues.
-    pub(crate) async fn restore(&self, now: Timestamp) -> Result<(), JournalFault> {
+    pub(crate) async fn restore(self: &Arc<Self>, now: Timestamp) -> Result<(), JournalFault> {
         self.restore_storms(now).await?;
         let lost = self.ledger.lost().await;
         let recent = self.recent(now).await?;
         // What failed before a person turned the switch on again has been looked at. Where nobody did, all of the hour counts.
         let counted_from = earlier(now, RATE_WINDOW).max(self.switch.position().at);
-        for remediation in recent.iter().rev() {
+        let ended = recent.iter().filter_map(|remediation| {
             let at = remediation.ended_at.unwrap_or(remediation.started_at);
-            if let Some(success) =
-                remediation.outcome.and_then(Outcome::helped).filter(|_| at >= counted_from)
-            {
-                let _ = self.switch.count(success, at, &self.policy);
-            }
+            Some((at, remediation.outcome?.helped()?)).filter(|_| at >= counted_from)
+        });
+        let mut ended: Vec<(Timestamp, bool)> = ended.collect();
+        ended.sort_unstable();
+        let mut too_many = None;
+        for (at, success) in ended {
+            too_many = self.switch.count(success, at, &self.policy);
+        }
+        // The process that saw the last one fail may have ended before it could turn the switch off.
+        if let Some(why) = too_many {
+            self.turn_off_by_itself(&why).await;
         }
         match lost {
             Ok(Some(memory)) => self.restore_ledger(&memory, &recent).await,
@@ -144,7 +149,7 @@ impl Engine {
 
     /// Who has waited for what was given back is looked at.
     async fn released(&self, claim: &Claim) {
-        if let Err(fault) = self.call(self.waiters.next(&claim.targets)).await {
+        if let Err(fault) = self.call(self.waiters.next(&claim.targets, self.clock.now())).await {
             tracing::warn!(%fault, "issues that wait for a place are only looked at when their time comes");
         }
     }

@@ -26,6 +26,9 @@ const RETRY: Duration = Duration::from_secs(10);
 /// How often to look without being called where the journal is shared: what a process planned that has died since calls
 /// nobody here.
 const LOOK_SHARED: Duration = Duration::from_secs(10);
+/// How often to look without being called where something is to be taken back: its time is one of the wall clock, which may
+/// be set, and waiting goes by a clock that may not.
+const LOOK_ALONE: Duration = Duration::from_secs(60);
 
 /// Wakes the room when the journal knows of a new time.
 #[derive(Default)]
@@ -64,7 +67,11 @@ pub(crate) async fn run(engine: Arc<Engine>) {
             tracing::error!(%fault, "cannot take back what is due");
             Some(RETRY)
         });
-        let wait = if engine.shared { Some(wait.unwrap_or(LOOK_SHARED).min(LOOK_SHARED)) } else { wait };
+        let wait = if engine.shared {
+            Some(wait.unwrap_or(LOOK_SHARED).min(LOOK_SHARED))
+        } else {
+            wait.map(|wait| wait.min(LOOK_ALONE))
+        };
         let sleep = async {
             match wait {
                 Some(wait) => engine.clock.sleep(wait.max(Duration::from_millis(1))).await,
@@ -127,11 +134,11 @@ impl<'e> Round<'e> {
     }
 }
 
-/// Takes back one change, with its target claimed and its issue held; false when it has to wait.
+/// Takes back one change, with the targets of its remediation claimed and its issue held; false when it has to wait.
 async fn take_back_aside(engine: &Engine, due: Intent) -> bool {
-    let (id, issue, targets) = (due.remediation, due.remediation.issue, vec![due.target.clone()]);
+    let (id, issue) = (due.remediation, due.remediation.issue);
     engine.reverts.waiting().remove(&issue);
-    match engine.aside(id, targets, |tenure| take_back_due(engine, tenure, due)).await {
+    match take_back_claimed(engine, due).await {
         Ok(Ok(done)) => done,
         Ok(Err(why)) => {
             tracing::debug!(remediation = %id, %why, "a change whose time is over cannot be taken back yet");
@@ -149,20 +156,30 @@ async fn take_back_aside(engine: &Engine, due: Intent) -> bool {
     }
 }
 
-/// Takes back one change, unless that has been done meanwhile; false when it has to wait.
-async fn take_back_due(engine: &Engine, tenure: Tenure, due: Intent) -> Result<bool, JournalFault> {
+/// As above; or says what stands in the way.
+async fn take_back_claimed(engine: &Engine, due: Intent) -> Result<Result<bool, InTheWay>, JournalFault> {
+    let Some((remediation, _)) = engine.journal.remediation(due.remediation).await? else {
+        return Ok(Ok(false));
+    };
+    // As long as it is under way, its effects are its own.
+    if remediation.ended_at.is_none() {
+        return Ok(Ok(false));
+    }
+    // What it reaches beside what it changes is reached again.
+    let targets = remediation.claim.targets;
+    let taken_back =
+        engine.aside(remediation.id, targets, |tenure| take_back_due(engine, tenure, due)).await?;
+    Ok(taken_back.map(|()| true))
+}
+
+/// Takes back one change, unless that has been done meanwhile.
+async fn take_back_due(engine: &Engine, tenure: Tenure, due: Intent) -> Result<(), JournalFault> {
     // Only now nobody else changes it, or builds on it.
     let still_due = engine.journal.reverts_due(engine.clock.now()).await?;
-    let Some(intent) = still_due.into_iter().find(|intent| intent.id == due.id) else { return Ok(true) };
-    let remediation = engine.journal.remediation(intent.remediation).await?;
-    // As long as it is under way, its effects are its own.
-    if remediation.is_none_or(|(remediation, _)| remediation.ended_at.is_none()) {
-        return Ok(false);
-    }
+    let Some(intent) = still_due.into_iter().find(|intent| intent.id == due.id) else { return Ok(()) };
     tracing::info!(intent = %intent.id.short(), action = %intent.action, "taking back a change whose time is over");
     let mut pen = Pen::new(engine, tenure);
     // What was said is in the journal; who must know of a failure is told.
     let _ = take_back(engine, &mut pen, &intent, Cause::TimeIsOver).await?;
-    pen.finish().await?;
-    Ok(true)
+    pen.finish().await
 }

@@ -130,7 +130,7 @@ impl Engine {
             catalog: parts.catalog,
             rules: Rules::new(parts.compiler, now),
             switch: Switch::new(position),
-            breakers: Breakers::new(&parts.policy),
+            breakers: Breakers::new(&parts.policy, Arc::clone(&parts.clock)),
             policy: parts.policy,
             metrics: parts.metrics,
             stop: Stop::default(),

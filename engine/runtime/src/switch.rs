@@ -18,8 +18,8 @@ use tokio::sync::Notify;
 use crate::engine::Engine;
 use crate::feed::Change;
 use crate::news;
-use crate::ports::JournalFault;
 use crate::ports::journal::{IssueFilter, Record, Write};
+use crate::ports::{JournalFault, JournalFaultKind};
 
 /// The journal's name for the switch.
 pub(crate) const SETTING: &str = "switch";
@@ -229,12 +229,18 @@ impl Results {
 }
 
 impl Engine {
-    /// Turns the switch. It is durable when this returns.
+    /// Turns the switch. It is durable when this returns, and goes on to its end even when nobody waits for it: what the journal
+    /// has must hold in this process, too.
     ///
     /// # Errors
     /// The journal cannot be written; the switch stays where it was, unless it was to be turned off: then it is off in
     /// this process all the same, and for all as soon as the journal answers, if this process lasts until then.
-    pub async fn turn_switch(&self, on: bool, by: &str, why: &str) -> Result<Position, JournalFault> {
+    pub async fn turn_switch(
+        self: &Arc<Self>,
+        on: bool,
+        by: &str,
+        why: &str,
+    ) -> Result<Position, JournalFault> {
         let at = self.clock.now();
         let position = Position { on, by: by.to_owned(), at, why: why.to_owned() };
         if !on {
@@ -242,8 +248,23 @@ impl Engine {
             self.metrics.switch_on.set(0);
         }
         let turned_off = self.switch.turned_off();
+        let engine = Arc::clone(self);
+        let turning = tokio::spawn(async move { engine.turn_everywhere(position, turned_off).await });
+        turning.await.unwrap_or_else(|panic| {
+            let what = format!("turning the switch ended without an answer: {panic}");
+            Err(JournalFault { kind: JournalFaultKind::Unavailable, what })
+        })
+    }
+
+    /// Turns the switch in the journal, and here where that is not done. It had been turned off here so often when this was
+    /// asked for.
+    async fn turn_everywhere(&self, position: Position, turned_off: u64) -> Result<Position, JournalFault> {
+        let on = position.on;
         let turning = self.switch.turning.lock().await;
-        self.write_position(&position).await?;
+        // A turn to off may have been journalled by who sees to that.
+        if on || self.switch.unwritten().is_some() {
+            self.write_position(&position).await?;
+        }
         // Whoever turned it off meanwhile has the last word: in this process already, in the journal in a moment.
         let stands = on && self.switch.turn(position.clone(), turned_off);
         if stands {
@@ -253,7 +274,7 @@ impl Engine {
         if stands {
             self.look_at_refused().await?;
         }
-        tracing::warn!(on, by, why, "the switch was turned");
+        tracing::warn!(on, by = position.by, why = position.why, "the switch was turned");
         Ok(position)
     }
 
@@ -349,15 +370,16 @@ pub(crate) async fn refresh(
     Ok(())
 }
 
-/// Turns the switch off when too many remediations fail in all processes together. Asked after each that ends here, but
-/// when they end by the hundreds the journal does not count them all again for each.
+/// Turns the switch off when too many remediations fail in all processes together. Asked at start, since who saw the last one
+/// fail may have ended before it could do that, and after each that ends here; but when they end by the hundreds the journal
+/// does not count them all again for each.
 pub(crate) async fn watch_failures(engine: Arc<Engine>) {
     loop {
-        engine.ended.notified().await;
         if let Some(why) = engine.too_many_failures().await {
             engine.turn_off_by_itself(&why).await;
         }
         engine.clock.sleep(JUDGE_PAUSE).await;
+        engine.ended.notified().await;
     }
 }
 
@@ -379,7 +401,7 @@ impl Engine {
     }
 
     /// Turns the switch off for what is going wrong.
-    pub(crate) async fn turn_off_by_itself(&self, why: &str) {
+    pub(crate) async fn turn_off_by_itself(self: &Arc<Self>, why: &str) {
         if let Err(fault) = self.turn_switch(false, "selfheal", why).await {
             tracing::error!(%fault, "the switch is off here, and the journal could not be told yet");
         }

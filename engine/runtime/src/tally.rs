@@ -21,8 +21,7 @@ impl Engine {
 
     /// Counts an exchange with an adapter's target.
     pub(crate) fn count_exchange(&self, adapter: &str, worked: bool) {
-        let now = self.clock.now();
-        match self.breakers.count(adapter, worked, now) {
+        match self.breakers.count(adapter, worked) {
             Some(Turn::Opened { until, failures }) => tracing::warn!(
                 adapter,
                 failures,
@@ -37,7 +36,7 @@ impl Engine {
         if !worked {
             self.metrics.breaker_failures.with_label_values(&[adapter]).inc();
         }
-        let open = self.breakers.open_until(adapter, now).is_some();
+        let open = self.breakers.open_until(adapter).is_some();
         self.metrics.breaker_open.with_label_values(&[adapter]).set(i64::from(open));
     }
 

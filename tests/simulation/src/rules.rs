@@ -81,6 +81,13 @@ const SAMPLES: &[Sample] = &[
     // These two stand on each other's changes.
     Sample { name: "less", header: "", observe: "", plan: r#"double::set(n, 19).revert_after("9m")"# },
     Sample { name: "more", header: "", observe: "", plan: r#"double::set(n, 20).revert_after("6m")"# },
+    // A sequence that is taken back before other things are tried, and something that only comes after what helped.
+    Sample {
+        name: "nested",
+        header: "",
+        observe: "",
+        plan: r#"sequence([fallback([sequence([double::set(n, 21), double::set(n + "-b", 22).verify(well, "5s")]), double::set(n, 23).verify(well, "5s"), double::set(n + "-b", 24).verify(well, "5s").retry(1, "5s")]), double::set(n, 25)])"#,
+    },
 ];
 
 /// How many there are.

@@ -22,10 +22,16 @@ fn world(rules: &[usize], events: &[(u64, What)]) -> Schedule {
 
 /// Nothing that must hold is broken in this world, under some seeds, which only draw its limits.
 fn check(schedule: &Schedule) {
+    check_each(schedule, |_| true);
+}
+
+/// The same, and what happened last is as it should be.
+fn check_each(schedule: &Schedule, is_well: impl Fn(&str) -> bool) {
     for seed in 0..8 {
         let summary = play(&Schedule { seed, ..schedule.clone() }, true);
-        let lines = || summary.lines.join("\n");
-        assert!(summary.violation.is_none(), "seed {seed}: {:?}\n{}", summary.violation, lines());
+        let lines = summary.lines.join("\n");
+        assert!(summary.violation.is_none(), "seed {seed}: {:?}\n{lines}", summary.violation);
+        assert!(is_well(&lines), "seed {seed}:\n{lines}");
     }
 }
 
@@ -144,5 +150,15 @@ fn what_was_given_up_before_a_crash_is_not_tried_in_place_of_what_was_done_then(
             ],
         );
         check(&schedule);
+    }
+}
+
+#[test]
+fn a_sequence_that_was_taken_back_before_a_crash_keeps_nothing_else_from_being_tried() {
+    // Nothing is refused here: whenever the process dies, what comes next is tried.
+    for killed_after in 1..=25 {
+        let fire = What::Fire(vec![(16, 0)], Sent::Whole);
+        let schedule = world(&[16], &[(1, fire), (killed_after, What::Kill(None))]);
+        check_each(&schedule, |lines| !lines.contains("given up before the process ended"));
     }
 }

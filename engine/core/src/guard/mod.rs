@@ -101,11 +101,11 @@ pub fn contest(verdicts: &[Verdict]) -> Option<&str> {
 pub struct LedgerReading {
     /// A running remediation of the same issue and rule, other than the one that asks.
     pub duplicate: Option<String>,
-    /// A running remediation of one of the targets, and the target.
+    /// One of the targets at which a running remediation is at work, and that remediation.
     pub busy: Option<(String, String)>,
     /// The latest end of a cooldown of this rule and one of the targets.
     pub cooling_until: Option<Timestamp>,
-    /// When one of the targets that has reached its hourly limit may be treated again, and the target.
+    /// The target that has reached its hourly limit and keeps the claim waiting longest, and when it may be treated again.
     pub target_full: Option<(String, Timestamp)>,
     /// When anything may be treated again, if the hourly limit in all is reached.
     pub all_full_until: Option<Timestamp>,

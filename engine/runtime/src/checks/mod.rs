@@ -188,14 +188,10 @@ async fn look(engine: &Engine, check: &Check) -> Found {
     let Some(probe) = engine.catalog.probe(&call.adapter, &call.probe) else {
         return Found::Unclear(format!("{}: there is no such probe", call.key()));
     };
-    let answer = tokio::select! {
-        biased;
-        answer = probe.read(&call.params) => answer,
-        () = engine.clock.sleep(check.timeout) => {
-            let limit = Span::from(check.timeout);
-            let why = format!("{}: no answer within {limit}", call.key());
-            return Found::CutOff { why, ill: check.must_answer };
-        }
+    let Some(answer) = engine.ask_within(check.timeout, probe.read(&call.params)).await else {
+        let limit = Span::from(check.timeout);
+        let why = format!("{}: no answer within {limit}", call.key());
+        return Found::CutOff { why, ill: check.must_answer };
     };
     let result = match &answer {
         Ok(Reading::Known(_)) => "known",

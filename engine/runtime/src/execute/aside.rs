@@ -42,7 +42,7 @@ impl Engine {
             Ok(reserved) if !reserved.granted => {
                 let reading = reserved.reading;
                 let why = match (reading.busy, reading.duplicate) {
-                    (Some((holder, target)), _) => format!("{holder} is at work on {target}"),
+                    (Some((target, holder)), _) => format!("{holder} is at work on {target}"),
                     (None, Some(holder)) => format!("{holder} is under way"),
                     (None, None) => "the ledger did not grant the targets".to_owned(),
                 };

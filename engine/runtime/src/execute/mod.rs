@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use selfheal_core::guard;
 use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_core::plan::{Plan, Step};
-use selfheal_core::remediation::RemediationId;
+use selfheal_core::remediation::{IntentState, RemediationId};
 use selfheal_script::Rule;
 use serde_json::json;
 use tracing::Instrument as _;
@@ -154,9 +154,11 @@ pub(crate) async fn begin(
         contest,
     };
     let began = run.carry_out(&issue).await;
-    if began.as_ref().is_err_and(|fault| fault.kind == JournalFaultKind::Conflict) {
-        // Somebody moved the issue; what was claimed for nothing is given back. Not when another process has taken it:
-        // what it does about the issue, it does with the same claim.
+    let conflict = began.as_ref().is_err_and(|fault| fault.kind == JournalFaultKind::Conflict);
+    if conflict && matches!(run.grant, Grant::Fresh(_)) {
+        // Somebody moved the issue before anything was done; what was claimed for nothing is given back. Not when another
+        // process has taken it: what it does about the issue, it does with the same claim. And not once there is an effect:
+        // whoever takes the remediation up needs its targets.
         engine.release(&run.remediation.claim).await;
     }
     began
@@ -239,6 +241,7 @@ impl Run<'_> {
                     whys.push(why);
                 }
                 Turn::Failed(why) => {
+                    self.lay_aside(parts);
                     return Ok(match self.unwind(before).await? {
                         Some(halt) => halt,
                         None => Turn::Failed(why),
@@ -249,6 +252,19 @@ impl Run<'_> {
         }
         // What was verified after the steps before it speaks for them, too.
         Ok(Turn::Helped { verified: any_verified, why: whys.join("; ") })
+    }
+
+    /// Lays aside what an earlier walk did in a sequence beyond where it fails now. That walk took it back first, or left it;
+    /// this one does not come to it, and would take it for something that was begun later in the plan.
+    fn lay_aside(&mut self, parts: &[Plan]) {
+        let paths: Vec<&str> = parts.iter().flat_map(Plan::steps).map(|step| step.path.as_str()).collect();
+        let kept = &mut self.kept;
+        self.past.retain(|(path, _), intent| {
+            let beyond = paths.contains(&path.as_str());
+            // The rule keeps it, or it cannot be undone.
+            *kept |= beyond && matches!(intent.state, IntentState::Done | IntentState::Unhelpful);
+            !beyond
+        });
     }
 
     /// The first that helps. What did not help has undone itself before the next one begins.
