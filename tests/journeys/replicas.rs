@@ -130,6 +130,15 @@ fn one_is_killed_and_one_is_frozen_at_work() {
     }
 }
 
+/// Tells threads to stop.
+struct Stopping<'a>(&'a AtomicBool);
+
+impl Drop for Stopping<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn postgres_is_killed_under_load() {
     let postgres = require!(Postgres::start());
@@ -139,6 +148,8 @@ fn postgres_is_killed_under_load() {
     let acknowledged = Mutex::new(BTreeSet::new());
     let refused = AtomicUsize::new(0);
     std::thread::scope(|scope| {
+        // Also when something else is not as it must be: a scope waits for its threads.
+        let _stopping = Stopping(&stop);
         for (thread, replica) in replicas.all.iter().chain(&replicas.all).enumerate() {
             let (stop, sent, acknowledged, refused) = (&stop, &sent, &acknowledged, &refused);
             scope.spawn(move || {
@@ -167,7 +178,6 @@ fn postgres_is_killed_under_load() {
         }
         let before = acknowledged.lock().unwrap().len();
         wait_until("it goes on", PATIENCE, || acknowledged.lock().unwrap().len() > before + 100);
-        stop.store(true, Ordering::Relaxed);
     });
     let acknowledged = acknowledged.into_inner().unwrap();
     let undecided =

@@ -231,6 +231,19 @@ async fn an_adapter_that_panics_when_it_is_asked_is_told_of() {
 }
 
 #[tokio::test]
+async fn an_alert_whose_end_comes_with_its_beginning_is_not_treated() {
+    let world = World::with_plan(r#"double::set("a", 1)"#);
+    let house = world.start().await;
+    let began = house.now();
+    house.advance(seconds(5)).await;
+    let both = [alert("load", "one", began, None), alert("load", "one", began, Some(house.now()))];
+    house.send(&both).await.unwrap();
+    house.advance(minutes(1)).await;
+    assert_eq!(house.outcome().await, Some(Outcome::Subsided));
+    assert!(world.target.did().is_empty());
+}
+
+#[tokio::test]
 async fn each_time_that_nothing_can_be_read_has_patience_of_its_own() {
     let plan = r#"if seen.load.value < 50 { skip("all is well") } else { double::set("a", 1) }"#;
     let world = World::new(vec![observing("load", "", r#"load: double::read("load")"#, plan)]);

@@ -91,10 +91,9 @@ impl Desk {
         self.changed.notify_one();
     }
 
-    /// Looks at an issue that was just opened, and taken with it.
-    pub(crate) fn look_at_new(&self, issue: Issue) {
-        let tenure = Tenure::first(issue.id);
-        self.state().ahead.push_back(Taken { tenure, issue: Some(Box::new(issue)) });
+    /// Looks at an issue that was just opened, and taken with it. What is not given is read.
+    pub(crate) fn look_at_new(&self, id: IssueId, issue: Option<Issue>) {
+        self.state().ahead.push_back(Taken { tenure: Tenure::first(id), issue: issue.map(Box::new) });
         self.changed.notify_one();
     }
 

@@ -20,6 +20,8 @@ use tempfile::TempDir;
 
 /// From start to the first answer; generous, because tests of a whole workspace share few cores.
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long a server that was killed may keep the next one from starting: PostgreSQL's own processes outlive it for a moment.
+const REMAINS_LIMIT: Duration = Duration::from_secs(10);
 /// From the request to end until it is enforced.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
@@ -69,7 +71,7 @@ impl Server {
     ) -> Result<Self, Error> {
         let log = directory.path().join("log");
         let server = Self { recipe, ready: Box::new(ready), log, child: Mutex::default(), directory };
-        server.restart()?;
+        *server.child() = Some(server.launch()?);
         Ok(server)
     }
 
@@ -88,6 +90,13 @@ impl Server {
         if let Some(mut running) = slot.take() {
             running.stop(STOP_LIMIT);
         }
+        let mut failed = None;
+        let launched = poll(REMAINS_LIMIT, || self.launch().map_err(|fault| failed = Some(fault)).ok());
+        *slot = launched;
+        failed.filter(|_| slot.is_none()).map_or(Ok(()), Err)
+    }
+
+    fn launch(&self) -> Result<Child, Error> {
         let mut command = Command::new(&self.recipe.program);
         command.args(&self.recipe.args).current_dir(self.path()).env("LC_ALL", "C");
         if let Some(User { uid, gid }) = self.recipe.run_as {
@@ -107,10 +116,7 @@ impl Server {
             (self.ready)().map_err(|reason| seen = reason).ok().map(Ok)
         });
         match outcome.unwrap_or_else(|| Err(format!("it was not ready within {START_LIMIT:?}: {seen}"))) {
-            Ok(()) => {
-                *slot = Some(child);
-                Ok(())
-            }
+            Ok(()) => Ok(child),
             Err(reason) => {
                 let log = child.log_tail();
                 Err(Error::Failed { server: self.recipe.name.to_owned(), reason, log })

@@ -1,12 +1,13 @@
 //! A batch: alerts that become issues in one transaction, and what follows from it for the desk, the sinks and the notifications
 //! that they came in.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use selfheal_core::alert::Alert;
-use selfheal_core::issue::Outcome;
+use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::moment::later;
 use tokio::sync::oneshot;
 use tracing::Instrument as _;
@@ -106,11 +107,12 @@ impl Batch {
         let reloaded =
             self.generation.take().is_some_and(|matched| matched != engine.rules.current().generation);
         let mut unmatched = Vec::new();
+        let changed: HashSet<IssueId> = seen.iter().filter_map(changed).collect();
         for (sighting, sighted) in sightings.into_iter().zip(seen) {
             if let (true, Sighted::Opened(id), None) = (reloaded, &sighted, sighting.opening.wake_at) {
                 unmatched.push(*id);
             }
-            hand_on(engine, sighting, sighted, began, self.place);
+            hand_on(engine, sighting, sighted, began, self.place, &changed);
         }
         // The rules changed meanwhile; one of the new ones may be for them.
         if let Err(fault) = engine.call(unmatched).await {
@@ -176,8 +178,23 @@ async fn tell_opened(engine: &Engine, sightings: &[Sighting], seen: &[Sighted]) 
     }
 }
 
+/// The issue that a sighting has changed. One that opened in the same batch is no longer what it was opened as.
+fn changed(sighted: &Sighted) -> Option<IssueId> {
+    match sighted {
+        Sighted::Refired(id) | Sighted::Resolved(id) => Some(*id),
+        Sighted::Opened(_) | Sighted::Known(_) | Sighted::Stale => None,
+    }
+}
+
 /// What a sighting means for the desk.
-fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Duration, place: Place) {
+fn hand_on(
+    engine: &Arc<Engine>,
+    sighting: Sighting,
+    sighted: Sighted,
+    began: Duration,
+    place: Place,
+    changed: &HashSet<IssueId>,
+) {
     let count = |result: &str| engine.metrics.alerts.with_label_values(&[result]).inc();
     let now = engine.clock.now();
     match sighted {
@@ -189,7 +206,8 @@ fn hand_on(engine: &Arc<Engine>, sighting: Sighting, sighted: Sighted, began: Du
             engine.storms.count(&rule, now);
             if sighting.take_at.is_some() {
                 engine.holds.add(Tenure::first(id), began);
-                engine.desk.look_at_new(sighting.opened(id, None));
+                let as_opened = (!changed.contains(&id)).then(|| sighting.opened(id, None));
+                engine.desk.look_at_new(id, as_opened);
             } else if wake_at <= now {
                 engine.desk.left(now);
             } else {

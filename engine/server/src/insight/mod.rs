@@ -51,7 +51,7 @@ pub(crate) struct Insight {
     last_fired: Kept<LastFired>,
     held: Kept<Held>,
     queues: Kept<Queues>,
-    parts: Kept<Parts>,
+    parts: Mutex<Option<(Duration, Arc<Parts>)>>,
 }
 
 /// What waits for people and for sinks.
@@ -81,8 +81,8 @@ pub(crate) struct Held {
 /// The latest issue of each rule within the last 30 days, and when it was received.
 pub(crate) type LastFired = BTreeMap<String, (IssueId, Timestamp)>;
 
-/// A value with the reading of the monotonic clock until which it is good.
-type Kept<T> = Mutex<Option<(Duration, Arc<T>)>>;
+/// A value, or why there is none, with the reading of the monotonic clock until which it is good.
+type Kept<T> = Arc<Mutex<Option<(Duration, Result<Arc<T>, JournalFault>)>>>;
 
 impl Insight {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
@@ -92,9 +92,10 @@ impl Insight {
 
     /// The health score, not older than a second, or in a storm than it may be.
     pub(crate) async fn health(&self) -> Result<Arc<HealthScore>, JournalFault> {
-        self.kept(&self.health, HEALTH_FRESH, async {
-            let now = self.engine.clock.now();
-            let episodes = self.engine.journal.episodes(health::since(now), EPISODES_MAX).await?;
+        let engine = Arc::clone(&self.engine);
+        self.kept(&self.health, HEALTH_FRESH, async move {
+            let now = engine.clock.now();
+            let episodes = engine.journal.episodes(health::since(now), EPISODES_MAX).await?;
             aside(move || HealthScore::of(&episodes, now)).await
         })
         .await
@@ -108,10 +109,11 @@ impl Insight {
 
     /// The statistics, not older than a few seconds.
     pub(crate) async fn statistics(&self) -> Result<Arc<Statistics>, JournalFault> {
-        self.kept(&self.statistics, STATISTICS_FRESH, async {
-            let now = self.engine.clock.now();
-            let totals = self.engine.journal.totals().await?;
-            let episodes = self.engine.journal.episodes(statistics::since(now), EPISODES_MAX).await?;
+        let engine = Arc::clone(&self.engine);
+        self.kept(&self.statistics, STATISTICS_FRESH, async move {
+            let now = engine.clock.now();
+            let totals = engine.journal.totals().await?;
+            let episodes = engine.journal.episodes(statistics::since(now), EPISODES_MAX).await?;
             aside(move || Statistics::of(totals, &episodes, now)).await
         })
         .await
@@ -119,9 +121,10 @@ impl Insight {
 
     /// When each rule last had a new issue, not older than a few seconds.
     pub(crate) async fn last_fired(&self) -> Result<Arc<LastFired>, JournalFault> {
-        self.kept(&self.last_fired, STATISTICS_FRESH, async {
-            let since = statistics::since(self.engine.clock.now());
-            let episodes = self.engine.journal.episodes(since, EPISODES_MAX).await?;
+        let engine = Arc::clone(&self.engine);
+        self.kept(&self.last_fired, STATISTICS_FRESH, async move {
+            let since = statistics::since(engine.clock.now());
+            let episodes = engine.journal.episodes(since, EPISODES_MAX).await?;
             // Newest first: what is there already stays.
             let mut latest = LastFired::new();
             for episode in episodes {
@@ -137,9 +140,10 @@ impl Insight {
     /// What holds remediations back, not older than a second. A journal or a ledger that cannot be asked is told elsewhere,
     /// and holds everything back; then nothing is said here.
     pub(crate) async fn held(&self) -> Arc<Held> {
-        let asked = self.kept(&self.held, HELD_FRESH, async {
-            let storms = self.engine.storms().await?;
-            let hourly_limit_until = self.engine.hourly_limit_until().await.ok().flatten();
+        let engine = Arc::clone(&self.engine);
+        let asked = self.kept(&self.held, HELD_FRESH, async move {
+            let storms = engine.storms().await?;
+            let hourly_limit_until = engine.hourly_limit_until().await.ok().flatten();
             Ok(Held { storms, hourly_limit_until })
         });
         match tokio::time::timeout(HELD_PATIENCE, asked).await {
@@ -155,11 +159,12 @@ impl Insight {
 
     /// What waits, not older than a second.
     pub(crate) async fn queues(&self) -> Result<Arc<Queues>, JournalFault> {
-        self.kept(&self.queues, HELD_FRESH, async {
-            let open = self.engine.journal.approvals(ApprovalFilter::open(APPROVALS_MAX)).await?;
-            let now = self.engine.clock.now();
+        let engine = Arc::clone(&self.engine);
+        self.kept(&self.queues, HELD_FRESH, async move {
+            let open = engine.journal.approvals(ApprovalFilter::open(APPROVALS_MAX)).await?;
+            let now = engine.clock.now();
             let approvals = open.iter().filter(|approval| now < approval.expires_at).count();
-            Ok(Queues { approvals, sinks: self.engine.journal.waiting().await? })
+            Ok(Queues { approvals, sinks: engine.journal.waiting().await? })
         })
         .await
     }
@@ -182,25 +187,31 @@ impl Insight {
         parts
     }
 
-    async fn kept<T>(
+    async fn kept<T: Send + Sync + 'static>(
         &self,
         place: &Kept<T>,
         fresh: Duration,
-        compute: impl Future<Output = Result<T, JournalFault>>,
+        compute: impl Future<Output = Result<T, JournalFault>> + Send + 'static,
     ) -> Result<Arc<T>, JournalFault> {
         // Whoever comes while it is computed waits for it, and then finds it.
-        let mut place = place.lock().await;
-        let now = self.engine.clock.monotonic();
+        let mut place = Arc::clone(place).lock_owned().await;
+        let engine = Arc::clone(&self.engine);
+        let now = engine.clock.monotonic();
         if let Some((until, value)) = place.as_ref()
             && now < *until
         {
-            return Ok(Arc::clone(value));
+            return value.clone();
         }
-        let value = Arc::new(compute.await?);
-        let done = self.engine.clock.monotonic();
-        let good_for = fresh.max(done.saturating_sub(now).saturating_mul(TIMES_AS_LONG));
-        *place = Some((done.saturating_add(good_for), Arc::clone(&value)));
-        Ok(value)
+        // It goes on when whoever asked has left, and one that fails after a while is not tried again at once: otherwise what takes
+        // too long would be begun again by everybody who asks.
+        let computing = tokio::spawn(async move {
+            let value = compute.await.map(Arc::new);
+            let done = engine.clock.monotonic();
+            let good_for = fresh.max(done.saturating_sub(now).saturating_mul(TIMES_AS_LONG));
+            *place = Some((done.saturating_add(good_for), value.clone()));
+            value
+        });
+        computing.await.unwrap_or_else(|lost| Err(not_computed(&lost)))
     }
 }
 
@@ -214,8 +225,10 @@ async fn in_time<E: ToString>(name: &str, check: impl Future<Output = Result<(),
 
 /// Computes where nobody waits for it.
 async fn aside<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> Result<T, JournalFault> {
-    tokio::task::spawn_blocking(compute).await.map_err(|error| JournalFault {
-        kind: JournalFaultKind::Unavailable,
-        what: format!("the numbers could not be computed: {error}"),
-    })
+    tokio::task::spawn_blocking(compute).await.map_err(|lost| not_computed(&lost))
+}
+
+fn not_computed(lost: &tokio::task::JoinError) -> JournalFault {
+    let what = format!("the numbers could not be computed: {lost}");
+    JournalFault { kind: JournalFaultKind::Unavailable, what }
 }

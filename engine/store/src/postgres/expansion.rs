@@ -130,15 +130,15 @@ fn writes<'a>(
         let opening = || opened.iter().map(|opened| (opened, &opened.sighting.opening));
         statements.push(sql!(
             "INSERT INTO issues (id, fingerprint, starts_at, seen, resolved_at, closed_at, wake_at, received_at, phase,
-                 outcome, priority, component, rule, why, resource, trace, alert, epoch, held_until)
+                 outcome, priority, component, rule, why, resource, trace, alert, again, epoch, held_until)
              SELECT id, fingerprint, starts_at, seen, resolved_at, closed_at, wake_at, received_at, phase, outcome,
-                 priority, component, rule, why, resource, trace, alert, CASE WHEN taken THEN 1 ELSE 0 END,
-                 CASE WHEN taken THEN clock_timestamp() + $19 * interval '1 second' END
+                 priority, component, rule, why, resource, trace, alert, again, CASE WHEN taken THEN 1 ELSE 0 END,
+                 CASE WHEN taken THEN clock_timestamp() + $20 * interval '1 second' END
              FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[],
                  $7::bigint[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[],
-                 $15::text[], $16::text[], $17::text[], $18::boolean[]) AS o (id, fingerprint, starts_at, seen, resolved_at,
-                 closed_at, wake_at, received_at, phase, outcome, priority, component, rule, why, resource, trace, alert,
-                 taken)",
+                 $15::text[], $16::text[], $17::text[], $18::boolean[], $19::boolean[]) AS o (id, fingerprint, starts_at, seen,
+                 resolved_at, closed_at, wake_at, received_at, phase, outcome, priority, component, rule, why, resource, trace,
+                 alert, again, taken)",
             (1..=count).map(|ahead| last + ahead).collect::<Vec<_>>(),
             opened.iter().map(|opened| opened.state.alert.fingerprint.0.cast_signed()).collect::<Vec<_>>(),
             opened.iter().map(|opened| micros(opened.state.alert.starts_at)).collect::<Vec<_>>(),
@@ -156,6 +156,7 @@ fn writes<'a>(
             opening().map(|(_, opening)| text(&opening.resource)).collect::<Vec<_>>(),
             opened.iter().map(|opened| text(&opened.sighting.trace)).collect::<Vec<_>>(),
             opened.iter().map(|opened| alert_text(&opened.state)).collect::<Result<Vec<_>, _>>()?,
+            opened.iter().map(|opened| opened.again).collect::<Vec<_>>(),
             opened.iter().map(is_taken).collect::<Vec<_>>(),
             HOLD.as_secs_f64(),
         ));

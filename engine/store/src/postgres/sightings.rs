@@ -39,6 +39,8 @@ pub(super) struct Opened<'a> {
     pub(super) why: &'a str,
     pub(super) closed_at: Option<Timestamp>,
     pub(super) state: State<'a>,
+    /// Whether a later sighting of the same batch calls for a look.
+    pub(super) again: bool,
 }
 
 /// What a sighting changes about an issue.
@@ -165,7 +167,8 @@ impl<'a> Outcomes<'a> {
         let outcome = opening.outcome.as_ref().filter(|_| opening.wake_at.is_none());
         let (outcome, why) = outcome.map_or((None, ""), |(outcome, why)| (Some(*outcome), why.as_str()));
         let state = State::of(&sighting.alert, None, opening.wake_at);
-        let current = self.add(Opened { sighting, phase, outcome, why, closed_at: None, state });
+        let current =
+            self.add(Opened { sighting, phase, outcome, why, closed_at: None, state, again: false });
         (Seen::Opened(current.place), Some(current))
     }
 
@@ -178,6 +181,7 @@ impl<'a> Outcomes<'a> {
             why: "the alert was resolved before it was seen to fire",
             closed_at: Some(sighting.received_at),
             state: State::of(&sighting.alert, resolved_at, None),
+            again: false,
         });
         (Seen::Stale, Some(current))
     }
@@ -195,7 +199,11 @@ impl<'a> Outcomes<'a> {
 
     fn change(&mut self, place: Place, state: State<'a>) {
         let before = match place {
-            Place::New(number) => Some(&mut self.opened[number].state),
+            Place::New(number) => {
+                let opened = &mut self.opened[number];
+                opened.again |= state.wake_at.is_some();
+                Some(&mut opened.state)
+            }
             Place::Stored(id) => self.changed.get_mut(&id),
         };
         match (before, place) {

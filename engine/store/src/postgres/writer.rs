@@ -1,13 +1,14 @@
 //! The one task that commits the runtime's transactions: it takes all that is queued, sends it in one round trip as one
 //! transaction, commits once, and then answers everybody. While one commit waits for the disk, the next batch gathers.
 //!
-//! A batch first runs without savepoints, which almost always succeeds. When a request in it cannot be carried out, the
-//! batch is rolled back and run again with a savepoint around each request, so that only that request is undone.
+//! A batch runs without savepoints, which almost always succeeds. When requests in it cannot be carried out, the batch is rolled
+//! back and run again without them; they follow one by one, each with a savepoint around it, so that only it is undone.
 //!
 //! When the connection is lost over a `COMMIT`, it is not known whether that happened. Each transaction therefore leaves
 //! its number in the writer's own row of `writers`, and a new connection looks there. It first takes the row over, which
 //! waits for the lost transaction while the server still works on it, and keeps it from committing later.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ use crate::nested::Nested;
 const BATCH_REQUESTS_MAX: usize = 256;
 /// The most requests that wait for the next transaction; further ones wait in their callers.
 const QUEUE_REQUESTS_MAX: usize = 4096;
+/// How often a batch is run again without those that cannot be carried out; then all of it is run one by one.
+const PASSES_MAX: u32 = 4;
 /// How often a transaction is tried that the server refuses as a whole, such as for a deadlock.
 const TRIES_MAX: u32 = 3;
 /// How long it is tried to find out whether a commit happened, and how long to wait between two tries.
@@ -248,14 +251,10 @@ async fn transact(
     batch: i64,
     requests: &[Request],
 ) -> Result<Outcomes, Failure> {
-    let outcomes = match together(session, identity.id, requests).await {
-        Ok(()) => requests.iter().map(|_| Ok(())).collect(),
-        Err(trouble) if trouble.reach() == Reach::Request => {
-            roll_back(session).await?;
-            apart(session, identity.id, requests).await?
-        }
+    let outcomes = match carry_out(session, identity.id, requests).await {
+        Ok(outcomes) => outcomes,
         Err(trouble) => {
-            if trouble.reach() == Reach::Transaction {
+            if trouble.reach() != Reach::Connection {
                 roll_back(session).await?;
             }
             return Err(trouble.into());
@@ -316,54 +315,76 @@ fn changes<'a>(request: &'a Request, writer: i64) -> Result<Vec<Change<'a>>, Tro
     changes.filter_map(Result::transpose).collect()
 }
 
-/// All requests in one round trip, or none.
-async fn together(session: &mut Connection, writer: i64, requests: &[Request]) -> Result<(), Trouble> {
-    let (mut statements, mut must) = (vec![sql!("BEGIN")], vec![false]);
-    for request in requests {
-        let Ok(changes) = changes(request, writer) else {
-            // It is found again where the requests run one by one; the transaction is not open yet.
-            session.run(sql!("BEGIN")).await?;
-            return Err(Trouble::conflict("one of the requests"));
-        };
-        for Change { sql, unless } in changes {
-            statements.push(sql);
-            must.push(unless.is_some());
+/// Carries out what can be, each request with its outcome, in a transaction that is left open. Fails when nothing can be written
+/// at all.
+async fn carry_out(session: &mut Connection, writer: i64, requests: &[Request]) -> Result<Outcomes, Trouble> {
+    let mut alone = BTreeSet::new();
+    for pass in 1.. {
+        let others: Vec<usize> = (0..requests.len()).filter(|place| !alone.contains(place)).collect();
+        let stuck = together(session, writer, requests, &others).await?;
+        if stuck.is_empty() {
+            break;
         }
+        roll_back(session).await?;
+        if pass < PASSES_MAX { alone.extend(stuck) } else { alone.extend(others) }
     }
-    statements.extend(add_records(requests.iter().flat_map(|request| records(&request.writes))));
-    must.resize(statements.len(), false);
-    let answers = session.pipeline(&statements).await?;
-    for (answer, must) in answers.into_iter().zip(must) {
-        if answer?.count == 0 && must {
-            return Err(Trouble::conflict("one of the requests"));
-        }
-    }
-    Ok(())
-}
-
-/// Request by request, each with its outcome. Fails when nothing can be written at all.
-async fn apart(session: &mut Connection, writer: i64, requests: &[Request]) -> Result<Outcomes, Trouble> {
-    session.run(sql!("BEGIN")).await?;
-    let mut outcomes = Vec::with_capacity(requests.len());
-    for request in requests {
-        session.run(sql!("SAVEPOINT request")).await?;
-        let outcome = one(session, writer, request).await;
-        outcomes.push(match outcome {
-            Ok(()) => Ok(()),
-            Err(trouble) if trouble.reach() == Reach::Request => {
-                session.run(sql!("ROLLBACK TO request")).await?;
-                Err(trouble.fault())
-            }
-            Err(trouble) => {
-                if trouble.reach() == Reach::Transaction {
-                    roll_back(session).await?;
-                }
-                return Err(trouble);
-            }
-        });
-        session.run(sql!("RELEASE request")).await?;
+    let mut outcomes: Outcomes = requests.iter().map(|_| Ok(())).collect();
+    for place in alone {
+        outcomes[place] = apart(session, writer, &requests[place]).await?;
     }
     Ok(outcomes)
+}
+
+/// Begins a transaction with some of the requests in one round trip; gives those of them that cannot be carried out, which the
+/// transaction has then to be rolled back for.
+async fn together(
+    session: &mut Connection,
+    writer: i64,
+    requests: &[Request],
+    places: &[usize],
+) -> Result<BTreeSet<usize>, Trouble> {
+    let (mut statements, mut whose) = (vec![sql!("BEGIN")], vec![None]);
+    for &place in places {
+        let Ok(changes) = changes(&requests[place], writer) else { return Ok([place].into()) };
+        for Change { sql, unless } in changes {
+            statements.push(sql);
+            whose.push(Some((place, unless.is_some())));
+        }
+    }
+    statements.extend(add_records(places.iter().flat_map(|place| records(&requests[*place].writes))));
+    whose.resize(statements.len(), None);
+    let mut stuck = BTreeSet::new();
+    for (answer, whose) in session.pipeline(&statements).await?.into_iter().zip(whose) {
+        match (answer, whose) {
+            (Ok(answer), Some((place, true))) if answer.count == 0 => drop(stuck.insert(place)),
+            (Ok(_), _) => {}
+            // The transaction has failed here, and whatever comes later says only that.
+            (Err(trouble), Some((place, _))) if trouble.reach() == Reach::Request => {
+                stuck.insert(place);
+                break;
+            }
+            (Err(trouble), _) => return Err(trouble),
+        }
+    }
+    Ok(stuck)
+}
+
+/// One request by itself. Fails when nothing can be written at all.
+async fn apart(
+    session: &mut Connection,
+    writer: i64,
+    request: &Request,
+) -> Result<Result<(), JournalFault>, Trouble> {
+    session.run(sql!("SAVEPOINT request")).await?;
+    let outcome = match one(session, writer, request).await {
+        Err(trouble) if trouble.reach() == Reach::Request => {
+            session.run(sql!("ROLLBACK TO request")).await?;
+            Err(trouble.fault())
+        }
+        outcome => Ok(outcome?),
+    };
+    session.run(sql!("RELEASE request")).await?;
+    Ok(outcome)
 }
 
 async fn one(session: &mut Connection, writer: i64, request: &Request) -> Result<(), Trouble> {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use selfheal_core::issue::{Event, IssueId};
-use selfheal_runtime::ports::journal::{Sighting, Tenure, Write};
+use selfheal_runtime::ports::journal::{Sighted, Sighting, Tenure, Write};
 use selfheal_runtime::ports::{Journal, JournalFaultKind};
 
 use super::sample::{
@@ -156,6 +156,20 @@ pub async fn what_was_called_for_during_a_look_is_looked_at_again(journal: &dyn 
     }
 }
 
+/// It opens, is taken for a look, and is resolved before anybody has looked: all in one batch.
+pub async fn what_is_resolved_with_its_opening_is_looked_at_again(journal: &dyn Journal) {
+    let opening = Sighting { take_at: Some(at(30)), ..sighting(alert("a", 0, None), 30) };
+    let batch = vec![opening, sighting(alert("a", 0, Some(20)), 31)];
+    let seen = journal.expand(batch, Vec::new()).await.unwrap();
+    let [Sighted::Opened(id), Sighted::Resolved(_)] = seen[..] else { panic!("{seen:?}") };
+    let (tenure, end) = (Tenure::first(id), Event::Hold);
+    let wake_at = Some(at(900));
+    let give_back = Write::Hold { tenure, at: at(50), lease: Duration::ZERO };
+    let hold = Write::Move { issue: id, event: end, wake_at, outcome: None, why: String::new(), at: at(50) };
+    journal.commit(vec![give_back, hold]).await.unwrap();
+    assert_eq!(issue(journal, id).await.wake_at, Some(at(50)));
+}
+
 pub async fn a_call_never_puts_a_look_off(journal: &dyn Journal) {
     let id = opened(journal, "a").await;
     for (call, expected) in [(70, 1), (0, 0)] {
@@ -243,5 +257,5 @@ pub async fn alerts_that_come_twice_at_once_open_one_issue(journal: &dyn Journal
     assert_eq!((one.unwrap().len(), two.unwrap().len()), (50, 50));
     assert_eq!(journal.totals().await.unwrap().open_issues, 50);
     let again = see(journal, alert("a7", 0, None), 2).await;
-    assert!(matches!(again, selfheal_runtime::ports::journal::Sighted::Known(_)), "{again:?}");
+    assert!(matches!(again, Sighted::Known(_)), "{again:?}");
 }

@@ -78,6 +78,7 @@ cases! {
     holds::nothing_is_written_in_an_earlier_epoch,
     holds::one_is_taken_whatever_its_time,
     holds::what_was_called_for_during_a_look_is_looked_at_again,
+    holds::what_is_resolved_with_its_opening_is_looked_at_again,
     holds::a_call_never_puts_a_look_off,
     holds::everything_is_free_for_the_only_process,
     holds::a_lease_is_had_by_one_holder,
