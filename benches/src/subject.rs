@@ -50,7 +50,7 @@ pub struct Setup {
 pub const ALL_TAKEN: &str = "{backlog_max: 100000000}";
 
 /// Limits raised so far that none of them holds anything back.
-pub const NO_LIMITS: &str = "{per_target_per_hour: 10000, in_all_per_hour: 1000000, concurrent: 10000, \
+pub const NO_LIMITS: &str = "{per_target_per_hour: 10000, in_all_per_hour: 1000000, concurrent: 1000, \
     storm_per_minute: 0, delays: {critical: 0s}}";
 
 /// What a process has in memory, in MiB.
