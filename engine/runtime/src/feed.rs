@@ -68,7 +68,7 @@ impl Change {
                 | Write::Wake { .. }
                 | Write::CountFailure { .. }
                 | Write::CountResult { .. }
-                | Write::Notify { .. } => {}
+                | Write::Notify(_) => {}
             }
         }
         change
@@ -186,13 +186,16 @@ impl Journal for Telling {
 
     async fn expand(
         &self,
-        sightings: Vec<Sighting>,
+        sightings: Arc<[Sighting]>,
         progress: Vec<Progress>,
     ) -> Result<Vec<Sighted>, JournalFault> {
-        let sighted = self.inner.expand(sightings, progress).await?;
+        let sighted = self.inner.expand(Arc::clone(&sightings), progress).await?;
         if self.feed.is_heard() {
             self.feed.tell(self.told(Change::seen(&sighted)));
         }
+        let opened =
+            sightings.iter().zip(&sighted).filter(|(_, sighted)| matches!(sighted, Sighted::Opened(_)));
+        self.bells.ring_all(opened.flat_map(|(sighting, _)| &sighting.opening.told));
         Ok(sighted)
     }
 

@@ -4,7 +4,7 @@
 //! forward, and takes a quarter off: within that time nobody else can have taken the issue. An effect that is under way
 //! when that time ends is given up, as one that may have happened: whoever takes the issue looks for it at the target.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,8 +15,10 @@ use selfheal_core::issue::IssueId;
 use crate::engine::Engine;
 use crate::ports::journal::{HOLD, JournalFault, JournalFaultKind, Tenure};
 
-/// How often what is held is renewed.
-const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// For how long nothing has confirmed that an issue is held when it is renewed. Whatever is written about it confirms it, too.
+const RENEW_AFTER: Duration = Duration::from_secs(5);
+/// How often it is looked what is to be renewed.
+const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// For how long after a renewal it is certain that nobody else holds the issue.
 const CERTAIN: Duration = Duration::from_secs(15);
 /// How long to wait before an issue is given back again after the journal failed.
@@ -93,8 +95,10 @@ impl Holds {
         self.held().keys().map(|tenure| tenure.issue).collect()
     }
 
-    fn all(&self) -> Vec<Tenure> {
-        self.held().keys().copied().collect()
+    /// What is to be renewed now.
+    fn stale(&self, now: Duration) -> Vec<Tenure> {
+        let stale = |held: &Held| now.saturating_sub(held.confirmed) >= RENEW_AFTER;
+        self.held().iter().filter(|(_, held)| stale(held)).map(|(tenure, _)| *tenure).collect()
     }
 }
 
@@ -159,14 +163,15 @@ impl Engine {
 pub(crate) async fn run(engine: Arc<Engine>) {
     loop {
         engine.clock.sleep(RENEW_EVERY).await;
-        let held = engine.holds.all();
+        let began = engine.clock.monotonic();
+        let held = engine.holds.stale(began);
         if held.is_empty() {
             continue;
         }
-        let began = engine.clock.monotonic();
         match engine.journal.keep(held.clone(), engine.clock.now(), HOLD).await {
             Ok(kept) => {
                 kept.iter().for_each(|tenure| engine.holds.confirm(*tenure, began));
+                let kept: HashSet<Tenure> = kept.into_iter().collect();
                 for tenure in held.into_iter().filter(|tenure| !kept.contains(tenure)) {
                     // A look that has just ended has given it back itself.
                     if engine.holds.drop(tenure) {
@@ -219,6 +224,16 @@ mod tests {
             Some(seconds(10)),
             "an earlier call takes nothing away"
         );
+    }
+
+    #[test]
+    fn what_was_confirmed_a_moment_ago_is_not_renewed() {
+        let (holds, tenure) = (Holds::default(), Tenure::first(IssueId(1)));
+        holds.add(tenure, seconds(10));
+        assert_eq!(holds.stale(seconds(14)), []);
+        assert_eq!(holds.stale(seconds(15)), [tenure]);
+        holds.confirm(tenure, seconds(15));
+        assert_eq!(holds.stale(seconds(19)), []);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::backlog::Work;
 use crate::engine::Engine;
+use crate::packed::pack;
 use crate::ports::JournalFaultKind;
 use crate::ports::journal::{NewReceipt, Receipt};
 
@@ -140,15 +141,11 @@ impl Engine {
         })?;
         let trace = trace.unwrap_or_else(|| self.entropy.hex());
         let body = if body.len() > PARSE_IN_PLACE_BYTES_MAX {
-            tokio::task::spawn_blocking(move || lz4_flex::compress_prepend_size(&body))
-                .await
-                .unwrap_or_default()
+            let packed = tokio::task::spawn_blocking(move || pack(&body)).await;
+            packed.map_err(|lost| NotReceived::Unavailable(lost.to_string()))?
         } else {
-            lz4_flex::compress_prepend_size(&body)
+            pack(&body)
         };
-        if body.is_empty() {
-            return Err(NotReceived::Unavailable("the body could not be compressed".to_owned()));
-        }
         // A body that is expanded from its stored form needs its copy; one that is handed on in memory does not.
         let stored = alerts.is_none().then(|| body.clone());
         let receipt = NewReceipt { received_at, source, trace: trace.clone(), body };

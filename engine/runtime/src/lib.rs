@@ -41,6 +41,7 @@ mod listen;
 mod news;
 mod observe;
 mod outbox;
+mod packed;
 mod pen;
 mod preview;
 mod reconcile;

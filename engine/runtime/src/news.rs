@@ -8,7 +8,7 @@ use selfheal_core::rule::Priority;
 
 use crate::case::news_kind;
 use crate::engine::Engine;
-use crate::ports::journal::{Approval, Intent, Issue, Remediation, Write};
+use crate::ports::journal::{Approval, Intent, Issue, Notice, Opening, Remediation, Write};
 use crate::ports::{ESCALATION, News, NewsApproval, NewsKind};
 use crate::switch::Position;
 
@@ -16,28 +16,37 @@ use crate::switch::Position;
 const LINKS_MAX: usize = 4;
 
 /// One message for each sink that wants it. What needs a person is told to the sinks of an escalation by its levels.
-fn send(engine: &Engine, news: News) -> Vec<Write> {
-    let calls_people = news.issue.is_some() && matches!(news.kind, NewsKind::Approval | NewsKind::Person);
+fn notices(engine: &Engine, news: News) -> Vec<Notice> {
+    let calls_people = matches!(news.kind, NewsKind::Approval | NewsKind::Person);
     let by_level = |name: &str| calls_people && engine.escalation.names(name);
     let wanted = engine.sinks.iter().filter(|sink| !by_level(sink.name()) && sink.wants(&news));
-    let mut writes: Vec<Write> = wanted.map(|sink| notify(sink.name(), news.clone())).collect();
+    let mut notices: Vec<Notice> = wanted.map(|sink| notice(sink.name(), news.clone())).collect();
     if calls_people {
         for (number, level) in (1..).zip(engine.escalation.levels()) {
             let news = News { escalation: Some(number), ..news.clone() };
             if level.after.is_zero() {
-                writes.extend(level.sinks.iter().map(|sink| notify(sink, news.clone())));
+                notices.extend(level.sinks.iter().map(|sink| notice(sink, news.clone())));
             } else {
                 let at = later(news.at, level.after);
-                writes.push(Write::Notify { sink: ESCALATION.to_owned(), news: Box::new(news), at });
+                notices.push(Notice { sink: ESCALATION.to_owned(), news: Box::new(news), at });
             }
         }
     }
-    writes
+    notices
+}
+
+fn send(engine: &Engine, news: News) -> Vec<Write> {
+    notices(engine, news).into_iter().map(Write::Notify).collect()
 }
 
 /// A message, to be delivered at once.
+fn notice(sink: &str, news: News) -> Notice {
+    Notice { sink: sink.to_owned(), at: news.at, news: Box::new(news) }
+}
+
+/// The same, as a write.
 pub(crate) fn notify(sink: &str, news: News) -> Write {
-    Write::Notify { sink: sink.to_owned(), at: news.at, news: Box::new(news) }
+    Write::Notify(notice(sink, news))
 }
 
 fn about(engine: &Engine, kind: NewsKind, title: String, text: String) -> News {
@@ -60,48 +69,60 @@ fn about(engine: &Engine, kind: NewsKind, title: String, text: String) -> News {
 }
 
 fn about_issue(engine: &Engine, kind: NewsKind, issue: &Issue, title: String, text: String) -> News {
-    let mut facts = vec![("Resource".to_owned(), issue.resource.clone())];
-    facts.extend(issue.rule.clone().map(|rule| ("Rule".to_owned(), rule)));
-    facts.push(("Firing since".to_owned(), issue.alert.starts_at.to_string()));
-    facts.extend(issue.alert.annotations.get("summary").map(|text| ("Summary".to_owned(), text.to_owned())));
+    let news = about(engine, kind, title, text);
+    News { issue: Some(issue.id), ..with_alert(news, &issue.alert, &issue.resource, issue.rule.as_deref()) }
+}
+
+/// What the alert of an issue has to say.
+fn with_alert(news: News, alert: &Alert, resource: &str, rule: Option<&str>) -> News {
+    let mut facts = vec![("Resource".to_owned(), resource.to_owned())];
+    facts.extend(rule.map(|rule| ("Rule".to_owned(), rule.to_owned())));
+    facts.push(("Firing since".to_owned(), alert.starts_at.to_string()));
+    facts.extend(alert.annotations.get("summary").map(|text| ("Summary".to_owned(), text.to_owned())));
     News {
         facts,
-        links: links(issue),
-        issue: Some(issue.id),
-        severity: issue.alert.labels.get("severity").map(str::to_owned),
-        rule: issue.rule.clone(),
-        namespace: issue.alert.labels.get("namespace").map(str::to_owned),
-        ..about(engine, kind, title, text)
+        links: links(alert),
+        severity: alert.labels.get("severity").map(str::to_owned),
+        rule: rule.map(str::to_owned),
+        namespace: alert.labels.get("namespace").map(str::to_owned),
+        ..news
     }
 }
 
 /// The annotations that are an address, such as `runbook_url`.
-fn links(issue: &Issue) -> Vec<(String, String)> {
+fn links(alert: &Alert) -> Vec<(String, String)> {
     let is_address = |text: &str| text.starts_with("https://") || text.starts_with("http://");
-    let found = issue.alert.annotations.iter().filter(|(_, text)| is_address(text));
+    let found = alert.annotations.iter().filter(|(_, text)| is_address(text));
     found.take(LINKS_MAX).map(|(name, text)| (name.to_owned(), text.to_owned())).collect()
 }
 
 /// Whether any sink wants to hear of issues that open; there may be very many.
-pub(crate) fn tells_opened(engine: &Engine) -> bool {
+fn tells_opened(engine: &Engine) -> bool {
     let sample = about(engine, NewsKind::Opened, String::new(), String::new());
     engine.sinks.iter().any(|sink| sink.wants(&sample))
 }
 
-/// An issue opened, perhaps without a rule.
-pub(crate) fn opened(engine: &Engine, issue: &Issue) -> Vec<Write> {
-    let title = format!("{}: opened", issue.alert.name());
-    let text = match &issue.rule {
+/// An issue opens, perhaps without a rule. It gets its number with the transaction that this is written in.
+pub(crate) fn opens(engine: &Engine, alert: &Alert, opening: &Opening) -> Vec<Notice> {
+    let nothing_done =
+        opening.outcome.as_ref().filter(|_| tells_nothing_done(engine, alert, opening.priority));
+    if nothing_done.is_none() && !tells_opened(engine) {
+        return Vec::new();
+    }
+    let told = |kind, what: &str, text: String| {
+        let news = about(engine, kind, format!("{}: {what}", alert.name()), text);
+        with_alert(news, alert, &opening.resource, opening.rule.as_deref())
+    };
+    let text = match &opening.rule {
         Some(rule) => format!("the rule {rule} is asked what to do"),
         None => engine.rules.unmatched(),
     };
-    let mut writes = send(engine, about_issue(engine, NewsKind::Opened, issue, title, text));
-    if let Some(said) = issue.outcome
-        && tells_nothing_done(engine, &issue.alert, issue.priority)
-    {
-        writes.extend(outcome(engine, issue, said, &issue.why));
+    let mut all = notices(engine, told(NewsKind::Opened, "opened", text));
+    if let Some((outcome, why)) = nothing_done {
+        let news = told(news_kind(*outcome), outcome.name(), why.clone());
+        all.extend(notices(engine, News { outcome: Some(*outcome), ..news }));
     }
-    writes
+    all
 }
 
 /// A remediation begins.
@@ -141,7 +162,7 @@ pub(crate) fn skipped(engine: &Engine, issue: &Issue, why: &str) -> Vec<Write> {
 
 /// Whether people are to hear that nothing is done about an alert: when it is critical, and when selfheal has raised it itself, so
 /// that nobody else knows of it. Most other alerts that no rule is for are none of its business.
-pub(crate) fn tells_nothing_done(engine: &Engine, alert: &Alert, priority: Option<Priority>) -> bool {
+fn tells_nothing_done(engine: &Engine, alert: &Alert, priority: Option<Priority>) -> bool {
     let gravity = Gravity::of(alert.labels.get("severity"), priority);
     gravity == Gravity::Critical || engine.raised_here(alert).is_some()
 }

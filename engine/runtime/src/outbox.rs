@@ -16,9 +16,12 @@ use tokio::sync::watch;
 
 use crate::engine::Engine;
 use crate::escalation;
-use crate::ports::journal::{Delivery, OutboxMessage, Write};
+use crate::ports::journal::{Delivery, Notice, OutboxMessage, Write};
 use crate::ports::{ESCALATION, JournalFault, Sink, SinkFault};
 
+/// How long a lane that has just delivered something does not answer to its bell: what comes meanwhile is read, delivered and noted
+/// together, which costs the journal little more than one message does.
+const GATHER: Duration = Duration::from_millis(10);
 /// Messages taken at a time, at most.
 const BATCH: usize = 32;
 /// The first delay after a failed delivery; it doubles up to the second.
@@ -55,7 +58,7 @@ impl Bells {
     /// The sinks that writes have messages for.
     pub(crate) fn of(writes: &[Write]) -> BTreeSet<String> {
         let sink = |write: &Write| match write {
-            Write::Notify { sink, .. } => Some(sink.clone()),
+            Write::Notify(notice) => Some(notice.sink.clone()),
             _ => None,
         };
         writes.iter().filter_map(sink).collect()
@@ -66,6 +69,12 @@ impl Bells {
         if let Some(bell) = self.0.get(sink) {
             bell.send_replace(());
         }
+    }
+
+    /// Messages are durable.
+    pub(crate) fn ring_all<'n>(&self, notices: impl Iterator<Item = &'n Notice>) {
+        let sinks: BTreeSet<&str> = notices.map(|notice| notice.sink.as_str()).collect();
+        sinks.into_iter().for_each(|sink| self.ring(sink));
     }
 
     fn listen(&self, sink: &str) -> watch::Receiver<()> {
@@ -84,15 +93,21 @@ pub(crate) async fn run(engine: Arc<Engine>) {
 async fn lane(engine: &Engine, name: &str, sink: Option<&dyn Sink>) {
     let mut bell = engine.bells.listen(name);
     let task = task(name);
+    let mut rest_until = Duration::ZERO;
     loop {
         bell.mark_unchanged();
         if !engine.leads(&task).await {
             engine.clock.sleep(STANDBY).await;
             continue;
         }
+        let reading_at = engine.clock.monotonic();
         let wait = match deliver(engine, name, sink).await {
-            Ok(0) => next(engine, name).await,
-            Ok(_) => continue,
+            Ok(Due::Most) => continue,
+            Ok(Due::Some) => {
+                rest_until = reading_at + GATHER;
+                next(engine, name).await
+            }
+            Ok(Due::Nothing) => next(engine, name).await,
             Err(fault) => Err(fault),
         };
         let wait = wait.unwrap_or_else(|fault| {
@@ -102,7 +117,9 @@ async fn lane(engine: &Engine, name: &str, sink: Option<&dyn Sink>) {
         tokio::select! {
             biased;
             // The sender lives as long as the engine.
-            _ = bell.changed() => {}
+            _ = bell.changed() => {
+                engine.clock.sleep(rest_until.saturating_sub(engine.clock.monotonic())).await;
+            }
             () = engine.clock.sleep(wait) => {}
         }
     }
@@ -116,21 +133,34 @@ async fn next(engine: &Engine, sink: &str) -> Result<Duration, JournalFault> {
     Ok(until.unwrap_or(look).min(look))
 }
 
-/// Delivers what is due; gives how many that were.
-async fn deliver(engine: &Engine, name: &str, sink: Option<&dyn Sink>) -> Result<usize, JournalFault> {
+/// What a lane had that was due.
+enum Due {
+    Nothing,
+    /// All of it was taken; but the next about an issue whose message was delivered may be due now.
+    Some,
+    /// As much as may be taken at a time.
+    Most,
+}
+
+/// Delivers what is due, as much as may be taken at a time.
+async fn deliver(engine: &Engine, name: &str, sink: Option<&dyn Sink>) -> Result<Due, JournalFault> {
     let most = sink.map_or(BATCH, |sink| sink.at_once().clamp(1, BATCH));
     let messages = engine.journal.outbox(name, engine.clock.now(), most).await?;
     let count = messages.len();
     // Reading may have taken so long that another process delivers by now.
     if count > 0 && !engine.leads_on(&task(name), DELIVERY_TIMEOUT) {
-        return Ok(count);
+        return Ok(Due::Most);
     }
     if count > 0 {
         let deliveries =
             join_all(messages.into_iter().map(|message| deliver_one(engine, sink, message))).await;
         engine.journal.delivered(deliveries).await?;
     }
-    Ok(count)
+    Ok(match count {
+        0 => Due::Nothing,
+        some if some < most => Due::Some,
+        _ => Due::Most,
+    })
 }
 
 async fn deliver_one(engine: &Engine, sink: Option<&dyn Sink>, message: OutboxMessage) -> (i64, Delivery) {

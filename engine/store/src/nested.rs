@@ -28,7 +28,7 @@ fn nested(write: &Write) -> Result<Nested, serde_json::Error> {
         Write::Intend(intent) => [json(&intent.params)?, json(&intent.prior)?, json(&intent.before)?],
         Write::Ask(approval) => [json(&approval.plan)?, json(&approval.previews)?, json(&approval.answer)?],
         Write::Answer { answer, .. } => [json(answer)?, none(), none()],
-        Write::Notify { news, .. } => [json(news)?, none(), none()],
+        Write::Notify(notice) => [json(&notice.news)?, none(), none()],
         Write::Set { value, .. } => [json(value)?, none(), none()],
         Write::Move { .. }
         | Write::Hold { .. }

@@ -70,7 +70,7 @@ async fn what_is_expanded_stays_in_the_inbox_until_the_journal_is_on_the_disk() 
     let finished = |receipt| vec![Progress { receipt, expanded: 1, finished: true }];
     let expand = async |name: &str| {
         let receipt = journal.receive(receipt(0)).await.unwrap();
-        let seen = journal.expand(vec![sighting(name)], finished(receipt)).await.unwrap();
+        let seen = journal.expand([sighting(name)].into(), finished(receipt)).await.unwrap();
         assert!(matches!(seen[..], [Sighted::Opened(_)]), "{seen:?}");
     };
     // What is in the inbox's files after the next notification, with which its notes are written.
@@ -88,10 +88,10 @@ async fn what_is_expanded_stays_in_the_inbox_until_the_journal_is_on_the_disk() 
     };
     expand("a").await;
     assert_eq!(in_files().await, [1, 2], "a loss of power takes the issue, not the notification");
-    journal.expand(Vec::new(), finished(ReceiptId(2))).await.unwrap();
+    journal.expand([].into(), finished(ReceiptId(2))).await.unwrap();
     journal.commit(vec![Write::Set { key: "a".to_owned(), value: json!(1) }]).await.unwrap();
     assert_eq!(in_files().await, [3], "the commit has brought both to the disk");
-    journal.expand(Vec::new(), finished(ReceiptId(3))).await.unwrap();
+    journal.expand([].into(), finished(ReceiptId(3))).await.unwrap();
     expand("b").await;
     assert_eq!(in_files().await, [4, 5]);
     // Whoever is told where the audit chain ends may rely on it.
@@ -182,6 +182,7 @@ fn sighting(name: &str) -> Sighting {
             resource: String::new(),
             wake_at: None,
             outcome: None,
+            told: Vec::new(),
         },
         take_at: None,
     }

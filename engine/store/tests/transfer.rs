@@ -8,7 +8,7 @@ use std::time::Duration;
 use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_runtime::ports::Journal;
 use selfheal_runtime::ports::journal::Audit as _;
-use selfheal_runtime::ports::journal::{ApprovalFilter, IssueFilter, ReceiptId, Write, verify};
+use selfheal_runtime::ports::journal::{ApprovalFilter, IssueFilter, Notice, ReceiptId, Write, verify};
 use selfheal_store::{MoveFault, PostgresJournal, PostgresSettings, SqliteJournal, move_journal};
 use selfheal_test_servers::{Postgres, require};
 use serde_json::json;
@@ -54,7 +54,7 @@ async fn fill(journal: &SqliteJournal) {
             Write::CountFailure { rule: "r".to_owned(), resource: "x".to_owned(), at: at(1) },
             Write::CountFailure { rule: "r".to_owned(), resource: long_name(), at: at(1) },
             Write::CountResult { rule: "r".to_owned(), action: "a.b".to_owned(), success: true },
-            Write::Notify { sink: "log".to_owned(), news: Box::new(news("t")), at: at(1) },
+            Write::Notify(Notice { sink: "log".to_owned(), news: Box::new(news("t")), at: at(1) }),
             Write::Set { key: "switch".to_owned(), value: json!({ "on": false }) },
         ])
         .await
@@ -64,8 +64,9 @@ async fn fill(journal: &SqliteJournal) {
     resolved(journal, "closed").await;
     journal.commit(vec![step(IssueId(2), Event::Close)]).await.unwrap();
     let many = journal.receive(receipt(9)).await.unwrap();
-    let sightings = (0..1200).map(|number| sighting(alert(&format!("m{number}"), 0, None), 1)).collect();
-    journal.expand(sightings, vec![finished(many, 1200)]).await.unwrap();
+    let sightings: Vec<_> =
+        (0..1200).map(|number| sighting(alert(&format!("m{number}"), 0, None), 1)).collect();
+    journal.expand(sightings.into(), vec![finished(many, 1200)]).await.unwrap();
     journal.receive(receipt(11)).await.unwrap();
 }
 
@@ -125,7 +126,7 @@ async fn everything_is_moved_and_nothing_twice() {
     ));
     journal
         .commit(vec![
-            Write::Notify { sink: "log".to_owned(), news: Box::new(news("u")), at: at(1) },
+            Write::Notify(Notice { sink: "log".to_owned(), news: Box::new(news("u")), at: at(1) }),
             Write::Record(record(None, "switched", json!(null))),
         ])
         .await

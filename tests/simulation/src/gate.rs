@@ -183,7 +183,7 @@ impl Journal for Gate {
         self.write(async |_| self.journal.receive(receipt).await).await
     }
 
-    async fn expand(&self, sightings: Vec<Sighting>, progress: Vec<Progress>) -> Answer<Vec<Sighted>> {
+    async fn expand(&self, sightings: Arc<[Sighting]>, progress: Vec<Progress>) -> Answer<Vec<Sighted>> {
         // How far receipts are done may become durable a little later, and so be lost.
         if sightings.is_empty() {
             // It only goes with the next write, so that nothing stands in its way but the end of the process.

@@ -83,11 +83,12 @@ impl Batch {
         // What is to be looked at once is taken with its opening, as far as there are places.
         let places = engine.desk.places(desk::most(engine));
         sightings.iter_mut().filter(is_due).take(places).for_each(|sighting| sighting.take_at = Some(now));
+        let sightings: Arc<[Sighting]> = sightings.into();
         let span = tracing::info_span!("expand", alerts = sightings.len());
         let seen = async {
             loop {
                 let began = engine.clock.monotonic();
-                match engine.journal.expand(sightings.clone(), progress.clone()).await {
+                match engine.journal.expand(Arc::clone(&sightings), progress.clone()).await {
                     Ok(seen) => return Some((seen, began)),
                     Err(fault) if fault.kind == JournalFaultKind::Broken => {
                         engine.stop.broken(&fault);
@@ -102,13 +103,12 @@ impl Batch {
         };
         let Some((seen, began)) = seen.instrument(span).await else { return false };
         note_later(engine, later);
-        tell_opened(engine, &sightings, &seen).await;
         self.admitted.clear();
         let reloaded =
             self.generation.take().is_some_and(|matched| matched != engine.rules.current().generation);
         let mut unmatched = Vec::new();
         let changed: HashSet<IssueId> = seen.iter().filter_map(changed).collect();
-        for (sighting, sighted) in sightings.into_iter().zip(seen) {
+        for (sighting, sighted) in sightings.iter().zip(seen) {
             if let (true, Sighted::Opened(id), None) = (reloaded, &sighted, sighting.opening.wake_at) {
                 unmatched.push(*id);
             }
@@ -136,7 +136,7 @@ fn note_later(engine: &Arc<Engine>, coming: Vec<(oneshot::Receiver<ReceiptId>, u
             progress.push(Progress { receipt, expanded, finished: true });
         }
         // What is not noted is expanded again after a crash, which changes nothing.
-        if let Err(fault) = engine.journal.expand(Vec::new(), progress).await {
+        if let Err(fault) = engine.journal.expand([].into(), progress).await {
             tracing::warn!(%fault, "notifications that are expanded are kept until the next start");
         }
     });
@@ -146,36 +146,16 @@ fn note_later(engine: &Arc<Engine>, coming: Vec<(oneshot::Receiver<ReceiptId>, u
 fn opening(engine: &Engine, rules: &Generation, alert: &Alert, received_at: Timestamp) -> Opening {
     let matching = rules.matching(&alert.labels);
     let first = matching.first().map(|rule| rule.header());
-    Opening {
+    let opening = Opening {
         rule: first.map(|header| header.name.clone()),
         priority: first.map(|header| header.priority),
         component: first.map(|header| header.component),
         resource: resource(&alert.labels),
         wake_at: first.map(|header| later(received_at, engine.policy.delay(header.priority))),
         outcome: first.is_none().then(|| (Outcome::Unmatched, engine.rules.unmatched())),
-    }
-}
-
-/// Tells the sinks that want to hear of it which issues opened. A crash before this is written leaves such a message
-/// out; what follows for the issue is told all the same.
-async fn tell_opened(engine: &Engine, sightings: &[Sighting], seen: &[Sighted]) {
-    let all = news::tells_opened(engine);
-    let is_told = |Sighting { opening, alert, .. }: &Sighting| {
-        all || (opening.outcome.is_some() && news::tells_nothing_done(engine, alert, opening.priority))
+        told: Vec::new(),
     };
-    let told = sightings.iter().zip(seen).filter_map(|(sighting, sighted)| match sighted {
-        Sighted::Opened(id) if is_told(sighting) => {
-            Some(news::opened(engine, &sighting.clone().opened(*id, None)))
-        }
-        _ => None,
-    });
-    let writes: Vec<_> = told.flatten().collect();
-    if writes.is_empty() {
-        return;
-    }
-    if let Err(fault) = engine.journal.commit(writes).await {
-        tracing::error!(%fault, "issues have opened, and the sinks are not told");
-    }
+    Opening { told: news::opens(engine, alert, &opening), ..opening }
 }
 
 /// The issue that a sighting has changed. One that opened in the same batch is no longer what it was opened as.
@@ -189,7 +169,7 @@ fn changed(sighted: &Sighted) -> Option<IssueId> {
 /// What a sighting means for the desk.
 fn hand_on(
     engine: &Arc<Engine>,
-    sighting: Sighting,
+    sighting: &Sighting,
     sighted: Sighted,
     began: Duration,
     place: Place,
@@ -206,7 +186,7 @@ fn hand_on(
             engine.storms.count(&rule, now);
             if sighting.take_at.is_some() {
                 engine.holds.add(Tenure::first(id), began);
-                let as_opened = (!changed.contains(&id)).then(|| sighting.opened(id, None));
+                let as_opened = (!changed.contains(&id)).then(|| sighting.clone().opened(id, None));
                 engine.desk.look_at_new(id, as_opened);
             } else if wake_at <= now {
                 engine.desk.left(now);

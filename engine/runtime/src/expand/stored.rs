@@ -12,6 +12,7 @@ use super::batch::Batch;
 use crate::engine::Engine;
 use crate::intake::{PARSE_IN_PLACE_BYTES_MAX, heard_by};
 use crate::known::Place;
+use crate::packed::{unpack, unpacked_bytes};
 use crate::ports::journal::{Progress, Receipt};
 
 /// Expands a stored body, piece by piece, so that it never sits in memory as a tree.
@@ -57,14 +58,8 @@ pub(super) async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt, place:
     batch.write(engine).await;
 }
 
-/// How large a stored body is when it is unpacked, as it says itself.
-fn unpacked_bytes(body: &[u8]) -> usize {
-    let size = body.first_chunk().map(|size| u32::from_le_bytes(*size));
-    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX)
-}
-
 fn read_stored(body: &[u8], skip: u32, source: &str, take: &mut dyn FnMut(Vec<Alert>)) -> Result<(), String> {
-    let body = lz4_flex::decompress_size_prepended(body).map_err(|fault| fault.to_string())?;
+    let body = unpack(body)?;
     // Whoever sends writes its address after the alerts.
     let envelope = notification::parse(&body, &mut |_, _| {}).map_err(|fault| fault.to_string())?;
     let heard_by = heard_by(source, &envelope);

@@ -108,7 +108,7 @@ impl<W: Watch> Journal for Watched<W> {
         self.write(self.inner.receive(receipt)).await
     }
 
-    async fn expand(&self, sightings: Vec<Sighting>, progress: Vec<Progress>) -> Answer<Vec<Sighted>> {
+    async fn expand(&self, sightings: Arc<[Sighting]>, progress: Vec<Progress>) -> Answer<Vec<Sighted>> {
         self.write(self.inner.expand(sightings, progress)).await
     }
 

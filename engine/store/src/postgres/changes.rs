@@ -2,7 +2,7 @@
 
 use selfheal_core::issue::{Event, IssueId, Outcome};
 use selfheal_core::remediation::{IntentId, IntentState};
-use selfheal_runtime::ports::journal::{Answer as Answered, OutboxMessage, Record, Tenure, Write};
+use selfheal_runtime::ports::journal::{Answer as Answered, Record, Tenure, Write};
 use selfheal_runtime::ports::{JournalFault, JournalFaultKind};
 
 use super::columns::{Columns as _, micros, text};
@@ -227,11 +227,11 @@ pub(super) fn change<'a>(
             i64::from(*success),
             i64::from(!*success),
         )),
-        Write::Notify { sink, at, news } => may(sql!(
+        Write::Notify(notice) => may(sql!(
             "INSERT INTO outbox (next_at, sink, subject, news) VALUES ($1, $2, $3, $4)",
-            micros(*at),
-            text(sink),
-            OutboxMessage::subject(sink, news).map(|issue| issue.0),
+            micros(notice.at),
+            text(&notice.sink),
+            notice.subject().map(|issue| issue.0),
             first,
         )),
         Write::Set { key, .. } => may(sql!(

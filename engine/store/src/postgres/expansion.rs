@@ -7,7 +7,8 @@ use std::collections::{HashMap, HashSet};
 use selfheal_core::issue::{IssueId, Outcome};
 use selfheal_core::labels::Fingerprint;
 use selfheal_core::sighting::LatestIssue;
-use selfheal_runtime::ports::journal::{HOLD, Progress, Said, Sighted, Sighting};
+use selfheal_runtime::ports::journal::{HOLD, Notice, Progress, Said, Sighted, Sighting};
+use serde::Serialize;
 
 use super::columns::{Columns as _, micros, text};
 use super::connection::{Connection, Sql, sql};
@@ -90,9 +91,15 @@ fn latest(row: &tokio_postgres::Row) -> Result<(Fingerprint, Latest), Trouble> {
     Ok((Fingerprint(fingerprint.cast_unsigned()), latest))
 }
 
-fn alert_text(state: &State<'_>) -> Result<String, Trouble> {
-    serde_json::to_string(&*state.alert)
-        .map_err(|fault| Trouble::Value(format!("an alert has no form in JSON: {fault}")))
+fn json(value: &impl Serialize) -> Result<String, Trouble> {
+    serde_json::to_string(value)
+        .map_err(|fault| Trouble::Value(format!("a value has no form in JSON: {fault}")))
+}
+
+/// What is told of an issue that opens; of one whose alert is resolved already, nothing is.
+fn notices(opened: &Opened<'_>, id: IssueId) -> Vec<Notice> {
+    let told = opened.sighting.opening.told.iter().filter(|_| opened.closed_at.is_none());
+    told.map(|notice| notice.about(id)).collect()
 }
 
 /// The statements of a batch; the first changes issues, if any are changed.
@@ -120,7 +127,7 @@ fn writes<'a>(
             column(|state| Some(state.seen)),
             column(|state| state.resolved_at.map(micros)),
             column(|state| state.wake_at.map(micros)),
-            changed.iter().map(|(_, state)| alert_text(state)).collect::<Result<Vec<_>, _>>()?,
+            changed.iter().map(|(_, state)| json(&*state.alert)).collect::<Result<Vec<_>, _>>()?,
         ));
     }
     if !outcomes.opened.is_empty() {
@@ -155,10 +162,26 @@ fn writes<'a>(
             opened.iter().map(|opened| text(opened.why)).collect::<Vec<_>>(),
             opening().map(|(_, opening)| text(&opening.resource)).collect::<Vec<_>>(),
             opened.iter().map(|opened| text(&opened.sighting.trace)).collect::<Vec<_>>(),
-            opened.iter().map(|opened| alert_text(&opened.state)).collect::<Result<Vec<_>, _>>()?,
+            opened.iter().map(|opened| json(&*opened.state.alert)).collect::<Result<Vec<_>, _>>()?,
             opened.iter().map(|opened| opened.again).collect::<Vec<_>>(),
             opened.iter().map(is_taken).collect::<Vec<_>>(),
             HOLD.as_secs_f64(),
+        ));
+    }
+    let notices: Vec<Notice> = outcomes
+        .opened
+        .iter()
+        .zip(last + 1..)
+        .flat_map(|(opened, id)| notices(opened, IssueId(id)))
+        .collect();
+    if !notices.is_empty() {
+        statements.push(sql!(
+            "INSERT INTO outbox (next_at, sink, subject, news)
+             SELECT * FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::text[])",
+            notices.iter().map(|notice| micros(notice.at)).collect::<Vec<_>>(),
+            notices.iter().map(|notice| text(&notice.sink).into_owned()).collect::<Vec<_>>(),
+            notices.iter().map(|notice| notice.subject().map(|issue| issue.0)).collect::<Vec<_>>(),
+            notices.iter().map(|notice| json(&notice.news)).collect::<Result<Vec<_>, _>>()?,
         ));
     }
     if !outcomes.told.is_empty() {

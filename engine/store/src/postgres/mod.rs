@@ -149,7 +149,7 @@ impl Journal for PostgresJournal {
 
     async fn expand(
         &self,
-        sightings: Vec<Sighting>,
+        sightings: Arc<[Sighting]>,
         progress: Vec<Progress>,
     ) -> Result<Vec<Sighted>, JournalFault> {
         let mut tries = 0;

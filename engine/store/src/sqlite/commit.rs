@@ -82,7 +82,7 @@ fn apply(statements: &Statements<'_>, write: &Write, nested: &Nested) -> Result<
         Write::CountResult { rule, action, success } => {
             effects::count_result(statements, rule, action, *success)
         }
-        Write::Notify { sink, at, news } => people::notify(statements, sink, news, *at, nested),
+        Write::Notify(notice) => people::notify(statements, notice, &nested[0]),
         Write::Set { key, .. } => people::set(statements, key, nested),
     }
 }
@@ -131,6 +131,9 @@ pub(super) struct Delivered(pub(super) Vec<(i64, Delivery)>);
 
 impl Work for Delivered {
     type Answer = ();
+
+    // A message whose delivery a loss of power has undone is delivered once more, with the same key.
+    const WAITS_FOR_DISK: bool = false;
 
     fn run(&self, statements: &Statements<'_>) -> Result<(), Trouble> {
         let mut finish = statements.get("DELETE FROM outbox WHERE id = ?1")?;

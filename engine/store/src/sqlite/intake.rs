@@ -3,6 +3,8 @@
 //! Alertmanager repeats itself, so an alert that is known already costs one look at an index and writes nothing, unless
 //! what is said about it has changed.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 use selfheal_core::alert::Alert;
@@ -15,6 +17,7 @@ use serde_json::Value;
 use super::columns::{Json, Print, Time};
 use super::commit::insert_record;
 use super::fault::Trouble;
+use super::people;
 use super::statements::Statements;
 use super::writer::Work;
 use crate::nested::fingerprint_of_content;
@@ -24,7 +27,7 @@ const ROW_BYTES: usize = 512;
 
 /// Expands alerts to issues. By the table, doing it twice is doing it once: until it is on the disk, the inbox has what it
 /// is made from.
-pub(super) struct Expand(pub(super) Vec<Sighting>);
+pub(super) struct Expand(pub(super) Arc<[Sighting]>);
 
 impl Work for Expand {
     type Answer = Vec<Sighted>;
@@ -52,10 +55,9 @@ struct Latest {
 }
 
 fn latest(statements: &Statements<'_>, alert: &Alert) -> Result<Option<Latest>, Trouble> {
-    // The plus keeps SQLite from planning anew for every value, to compare it with statistics that there are not.
     let mut find = statements.get(
         "SELECT id, starts_at, seen, resolved_at, closed_at IS NULL
-         FROM issues WHERE fingerprint = +?1 ORDER BY id DESC LIMIT 1",
+         FROM issues WHERE fingerprint = ?1 ORDER BY id DESC LIMIT 1",
     )?;
     let found = find
         .query_row([Print(alert.fingerprint)], |row| {
@@ -79,7 +81,12 @@ fn see(statements: &Statements<'_>, latest: Option<Latest>, sighting: &Sighting)
             let outcome = opening.outcome.as_ref().filter(|_| opening.wake_at.is_none());
             let (outcome, why) = outcome.map_or((None, ""), |(outcome, why)| (Some(*outcome), why.as_str()));
             let beginning = Beginning { phase, outcome, why, wake_at: opening.wake_at, resolved_at: None };
-            Ok(Sighted::Opened(open(statements, sighting, &beginning)?))
+            let id = open(statements, sighting, &beginning)?;
+            for notice in &opening.told {
+                let notice = notice.about(id);
+                people::notify(statements, &notice, Json(&*notice.news))?;
+            }
+            Ok(Sighted::Opened(id))
         }
         (_, Meaning::OpenResolved) => {
             let beginning = Beginning {

@@ -150,7 +150,7 @@ impl Journal for SqliteJournal {
 
     async fn expand(
         &self,
-        sightings: Vec<Sighting>,
+        sightings: Arc<[Sighting]>,
         progress: Vec<Progress>,
     ) -> Result<Vec<Sighted>, JournalFault> {
         let seen = match sightings.is_empty() {

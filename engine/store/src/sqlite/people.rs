@@ -1,10 +1,8 @@
 //! What concerns people: approvals and their answers, messages in the outbox, settings.
 
-use jiff::Timestamp;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, ToSql, params};
 use selfheal_core::hash::ContentHash;
-use selfheal_runtime::ports::News;
-use selfheal_runtime::ports::journal::{Answer, Approval, OutboxMessage};
+use selfheal_runtime::ports::journal::{Answer, Approval, Notice};
 
 use super::columns::{Json, Name, Time};
 use super::effects::unique;
@@ -76,17 +74,11 @@ pub(super) fn answer(
 }
 
 /// News for a sink.
-pub(super) fn notify(
-    statements: &Statements<'_>,
-    sink: &str,
-    news: &News,
-    at: Timestamp,
-    [text, ..]: &Nested,
-) -> Result<(), Trouble> {
+pub(super) fn notify(statements: &Statements<'_>, notice: &Notice, text: impl ToSql) -> Result<(), Trouble> {
     let mut insert =
         statements.get("INSERT INTO outbox (next_at, sink, subject, news) VALUES (?1, ?2, ?3, ?4)")?;
-    let subject = OutboxMessage::subject(sink, news).map(|issue| issue.0);
-    insert.execute(params![Time(at), sink, subject, text])?;
+    let subject = notice.subject().map(|issue| issue.0);
+    insert.execute(params![Time(notice.at), notice.sink, subject, text])?;
     Ok(())
 }
 

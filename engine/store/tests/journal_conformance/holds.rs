@@ -84,7 +84,7 @@ pub async fn a_new_issue_is_taken_by_whoever_opens_it(journal: &dyn Journal) {
     let take_at = Some(at(1));
     let sightings =
         vec![Sighting { take_at, ..sighting(alert("a", 0, None), 1) }, sighting(alert("b", 0, None), 1)];
-    journal.expand(sightings, vec![finished(first, 2)]).await.unwrap();
+    journal.expand(sightings.into(), vec![finished(first, 2)]).await.unwrap();
     assert_eq!(taken(journal, 2, 9).await, [(2, 1)]);
     let tenure = Tenure::first(IssueId(1));
     let hold = Write::Hold { tenure, at: at(2), lease: LONG };
@@ -160,7 +160,7 @@ pub async fn what_was_called_for_during_a_look_is_looked_at_again(journal: &dyn 
 pub async fn what_is_resolved_with_its_opening_is_looked_at_again(journal: &dyn Journal) {
     let opening = Sighting { take_at: Some(at(30)), ..sighting(alert("a", 0, None), 30) };
     let batch = vec![opening, sighting(alert("a", 0, Some(20)), 31)];
-    let seen = journal.expand(batch, Vec::new()).await.unwrap();
+    let seen = journal.expand(batch.into(), Vec::new()).await.unwrap();
     let [Sighted::Opened(id), Sighted::Resolved(_)] = seen[..] else { panic!("{seen:?}") };
     let (tenure, end) = (Tenure::first(id), Event::Hold);
     let wake_at = Some(at(900));
@@ -213,7 +213,7 @@ pub async fn many_take_without_coming_across_each_other(journal: &dyn Journal) {
     let first = journal.receive(receipt(1)).await.unwrap();
     let sightings: Vec<_> =
         (0..100).map(|number| sighting(alert(&format!("a{number}"), 0, None), 1)).collect();
-    journal.expand(sightings, vec![finished(first, 100)]).await.unwrap();
+    journal.expand(sightings.into(), vec![finished(first, 100)]).await.unwrap();
     let taking = async {
         let mut mine = Vec::new();
         loop {
@@ -251,8 +251,8 @@ pub async fn alerts_that_come_twice_at_once_open_one_issue(journal: &dyn Journal
         sightings
     };
     let (one, two) = tokio::join!(
-        journal.expand(sightings(|_| {}), Vec::new()),
-        journal.expand(sightings(|sightings| sightings.reverse()), Vec::new())
+        journal.expand(sightings(|_| {}).into(), Vec::new()),
+        journal.expand(sightings(|sightings| sightings.reverse()).into(), Vec::new())
     );
     assert_eq!((one.unwrap().len(), two.unwrap().len()), (50, 50));
     assert_eq!(journal.totals().await.unwrap().open_issues, 50);

@@ -1,14 +1,16 @@
 //! Receipts and sightings.
 
+use std::sync::Arc;
+
 use selfheal_core::alert::{Alert, AlertStatus};
 use selfheal_core::issue::{Event, IssueId, Outcome, Phase};
 use selfheal_core::labels::Labels;
-use selfheal_runtime::ports::Journal;
 use selfheal_runtime::ports::journal::{
-    IssueFilter, Opening, Progress, Receipt, ReceiptId, Sighted, Sighting,
+    IssueFilter, Notice, Opening, Progress, Receipt, ReceiptId, Sighted, Sighting,
 };
+use selfheal_runtime::ports::{ESCALATION, Journal, News};
 
-use super::sample::{alert, at, finished, issue, opened, receipt, see, sighting, step};
+use super::sample::{alert, at, finished, issue, news, opened, receipt, see, sighting, step};
 
 pub async fn receipts_are_numbered_and_listed_until_they_are_expanded(journal: &dyn Journal) {
     for number in 1..=3 {
@@ -21,7 +23,7 @@ pub async fn receipts_are_numbered_and_listed_until_they_are_expanded(journal: &
     assert_eq!(listed(0, 10).await, [(1, 0), (2, 0), (3, 0)]);
     assert_eq!(listed(1, 1).await, [(2, 0)]);
     let partly = Progress { receipt: ReceiptId(2), expanded: 5, finished: false };
-    journal.expand(Vec::new(), vec![finished(ReceiptId(1), 1), partly]).await.unwrap();
+    journal.expand([].into(), vec![finished(ReceiptId(1), 1), partly]).await.unwrap();
     until(async || listed(0, 10).await == [(2, 5), (3, 0)]).await;
     let sent = receipt(2);
     let expected = Receipt {
@@ -33,7 +35,7 @@ pub async fn receipts_are_numbered_and_listed_until_they_are_expanded(journal: &
         expanded: 5,
     };
     assert_eq!(journal.unexpanded(ReceiptId(1), 1).await.unwrap(), [expected]);
-    journal.expand(Vec::new(), vec![finished(ReceiptId(2), 9), finished(ReceiptId(3), 1)]).await.unwrap();
+    journal.expand([].into(), vec![finished(ReceiptId(2), 9), finished(ReceiptId(3), 1)]).await.unwrap();
     until(async || listed(0, 10).await.is_empty()).await;
     assert_eq!(journal.receive(receipt(4)).await.unwrap(), ReceiptId(4), "a number is never given twice");
 }
@@ -90,6 +92,45 @@ pub async fn sightings_follow_the_table(journal: &dyn Journal) {
     assert_eq!(open, [(alert("a", 0, None).fingerprint, IssueId(3), at(60))]);
 }
 
+pub async fn what_is_told_of_an_issue_that_opens_is_written_with_it(journal: &dyn Journal) {
+    let telling = |name: &str, ends, told: &[&str]| {
+        let mut sighting = sighting(alert(name, 0, ends), 1);
+        let notice = |sink: &&str| {
+            let news = Box::new(News { issue: None, ..news(name) });
+            Notice { sink: (*sink).to_owned(), news, at: at(7) }
+        };
+        sighting.opening.told = told.iter().map(notice).collect();
+        sighting
+    };
+    let batch: Arc<[Sighting]> = [
+        telling("a", None, &["slack", "log", ESCALATION]),
+        telling("b", Some(5), &["slack"]),
+        telling("a", None, &["slack"]),
+        telling("c", None, &["slack"]),
+        telling("c", Some(5), &["slack"]),
+    ]
+    .into();
+    let (a, c) = (journal.expand(Arc::clone(&batch), Vec::new()).await.unwrap(), IssueId(3));
+    assert_eq!(a[0], Sighted::Opened(IssueId(1)));
+    assert_eq!(a[3], Sighted::Opened(c));
+    journal.expand(batch, Vec::new()).await.unwrap();
+    for (sink, expected) in [
+        ("slack", vec![("a", IssueId(1)), ("c", c)]),
+        ("log", vec![("a", IssueId(1))]),
+        (ESCALATION, vec![("a", IssueId(1))]),
+    ] {
+        let messages = journal.outbox(sink, at(7), 9).await.unwrap();
+        let told = messages.iter().map(|message| {
+            assert_eq!((message.next_at, message.tries), (at(7), 0));
+            let whole = News { issue: message.news.issue, ..news(&message.news.title) };
+            assert_eq!(message.news, whole);
+            (message.news.title.as_str(), message.news.issue.unwrap())
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{sink}");
+        assert_eq!(journal.outbox(sink, at(6), 9).await.unwrap(), [], "it is not time yet");
+    }
+}
+
 pub async fn expanding_again_changes_nothing(journal: &dyn Journal) {
     let first = journal.receive(receipt(1)).await.unwrap();
     let batch = vec![
@@ -100,7 +141,7 @@ pub async fn expanding_again_changes_nothing(journal: &dyn Journal) {
     ];
     let partly = vec![Progress { receipt: first, expanded: 4, finished: false }];
     let (a, b) = (IssueId(1), IssueId(2));
-    let answers = journal.expand(batch.clone(), partly.clone()).await.unwrap();
+    let answers = journal.expand(batch.clone().into(), partly.clone()).await.unwrap();
     assert_eq!(answers, [Sighted::Opened(a), Sighted::Opened(b), Sighted::Resolved(a), Sighted::Stale]);
     let all = IssueFilter { limit: 100, ..IssueFilter::default() };
     let before = (journal.issues(all.clone()).await.unwrap(), journal.story(a).await.unwrap());
@@ -114,7 +155,7 @@ pub async fn expanding_again_changes_nothing(journal: &dyn Journal) {
         (batch.clone(), done.clone()),
         (batch, done),
     ] {
-        let answers = journal.expand(sightings, progress).await.unwrap();
+        let answers = journal.expand(sightings.into(), progress).await.unwrap();
         assert!(
             answers.iter().all(|answer| matches!(answer, Sighted::Known(_) | Sighted::Stale)),
             "{answers:?}"
@@ -214,10 +255,10 @@ pub async fn an_end_with_an_earlier_start_ends_the_issue(journal: &dyn Journal) 
     let b = IssueId(a.0 + 1);
     let known = [Sighted::Stale, Sighted::Resolved(b), Sighted::Stale, Sighted::Known(b)];
     let expected: Vec<Sighted> = std::iter::once(Sighted::Opened(b)).chain(known).collect();
-    assert_eq!(journal.expand(batch.clone(), vec![finished(first, 5)]).await.unwrap(), expected);
+    assert_eq!(journal.expand(batch.clone().into(), vec![finished(first, 5)]).await.unwrap(), expected);
     let before = issue(journal, b).await;
     assert_eq!((before.resolved_at, &before.alert), (Some(at(20)), &alert("b", 10, Some(20))));
-    let again = journal.expand(batch, Vec::new()).await.unwrap();
+    let again = journal.expand(batch.into(), Vec::new()).await.unwrap();
     assert!(again.iter().all(|seen| matches!(seen, Sighted::Known(_) | Sighted::Stale)), "{again:?}");
     assert_eq!(issue(journal, b).await, before, "expanding twice changes nothing");
 }
@@ -239,13 +280,14 @@ pub async fn many_sightings_are_answered_in_their_order(journal: &dyn Journal) {
             component: None,
             wake_at: None,
             outcome,
+            told: Vec::new(),
             ..sighting.opening
         };
         Sighting { opening, ..sighting }
     };
     let sightings: Vec<Sighting> =
         (0..1000).map(|number| resting(sighting(alert(&format!("a{}", number % 700), 0, None), 1))).collect();
-    let answers = journal.expand(sightings, vec![finished(first, 1000)]).await.unwrap();
+    let answers = journal.expand(sightings.into(), vec![finished(first, 1000)]).await.unwrap();
     let id = |number: i64| IssueId(number + 1);
     let expected: Vec<Sighted> =
         (0..700).map(|n| Sighted::Opened(id(n))).chain((0..300).map(|n| Sighted::Known(id(n)))).collect();

@@ -58,6 +58,7 @@ cases! {
     intake::receipts_are_numbered_and_listed_until_they_are_expanded,
     intake::sightings_follow_the_table,
     intake::expanding_again_changes_nothing,
+    intake::what_is_told_of_an_issue_that_opens_is_written_with_it,
     intake::an_alert_resolved_before_it_was_seen_is_closed_at_once,
     intake::what_is_said_about_a_known_alert_is_kept_up_to_date,
     intake::starts_are_told_apart_by_the_millisecond,

@@ -1,7 +1,7 @@
 //! Approvals, the outbox, settings.
 
 use selfheal_core::issue::IssueId;
-use selfheal_runtime::ports::journal::{Answer, ApprovalFilter, Delivery, OutboxMessage, Write};
+use selfheal_runtime::ports::journal::{Answer, ApprovalFilter, Delivery, Notice, OutboxMessage, Write};
 use selfheal_runtime::ports::{ESCALATION, Journal, News};
 use serde_json::json;
 
@@ -70,10 +70,9 @@ pub async fn approvals_are_listed_newest_first(journal: &dyn Journal) {
 }
 
 pub async fn the_outbox_gives_what_is_due(journal: &dyn Journal) {
-    let notify = |title: &str, seconds| Write::Notify {
-        sink: "slack".to_owned(),
-        news: Box::new(News { issue: None, ..news(title) }),
-        at: at(seconds),
+    let notify = |title: &str, seconds| {
+        let news = Box::new(News { issue: None, ..news(title) });
+        Write::Notify(Notice { sink: "slack".to_owned(), news, at: at(seconds) })
     };
     journal.commit(vec![notify("a", 10), notify("b", 10), notify("c", 50), notify("d", 10)]).await.unwrap();
     let due = |now: i64, most: usize| async move {
@@ -105,10 +104,9 @@ pub async fn the_outbox_gives_what_is_due(journal: &dyn Journal) {
 }
 
 pub async fn each_sink_has_a_queue_and_each_issue_an_order(journal: &dyn Journal) {
-    let notify = |sink: &str, title: &str, issue: Option<i64>| Write::Notify {
-        sink: sink.to_owned(),
-        news: Box::new(News { issue: issue.map(IssueId), ..news(title) }),
-        at: at(10),
+    let notify = |sink: &str, title: &str, issue: Option<i64>| {
+        let news = Box::new(News { issue: issue.map(IssueId), ..news(title) });
+        Write::Notify(Notice { sink: sink.to_owned(), news, at: at(10) })
     };
     let writes = vec![
         notify("slack", "a", Some(1)),

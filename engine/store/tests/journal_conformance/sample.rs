@@ -55,6 +55,7 @@ pub fn sighting(alert: Alert, received: i64) -> Sighting {
         resource: format!("resource of {}", alert.name()),
         wake_at: Some(at(received)),
         outcome: None,
+        told: Vec::new(),
     };
     Sighting {
         received_at: at(received),
@@ -72,7 +73,7 @@ pub fn finished(receipt: ReceiptId, expanded: u32) -> Progress {
 /// Receives and expands one alert.
 pub async fn see(journal: &dyn Journal, alert: Alert, received: i64) -> Sighted {
     let id = journal.receive(receipt(received)).await.unwrap();
-    let answers = journal.expand(vec![sighting(alert, received)], vec![finished(id, 1)]).await.unwrap();
+    let answers = journal.expand([sighting(alert, received)].into(), vec![finished(id, 1)]).await.unwrap();
     let [answer] = <[Sighted; 1]>::try_from(answers).unwrap();
     answer
 }

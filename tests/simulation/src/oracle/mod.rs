@@ -211,7 +211,7 @@ fn shown(write: &Write) -> String {
         Write::Record(record) => format!("record {}: {}", record.kind, record.summary),
         Write::Ask(approval) => format!("ask {} for {}", approval.id, approval.issue),
         Write::Answer { id, answer, .. } => format!("answer {id}: {} by {}", answer.granted, answer.by),
-        Write::Notify { news, .. } => format!("notify {:?} {}", news.kind, news.title),
+        Write::Notify(notice) => format!("notify {:?} {}", notice.news.kind, notice.news.title),
         Write::SetLevel { issue, level, .. } => format!("{issue} level {level}"),
         Write::AssignRule { issue, rule, .. } => format!("{issue} rule {rule}"),
         Write::CountFailure { rule, resource, .. } => format!("failure of {rule} at {resource}"),

@@ -19,6 +19,7 @@ mod sighting;
 mod story;
 mod write;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,7 +39,7 @@ pub use fault::{JournalFault, JournalFaultKind};
 pub use hold::{HOLD, RECEIPT_HOLD, Said, Tenure};
 pub use horizons::Horizons;
 pub use issue::{Issue, IssueFilter};
-pub use outbox::{Delivery, OutboxMessage, Waiting};
+pub use outbox::{Delivery, Notice, OutboxMessage, Waiting};
 pub use receipt::{NewReceipt, Progress, Receipt, ReceiptId};
 pub use remediation::{Intent, Remediation, RemediationFilter};
 pub use sighting::{Opening, Sighted, Sighting};
@@ -59,11 +60,11 @@ pub trait Journal: Audit {
 
     /// Expands alerts to issues, by the table of `selfheal_core::sighting`, and notes how far the receipts are done.
     /// An issue that fires again is to be looked at when its opening says, one that is resolved at once. One
-    /// transaction for the alerts; it may become durable a little later, and after it how far the receipts are done, for
+    /// transaction for the alerts and what is told of issues that open; it may become durable a little later, and after it how far the receipts are done, for
     /// repeating an expansion changes nothing. The answers are in the order of the sightings.
     async fn expand(
         &self,
-        sightings: Vec<Sighting>,
+        sightings: Arc<[Sighting]>,
         progress: Vec<Progress>,
     ) -> Result<Vec<Sighted>, JournalFault>;
 
@@ -159,7 +160,7 @@ pub trait Journal: Audit {
     async fn successes(&self) -> Result<Vec<((String, String), SuccessRecord)>, JournalFault>;
 
     /// Messages for a sink that may be delivered now, oldest first. Of those about one issue only the first that is not
-    /// delivered, so that they arrive in their order; [`OutboxMessage::subject`] says which have one.
+    /// delivered, so that they arrive in their order; [`Notice::subject`] says which have one.
     async fn outbox(
         &self,
         sink: &str,

@@ -5,6 +5,35 @@ use selfheal_core::issue::IssueId;
 
 use crate::ports::sink::{ESCALATION, News};
 
+/// News for a sink.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notice {
+    /// The sink.
+    pub sink: String,
+    /// The message.
+    pub news: Box<News>,
+    /// When to try first.
+    pub at: Timestamp,
+}
+
+impl Notice {
+    /// The same about an issue, which had no number when it was written.
+    pub fn about(&self, issue: IssueId) -> Self {
+        let Self { sink, news, at } = self.clone();
+        Self { sink, news: Box::new(News { issue: Some(issue), ..*news }), at }
+    }
+
+    /// The issue whose messages for the sink are delivered in their order. What is to be told later waits for nothing but
+    /// its time.
+    pub fn subject(&self) -> Option<IssueId> {
+        subject(&self.sink, &self.news)
+    }
+}
+
+fn subject(sink: &str, news: &News) -> Option<IssueId> {
+    news.issue.filter(|_| sink != ESCALATION)
+}
+
 /// A message in the outbox.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxMessage {
@@ -21,10 +50,9 @@ pub struct OutboxMessage {
 }
 
 impl OutboxMessage {
-    /// The issue whose messages for the sink are delivered in their order. What is to be told later waits for nothing but
-    /// its time.
-    pub fn subject(sink: &str, news: &News) -> Option<IssueId> {
-        news.issue.filter(|_| sink != ESCALATION)
+    /// As [`Notice::subject`].
+    pub fn subject(&self) -> Option<IssueId> {
+        subject(&self.sink, &self.news)
     }
 }
 

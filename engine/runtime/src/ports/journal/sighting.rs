@@ -5,7 +5,7 @@ use selfheal_core::alert::Alert;
 use selfheal_core::issue::{IssueId, Outcome, Phase};
 use selfheal_core::rule::{Component, Priority};
 
-use super::Issue;
+use super::{Issue, Notice};
 
 /// One alert of a notification, with what matching it gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,6 +74,8 @@ pub struct Opening {
     pub wake_at: Option<Timestamp>,
     /// The outcome and its reason, where there is nothing to decide.
     pub outcome: Option<(Outcome, String)>,
+    /// What is told if it opens an issue, in the same transaction: nothing else may ever look at an issue that no rule is for.
+    pub told: Vec<Notice>,
 }
 
 /// What became of a sighting.

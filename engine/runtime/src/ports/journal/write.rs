@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::approval::{Answer, Approval};
 use super::hold::Tenure;
+use super::outbox::Notice;
 use super::remediation::{Intent, Remediation};
 use super::story::Record;
-use crate::ports::sink::News;
 
 /// One change of a transaction.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,14 +137,7 @@ pub enum Write {
         success: bool,
     },
     /// News for a sink.
-    Notify {
-        /// The sink.
-        sink: String,
-        /// The message.
-        news: Box<News>,
-        /// When to try first.
-        at: Timestamp,
-    },
+    Notify(Notice),
     /// A setting that survives restarts, such as the switch. What is named `issue-<number>/...` is forgotten with its
     /// issue.
     Set {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::holds::Held;
 use super::state::{Ended, State};
-use crate::ports::journal::{Approval, Intent, Issue, OutboxMessage, Remediation, Write};
+use crate::ports::journal::{Approval, Intent, Issue, Remediation, Write};
 use crate::ports::{JournalFault, JournalFaultKind};
 
 /// What a write has changed, as it was before.
@@ -220,11 +220,7 @@ impl State {
                 let record = self.successes.entry(key).or_default();
                 *(if success { &mut record.successes } else { &mut record.failures }) += 1;
             }
-            Write::Notify { sink, news, at } => {
-                self.notified += 1;
-                let id = self.notified;
-                self.outbox.insert(id, OutboxMessage { id, sink, news: *news, tries: 0, next_at: at });
-            }
+            Write::Notify(notice) => self.notify(notice),
             Write::Set { key, value } => {
                 let before = self.settings.insert(key.clone(), value);
                 changed.push(Before::Setting(key, before));

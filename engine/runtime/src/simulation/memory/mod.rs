@@ -11,7 +11,7 @@ mod retention;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -85,9 +85,9 @@ impl Journal for MemoryJournal {
         Ok(self.state().receipts.range(beyond).take(most).map(|(_, receipt)| receipt.clone()).collect())
     }
 
-    async fn expand(&self, sightings: Vec<Sighting>, progress: Vec<Progress>) -> Answer<Vec<Sighted>> {
+    async fn expand(&self, sightings: Arc<[Sighting]>, progress: Vec<Progress>) -> Answer<Vec<Sighted>> {
         let mut state = self.state();
-        let seen = sightings.into_iter().map(|sighting| state.see(sighting)).collect();
+        let seen = sightings.iter().map(|sighting| state.see(sighting.clone())).collect();
         progress.into_iter().for_each(|progress| state.progress(progress));
         Ok(seen)
     }

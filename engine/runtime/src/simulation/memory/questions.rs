@@ -178,7 +178,7 @@ impl State {
         let mut subjects = BTreeSet::new();
         let own = self.outbox.values().filter(move |message| message.sink == sink);
         own.filter(move |message| {
-            let subject = OutboxMessage::subject(&message.sink, &message.news);
+            let subject = message.subject();
             subject.is_none_or(|subject| subjects.insert(subject))
         })
     }

@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::holds::Holds;
 use crate::ports::Course;
 use crate::ports::journal::{
-    Approval, Delivery, Intent, Issue, NewReceipt, OutboxMessage, Progress, Receipt, ReceiptId, Record,
-    Remediation, Sighted, Sighting,
+    Approval, Delivery, Intent, Issue, NewReceipt, Notice, OutboxMessage, Progress, Receipt, ReceiptId,
+    Record, Remediation, Sighted, Sighting,
 };
 
 /// All rows. Those in a `Vec` are in the order in which they were written.
@@ -126,10 +126,19 @@ impl State {
         if let Some(at) = sighting.take_at.filter(|_| resolved_at.is_none()) {
             self.holds.take_new(id, at);
         }
+        if resolved_at.is_none() {
+            sighting.opening.told.iter().for_each(|notice| self.notify(notice.about(id)));
+        }
         let issue = sighting.opened(id, resolved_at);
         self.latest.insert(issue.fingerprint, id);
         self.issues.insert(id, issue);
         id
+    }
+
+    pub(super) fn notify(&mut self, Notice { sink, news, at }: Notice) {
+        self.notified += 1;
+        let id = self.notified;
+        self.outbox.insert(id, OutboxMessage { id, sink, news: *news, tries: 0, next_at: at });
     }
 
     /// Removes an issue.
