@@ -231,6 +231,23 @@ async fn an_adapter_that_panics_when_it_is_asked_is_told_of() {
 }
 
 #[tokio::test]
+async fn a_step_at_which_an_adapter_panics_did_not_happen() {
+    let world = World::with_plan(
+        r#"sequence([double::set("a", 1).verify(double::read("ready").above(5), "30s"), double::set("b", 2)])"#,
+    );
+    let house = world.start().await;
+    house.fire("load", "one").await;
+    house.advance(seconds(5)).await;
+    assert_eq!(world.target.did(), ["set a=1"]);
+    world.target.panics(Some("assess"));
+    world.target.put("ready", 9);
+    house.advance(minutes(1)).await;
+    let issue = house.only().await;
+    assert_eq!(issue.outcome, Some(Outcome::Unwound), "{}", issue.why);
+    assert!(issue.why.contains("the adapter panicked"), "{}", issue.why);
+}
+
+#[tokio::test]
 async fn an_alert_whose_end_comes_with_its_beginning_is_not_treated() {
     let world = World::with_plan(r#"double::set("a", 1)"#);
     let house = world.start().await;

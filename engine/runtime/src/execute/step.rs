@@ -9,6 +9,7 @@ use serde_json::Value;
 use tracing::Instrument as _;
 
 use super::{Run, Turn};
+use crate::observe::PROBE_TIMEOUT;
 use crate::ports::journal::{Intent, JournalFault, Record, Write};
 
 /// How one try ended.
@@ -109,15 +110,17 @@ impl Run<'_> {
             past => past,
         };
         let action = self.engine.catalog.action(&call.adapter, &call.action).cloned();
-        let action = action.ok_or_else(|| Failure::refused("there is no such action any more"));
-        let (target, action) =
-            match action.and_then(|action| Ok((action.assess(&call.params)?.target, action))) {
-                Ok(usable) => usable,
-                Err(failure) if past.is_none() => return Ok(Try::NotApplied(failure.what)),
-                Err(failure) => {
-                    return Ok(Try::Halt(Outcome::Unknown, format!("it was under way, and {failure}")));
-                }
-            };
+        let usable = async {
+            let action = action.ok_or_else(|| Failure::refused("there is no such action any more"))?;
+            Ok((action.assess(&call.params)?.target, action))
+        };
+        let (target, action) = match self.engine.ask(PROBE_TIMEOUT, usable).await {
+            Ok(usable) => usable,
+            Err(failure) if past.is_none() => return Ok(Try::NotApplied(failure.what)),
+            Err(failure) => {
+                return Ok(Try::Halt(Outcome::Unknown, format!("it was under way, and {failure}")));
+            }
+        };
         match past {
             Some(intent) if intent.state == IntentState::Applied => self.verify(step, intent, None).await,
             Some(intent) => self.apply_and_verify(step, &*action, intent, true).await,

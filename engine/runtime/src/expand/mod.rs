@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use self::batch::Batch;
-use self::stored::expand_stored;
+use self::stored::{add_stored, expand_stored};
 use crate::backlog::Work;
 use crate::engine::Engine;
 use crate::known::Place;
@@ -85,10 +85,12 @@ async fn left_over(engine: &Arc<Engine>) -> Result<(), JournalFault> {
         if page.is_empty() {
             return Ok(());
         }
+        // Before all that this process has received.
+        let mut batch = Batch::at(Place::default());
         for receipt in page {
             tracing::info!(receipt = receipt.id.0, "expanding a notification that another process has left");
-            // Before all that this process has received.
-            expand_stored(engine, receipt, Place::default()).await;
+            add_stored(engine, &mut batch, receipt).await;
         }
+        batch.write(engine).await;
     }
 }

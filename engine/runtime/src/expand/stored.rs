@@ -13,49 +13,64 @@ use crate::engine::Engine;
 use crate::intake::{PARSE_IN_PLACE_BYTES_MAX, heard_by};
 use crate::known::Place;
 use crate::packed::{unpack, unpacked_bytes};
-use crate::ports::journal::{Progress, Receipt};
+use crate::ports::journal::{Progress, Receipt, ReceiptId};
 
-/// Expands a stored body, piece by piece, so that it never sits in memory as a tree.
+/// Adds a stored notification to a batch, which is written as often as it is full. One that is too large is expanded by itself.
+pub(super) async fn add_stored(engine: &Arc<Engine>, batch: &mut Batch, receipt: Receipt) {
+    if unpacked_bytes(&receipt.body) > PARSE_IN_PLACE_BYTES_MAX {
+        batch.write(engine).await;
+        return expand_stored(engine, receipt, batch.place).await;
+    }
+    let Receipt { id, received_at, source, trace, body, expanded: skip } = receipt;
+    let (mut expanded, mut pieces) = (skip, Vec::new());
+    let read = read_stored(&body, skip, &source, &mut |piece| pieces.push(piece));
+    for alerts in pieces {
+        expanded = after(expanded, &alerts);
+        batch.add(engine, received_at, &trace, alerts);
+        // Should the process end in between, it is expanded again, which changes nothing.
+        if batch.sightings.len() >= BATCH && !batch.write(engine).await {
+            return;
+        }
+    }
+    tell_damage(engine, id, read);
+    batch.progress.push(Progress { receipt: id, expanded, finished: true });
+}
+
+/// Expands a stored notification piece by piece, so that it never sits in memory as a tree.
 pub(super) async fn expand_stored(engine: &Arc<Engine>, receipt: Receipt, place: Place) {
-    let Receipt { id: receipt, received_at, source, trace, body, expanded: skip } = receipt;
+    let Receipt { id, received_at, source, trace, body, expanded: skip } = receipt;
+    let (pieces, mut received) = mpsc::channel::<Vec<Alert>>(2);
+    let reading = tokio::task::spawn_blocking(move || {
+        // Nobody reads on when the process ends; the journal has the rest.
+        read_stored(&body, skip, &source, &mut |piece| drop(pieces.blocking_send(piece)))
+    });
     let mut expanded = skip;
-    let mut expand = async |alerts: Vec<Alert>| {
-        expanded = expanded.saturating_add(u32::try_from(alerts.len()).unwrap_or(u32::MAX));
+    while let Some(alerts) = received.recv().await {
+        expanded = after(expanded, &alerts);
         let mut batch = Batch::at(place);
         batch.add(engine, received_at, &trace, alerts);
-        batch.progress.push(Progress { receipt, expanded, finished: false });
-        batch.write(engine).await
-    };
-    let read = if unpacked_bytes(&body) <= PARSE_IN_PLACE_BYTES_MAX {
-        let mut pieces = Vec::new();
-        let read = read_stored(&body, skip, &source, &mut |piece| pieces.push(piece));
-        for alerts in pieces {
-            if !expand(alerts).await {
-                return;
-            }
+        batch.progress.push(Progress { receipt: id, expanded, finished: false });
+        if !batch.write(engine).await {
+            return;
         }
-        read
-    } else {
-        let (pieces, mut received) = mpsc::channel::<Vec<Alert>>(2);
-        let reading = tokio::task::spawn_blocking(move || {
-            // Nobody reads on when the process ends; the journal has the rest.
-            read_stored(&body, skip, &source, &mut |piece| drop(pieces.blocking_send(piece)))
-        });
-        while let Some(alerts) = received.recv().await {
-            if !expand(alerts).await {
-                return;
-            }
-        }
-        reading.await.unwrap_or(Ok(()))
-    };
+    }
+    tell_damage(engine, id, reading.await.unwrap_or(Ok(())));
+    let mut batch = Batch::default();
+    batch.progress.push(Progress { receipt: id, expanded, finished: true });
+    batch.write(engine).await;
+}
+
+/// How many alerts of a notification are expanded after some more.
+fn after(expanded: u32, alerts: &[Alert]) -> u32 {
+    expanded.saturating_add(u32::try_from(alerts.len()).unwrap_or(u32::MAX))
+}
+
+fn tell_damage(engine: &Engine, receipt: ReceiptId, read: Result<(), String>) {
     if let Err(why) = read {
         // It was checked before it was stored, so this copy was damaged; what could be read is expanded.
         tracing::error!(receipt = receipt.0, why, "a stored notification cannot be read");
         engine.metrics.validation_failures.with_label_values(&["stored", "damaged"]).inc();
     }
-    let mut batch = Batch::default();
-    batch.progress.push(Progress { receipt, expanded, finished: true });
-    batch.write(engine).await;
 }
 
 fn read_stored(body: &[u8], skip: u32, source: &str, take: &mut dyn FnMut(Vec<Alert>)) -> Result<(), String> {
