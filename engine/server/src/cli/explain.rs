@@ -214,6 +214,13 @@ fn hints(story: &Value) -> Vec<String> {
         "refused" if text(issue, "why").starts_with("switch") => {
             hints.push(("selfheal switch on --reason ...".to_owned(), "let selfheal act again"));
         }
+        // Left as it is until a person asks, or much later.
+        _ if text(issue, "phase") == "rested"
+            && !text(issue, "rule").is_empty()
+            && issue["resolved_at"].is_null() =>
+        {
+            hints.push((format!("selfheal issues remediate {id}"), "have its rule asked again now"));
+        }
         _ => {}
     }
     let done = |remediation: &&Value| remediation["success"] == true && has_intent(remediation, "done");
@@ -249,7 +256,7 @@ mod tests {
             issue
         };
         let decided = |summary: &str, verdicts: Value| json!([{ "kind": "decided", "at": "2026-11-22T12:00:01.5Z", "summary": summary, "facts": { "verdicts": verdicts } }]);
-        let cases: [(Value, &[&str], &str); 7] = [
+        let cases: [(Value, &[&str], &str); 8] = [
             (
                 json!({ "issue": issue(json!({ "rule": null, "outcome": "unmatched", "why": "no rule is for this alert" })) }),
                 &["No rule in use is for this alert.", "So nothing was done: no rule is for this alert."],
@@ -308,6 +315,14 @@ mod tests {
                 }),
                 &["So it was healed, and that was verified; the change has been taken back since."],
                 "report issue-7",
+            ),
+            (
+                json!({
+                    "issue": issue(json!({ "outcome": "denied", "why": "nobody answered" })),
+                    "approvals": [{ "id": "abc", "state": "expired", "description": "pg::kill()", "expires_at": "2026-11-22T12:15:00Z" }],
+                }),
+                &["pg::kill() waited for approval until 2026-11-22T12:15:00Z, and nobody answered."],
+                "issues remediate issue-7",
             ),
             (
                 json!({
