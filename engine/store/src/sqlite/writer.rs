@@ -35,7 +35,7 @@ pub(super) trait Work: Send + 'static {
     type Answer: Send + 'static;
 
     /// Whether the caller is told only when it is on the disk. What does not wait must be made anew from elsewhere after a
-    /// loss of power.
+    /// loss of power, or do no harm when that has undone it.
     const WAITS_FOR_DISK: bool = true;
 
     /// Carries it out within the current transaction.
