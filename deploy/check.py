@@ -121,16 +121,15 @@ def alerts():
 
 
 def known_metrics():
-    """The names in the code, and those of a process as the library prometheus has them."""
+    """The names in the code."""
     text = (ROOT / "engine/runtime/src/metrics.rs").read_text()
     names = {"self_healing_" + name for name in re.findall(r'make\s*\.\w+\(\s*"(\w+)"', text)}
     for path in (ROOT / "engine").rglob("*.rs"):
-        names.update(re.findall(r'"(self_healing_\w+)"', path.read_text()))
+        names.update(re.findall(r'"((?:self_healing|process)_\w+)"', path.read_text()))
     histograms = {"self_healing_" + name for name in re.findall(r'make\s*\.histograms?\(\s*"(\w+)"', text)}
     for name in histograms:
         names.update(name + ending for ending in ("_bucket", "_sum", "_count"))
-    process = "cpu_seconds_total open_fds max_fds virtual_memory_bytes resident_memory_bytes start_time_seconds threads"
-    return names | {"process_" + name for name in process.split()}
+    return names
 
 
 def dashboard_queries():

@@ -82,13 +82,18 @@ impl Desk {
     /// Somebody has called for a look at an issue at a time; if it is being looked at, the next look comes after that.
     pub(crate) fn called(&self, issue: IssueId, at: Timestamp) {
         let mut state = self.state();
-        // One that was taken and waits for its place may be a copy of before.
-        if state.active.contains_key(&issue) || state.ahead.iter().any(|taken| taken.tenure.issue == issue) {
+        // One that was taken and waits for its place may be a copy of before, and so may one that is just being taken.
+        if state.asking || state.holds(issue) {
             state.again.insert(issue);
         }
         state.ring(at);
         drop(state);
         self.changed.notify_one();
+    }
+
+    /// Whether somebody has called for a look at an issue since it was taken for the look that is under way.
+    pub(crate) fn is_called(&self, issue: IssueId) -> bool {
+        self.state().again.contains(&issue)
     }
 
     /// Looks at an issue that was just opened, and taken with it. What is not given is read.
@@ -135,6 +140,11 @@ impl Desk {
 }
 
 impl State {
+    /// Whether an issue is being looked at, or waits for its place.
+    fn holds(&self, issue: IssueId) -> bool {
+        self.active.contains_key(&issue) || self.ahead.iter().any(|taken| taken.tenure.issue == issue)
+    }
+
     fn ring(&mut self, at: Timestamp) {
         self.next = Some(self.next.map_or(at, |next| next.min(at)));
     }
@@ -261,6 +271,9 @@ async fn take_some(engine: &Engine, now: Timestamp, room: usize) -> Result<(), J
             let issue = (number + AHEAD_MAX < room).then(|| Box::new(issue));
             state.ahead.push_back(Taken { tenure, issue });
         }
+        // What was called for meanwhile and is not taken is taken when its bell rings.
+        let called = std::mem::take(&mut state.again);
+        state.again = called.into_iter().filter(|issue| state.holds(*issue)).collect();
         state.counted_at.is_none_or(|at| began.saturating_sub(at) >= COUNT_EVERY)
     };
     if all {

@@ -9,6 +9,7 @@
 
 mod export;
 mod line;
+pub(crate) mod process;
 pub mod trace;
 
 use std::io;

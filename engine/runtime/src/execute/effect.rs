@@ -137,11 +137,8 @@ impl Run<'_> {
                 return Ok(None);
             }
             // What was begun is carried out to its end.
-            if self.applied.is_empty() {
-                let issue = engine.journal.issue(self.remediation.id.issue).await?;
-                if issue.is_some_and(|issue| issue.resolved_at.is_some()) {
-                    return Ok(Some(self.resolved()));
-                }
+            if self.applied.is_empty() && self.is_resolved().await? {
+                return Ok(Some(self.overtaken()));
             }
             let fault = match self.claim_stands().await {
                 Ok(true) => return Ok(None),
@@ -160,8 +157,18 @@ impl Run<'_> {
         }
     }
 
+    /// Whether the alert is resolved. Who has the journal alone has called for another look if that has changed since this one began.
+    async fn is_resolved(&self) -> Result<bool, JournalFault> {
+        let (engine, id) = (self.engine, self.remediation.id.issue);
+        if !engine.shared && !engine.desk.is_called(id) {
+            return Ok(self.resolved);
+        }
+        let issue = engine.journal.issue(id).await?;
+        Ok(issue.is_some_and(|issue| issue.resolved_at.is_some()))
+    }
+
     /// What a remediation came to whose alert was resolved before its next try.
-    fn resolved(&self) -> (Outcome, String) {
+    fn overtaken(&self) -> (Outcome, String) {
         let (outcome, why) = if self.kept {
             (
                 Outcome::Kept,

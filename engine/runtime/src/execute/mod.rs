@@ -87,6 +87,8 @@ struct Run<'e> {
     due: Option<Timestamp>,
     /// What the issue is about: failures are counted by it.
     resource: String,
+    /// Whether the alert was resolved when the look began.
+    resolved: bool,
     /// Who would take the change back that is made all the same.
     contest: Option<String>,
 }
@@ -151,6 +153,7 @@ pub(crate) async fn begin(
         grant: Grant::Fresh(engine.clock.monotonic()),
         due: Some(issue.wake_at.unwrap_or(issue.received_at)),
         resource: issue.resource.clone(),
+        resolved: issue.resolved_at.is_some(),
         contest,
     };
     let began = run.carry_out(&issue).await;
@@ -187,6 +190,7 @@ pub(crate) async fn take_up(engine: &Arc<Engine>, pen: Pen<'_>, issue: Issue) ->
         grant: Grant::Kept,
         due: None,
         resource: issue.resource.clone(),
+        resolved: issue.resolved_at.is_some(),
         contest: contest(engine, issue.id).await?,
     };
     run.carry_out(&issue).await

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::answer::{Fault, json as answer, secured};
 use crate::insight::{Parts, Queues};
+use crate::telemetry::process::Process;
 
 /// How long the journal may take to say what waits.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -47,8 +48,7 @@ impl Vitals {
         let info = IntGauge::with_opts(info)?;
         info.set(1);
         registry.register(Box::new(info))?;
-        #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        registry.register(Box::new(Process::new()?))?;
         Ok(Self { started, uptime, health })
     }
 }

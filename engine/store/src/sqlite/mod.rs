@@ -3,7 +3,7 @@
 //! The file is a `database`. Changes go through a queue to the one thread that writes it (`writer`), which commits them in
 //! groups: `intake` turns alerts into issues; `commit` carries out the runtime's writes, by `movement` for issues, `effects` for
 //! remediations, `holds` for who looks at what, and `people` for approvals and news; `retention` forgets. Questions (`queries`,
-//! `history`) go to connections of their own (`readers`).
+//! `history`) go to connections of their own (`readers`), unless `failing` knows the answer.
 //! `audit` links every record to those before it. `open` has the lock, the settings and the schema; `fault` says what a failure means.
 
 mod audit;
@@ -11,6 +11,7 @@ mod columns;
 mod commit;
 mod database;
 mod effects;
+mod failing;
 mod fault;
 mod history;
 mod holds;
@@ -54,6 +55,7 @@ use crate::inbox::{Content, Inbox};
 use crate::synced::Synced;
 pub use audit::SqliteAudit;
 use database::Database;
+use failing::Failing;
 pub use open::{OpenFault, OpenFaultKind};
 
 /// Connections that answer questions.
@@ -76,6 +78,7 @@ pub struct SqliteJournal {
     journal: Database,
     inbox: Inbox,
     synced: Arc<Synced>,
+    failing: Failing,
 }
 
 impl SqliteJournal {
@@ -91,7 +94,7 @@ impl SqliteJournal {
         let folder = inbox(path);
         let inbox =
             Inbox::open(&folder, &synced, &breakage).map_err(|fault| open::no_inbox(&folder, &fault))?;
-        Ok(Self { journal, inbox, synced })
+        Ok(Self { journal, inbox, synced, failing: Failing::of(path)? })
     }
 
     #[cfg(test)]
@@ -168,6 +171,7 @@ impl Journal for SqliteJournal {
             kind: JournalFaultKind::Unavailable,
             what: format!("a value has no form in JSON: {error}"),
         };
+        self.failing.note(&writes);
         self.submit(commit::Commit::of(writes).map_err(unwritable)?).await
     }
 
@@ -288,6 +292,10 @@ impl Journal for SqliteJournal {
         resource: &str,
         since: Timestamp,
     ) -> Result<u32, JournalFault> {
+        if !self.failing.may_have(rule, resource) {
+            self.journal.queue().unbroken()?;
+            return Ok(0);
+        }
         let (rule, resource) = (rule.to_owned(), resource.to_owned());
         self.query(move |connection| queries::failures_since(connection, &rule, &resource, since)).await
     }

@@ -141,6 +141,14 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Asks a file that is open something once.
+pub(super) fn ask<T>(
+    path: &Path,
+    ask: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> Result<T, OpenFault> {
+    open_reader(path).and_then(|connection| ask(&connection)).map_err(|error| fault(path, &error))
+}
+
 /// The version of a file's schema, one that is known.
 fn version(path: &Path, schema: Schema, connection: &Connection) -> Result<usize, OpenFault> {
     let fault = |error| fault(path, &error);
