@@ -397,6 +397,24 @@ mod tests {
     }
 
     #[test]
+    fn a_look_knows_whether_it_was_called_for_again_since_it_was_taken() {
+        let desk = Desk::default();
+        desk.called(IssueId(1), at(1));
+        assert!(!desk.is_called(IssueId(1)), "it is taken as it is now");
+        desk.state().asking = true;
+        desk.called(IssueId(2), at(1));
+        assert!(desk.is_called(IssueId(2)), "it may have been taken as it was before");
+        desk.state().asking = false;
+        desk.look_at_new(IssueId(3), None);
+        let (taken, _losing) = desk.state().start(9).unwrap();
+        assert!(!desk.is_called(IssueId(3)));
+        desk.called(IssueId(3), at(1));
+        assert!(desk.is_called(IssueId(3)));
+        desk.state().finish(taken.tenure, at(2));
+        assert!(!desk.is_called(IssueId(3)), "the next look begins with what it is then");
+    }
+
+    #[test]
     fn the_end_of_a_lost_look_does_not_end_the_next_one() {
         let mut state = State::default();
         state.ahead.extend([taken(1, 1), taken(1, 2)]);

@@ -27,10 +27,18 @@ async fn one_process_has_it_and_the_next_finds_everything() {
     let fault = SqliteJournal::open(&path).err().unwrap();
     assert_eq!(fault.kind, OpenFaultKind::InUse);
     assert!(fault.to_string().contains("another selfheal process"), "{fault}");
-    journal.commit(vec![Write::Set { key: "a".to_owned(), value: json!(1) }]).await.unwrap();
+    let (rule, at) = ("r".to_owned(), jiff::Timestamp::UNIX_EPOCH);
+    let long = "x".repeat(5000);
+    let failed =
+        |resource: &str| Write::CountFailure { rule: rule.clone(), resource: resource.to_owned(), at };
+    let setting = Write::Set { key: "a".to_owned(), value: json!(1) };
+    journal.commit(vec![setting, failed("short"), failed(&long)]).await.unwrap();
     drop(journal);
     let journal = SqliteJournal::open(&path).unwrap();
     assert_eq!(journal.setting("a").await.unwrap(), Some(json!(1)));
+    for (resource, wanted) in [("short", 1), (long.as_str(), 1), ("another", 0)] {
+        assert_eq!(journal.failures_since("r", resource, at).await.unwrap(), wanted, "{resource:.9}");
+    }
 }
 
 #[test]
