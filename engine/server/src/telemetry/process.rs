@@ -85,22 +85,29 @@ impl Reading {
 }
 
 /// The metrics of this process; there are none where /proc is not that of Linux.
-pub(crate) struct Process(Vec<Desc>);
+pub(crate) struct Process {
+    descriptions: Vec<Desc>,
+    /// When it began, as was told first: what Linux says of it changes when the clock is set, and restarts are counted by it.
+    started: Option<f64>,
+}
 
 impl Process {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let metrics = Reading::default().metrics()?;
-        Ok(Self(metrics.iter().flat_map(|metric| metric.desc()).cloned().collect()))
+        let descriptions = metrics.iter().flat_map(|metric| metric.desc()).cloned().collect();
+        Ok(Self { descriptions, started: Reading::take().map(|reading| reading.started) })
     }
 }
 
 impl Collector for Process {
     fn desc(&self) -> Vec<&Desc> {
-        self.0.iter().collect()
+        self.descriptions.iter().collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let metrics = Reading::take().and_then(|reading| reading.metrics().ok()).unwrap_or_default();
+        let reading =
+            Reading::take().zip(self.started).map(|(reading, started)| Reading { started, ..reading });
+        let metrics = reading.and_then(|reading| reading.metrics().ok()).unwrap_or_default();
         metrics.iter().flat_map(|metric| metric.collect()).collect()
     }
 }
